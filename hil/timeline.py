@@ -1,0 +1,393 @@
+"""Everything that is seen anywhere on the bench, in order, on one clock.
+
+Consoles, power switches, the gateway, the broker, the monitor and the time server each run in a thread of their
+own and meet here, and nowhere else. A test records nothing by hand: it waits for events, or asserts that none came.
+
+    mark = timeline.mark()
+    board.power_cycle()
+    timeline.wait(where("gateway", "connect", board="esp32-a"), timeout=10, after=mark)
+
+The timeline knows nobody else in this package.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+Predicate = Callable[["Event"], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One observation.
+
+    `sequence` counts from 0 and is the order of record. `monotonic` is time.monotonic() in seconds, for arithmetic;
+    `wall` is seconds since 1970 by this host's clock, for people. `source` says who saw it ('gateway', 'console'),
+    `kind` what happened ('connect', 'line'), `board` on which board, if that is known. `data` holds plain values:
+    str, int, float, bool, None, bytes, and lists or dicts of these.
+    """
+
+    sequence: int
+    monotonic: float
+    wall: float
+    source: str
+    kind: str
+    board: str | None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.data[key]
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.data.get(key, default)
+
+    def as_json(self) -> dict[str, Any]:
+        """The event as the JSON Lines file holds it; bytes become text, or {"base64": ...} where they are none."""
+        return {
+            "sequence": self.sequence,
+            "monotonic": round(self.monotonic, 6),
+            "wall": round(self.wall, 6),
+            "source": self.source,
+            "kind": self.kind,
+            "board": self.board,
+            "data": _plain(self.data),
+        }
+
+    def __str__(self) -> str:
+        facts = " ".join(f"{k}={_short(v)}" for k, v in self.data.items() if v is not None)
+        return f"{self.source}.{self.kind} {facts}".rstrip()
+
+
+class Match:
+    """A predicate on events that can say in words what it looks for. Made by `where`; `|` joins two."""
+
+    def __init__(self, test: Predicate, words: str) -> None:
+        self._test = test
+        self._words = words
+
+    def __call__(self, event: Event) -> bool:
+        return self._test(event)
+
+    def __or__(self, other: Match) -> Match:
+        return Match(lambda e: self(e) or other(e), f"{self} or {other}")
+
+    def __str__(self) -> str:
+        return self._words
+
+    __repr__ = __str__
+
+
+def where(source: str | None = None, kind: str | None = None, board: str | None = None, /, **data: Any) -> Match:
+    """Match events by source, kind, board and data. None matches anything.
+
+    A data value is compared with ==, or called with the event's value if it is callable:
+    `where("gateway", "publish", "esp32-a", topic="devices/a/status", payload=lambda p: b"on" in p)`.
+    A key that the event does not have is None. A predicate that raises TypeError on a value does not match it.
+    """
+
+    def test(event: Event) -> bool:
+        if source is not None and event.source != source:
+            return False
+        if kind is not None and event.kind != kind:
+            return False
+        if board is not None and event.board != board:
+            return False
+        return all(_agrees(wanted, event.data.get(key)) for key, wanted in data.items())
+
+    words = f"{source or 'any source'}.{kind or 'any kind'}"
+    if board is not None:
+        words += f" of {board}"
+    if data:
+        words += " with " + ", ".join(
+            f"{k} as {getattr(v, '__name__', 'asked')}" if callable(v) else f"{k}={_short(v)}" for k, v in data.items()
+        )
+    return Match(test, words)
+
+
+class NoSuchEvent(AssertionError):
+    """`Timeline.wait` ran out of time. The message holds the stretch of the timeline that was searched."""
+
+
+class UnwantedEvent(AssertionError):
+    """`Timeline.never` met the event that must not come. The message holds the stretch up to it."""
+
+
+class TimelineClosed(RuntimeError):
+    """Somebody waited on a timeline whose bench has closed."""
+
+
+class Timeline:
+    """A thread-safe, append-only list of events that wakes its waiters at once.
+
+    `path`: where to write JSON Lines while it happens (created with mode 0600), or None to keep it in memory only.
+    Each line is flushed to the operating system as it is written, so it survives a kill of this process.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        self.path = path
+        self._events: list[Event] = []
+        self._secrets: list[str] = []
+        self._changed = threading.Condition()
+        self._closed = False
+        self._listeners: list[Callable[[Event], None]] = []
+        self._file = None
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "a", encoding="utf-8")
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def record(self, source: str, kind: str, board: str | None = None, /, **data: Any) -> Event:
+        """Append an event, now, and wake every waiter. Safe from any thread. Returns the event."""
+        with self._changed:
+            if self._secrets:
+                data = {k: self._redacted(v) for k, v in data.items()}
+            event = Event(len(self._events), time.monotonic(), time.time(), source, kind, board, data)
+            self._events.append(event)
+            if self._file is not None:
+                self._file.write(json.dumps(event.as_json(), ensure_ascii=False, separators=(",", ":")) + "\n")
+                self._file.flush()
+            self._changed.notify_all()
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener(event)
+        return event
+
+    def redact(self, secret: str) -> None:
+        """From now on write '[redacted]' wherever `secret` would appear in an event's text. Short ones are refused.
+
+        Raises ValueError for a secret of fewer than 4 characters: blanking those would blank half the log.
+        """
+        if len(secret) < 4:
+            raise ValueError("a secret of fewer than 4 characters cannot be redacted without damaging the log")
+        with self._changed:
+            if secret not in self._secrets:
+                self._secrets.append(secret)
+                self._secrets.sort(key=len, reverse=True)
+
+    def redacted(self, text: str) -> str:
+        """`text` without the secrets that were named so far: for logs that are written beside the timeline."""
+        for secret in self._secrets:
+            text = text.replace(secret, "[redacted]")
+        return text
+
+    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `listener` with each new event, in the recording thread. Returns a function that ends it.
+
+        A listener must be quick and must not wait on the timeline.
+        """
+        with self._changed:
+            self._listeners.append(listener)
+
+        def stop() -> None:
+            with self._changed:
+                if listener in self._listeners:
+                    self._listeners.remove(listener)
+
+        return stop
+
+    def close(self) -> None:
+        """Close the file and wake all waiters with `TimelineClosed`. Closing twice does nothing."""
+        with self._changed:
+            self._closed = True
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+            self._changed.notify_all()
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def mark(self) -> int:
+        """The position 'now': events recorded later have this sequence number or a higher one."""
+        with self._changed:
+            return len(self._events)
+
+    def events(self, match: Predicate | None = None, *, after: int = 0, before: int | None = None) -> list[Event]:
+        """All events so far from position `after` up to, not including, `before`, that `match`."""
+        with self._changed:
+            window = self._events[after:before]
+        return window if match is None else [e for e in window if match(e)]
+
+    def last(self, match: Predicate, *, after: int = 0) -> Event | None:
+        """The newest matching event, or None."""
+        found = self.events(match, after=after)
+        return found[-1] if found else None
+
+    def between(self, first: Event, last: Event, match: Predicate | None = None) -> list[Event]:
+        """The events recorded after `first` and before `last`, both left out."""
+        return self.events(match, after=first.sequence + 1, before=last.sequence)
+
+    def wait(self, match: Predicate, *, timeout: float, after: int = 0) -> Event:
+        """The first matching event from position `after` on; waits up to `timeout` seconds for it to come.
+
+        Raises NoSuchEvent when the time is up, TimelineClosed when the timeline was closed meanwhile.
+        """
+        found = self._first(match, timeout, after)
+        if found is not None:
+            return found
+        raise NoSuchEvent(f"no {_words(match)} within {timeout:g} s\n{self.excerpt(after=after)}")
+
+    def wait_count(self, match: Predicate, count: int, *, timeout: float, after: int = 0) -> list[Event]:
+        """The first `count` matching events; waits up to `timeout` seconds in all. Raises like `wait`."""
+        deadline = time.monotonic() + timeout
+        found: list[Event] = []
+        position = after
+        while len(found) < count:
+            event = self._first(match, max(0.0, deadline - time.monotonic()), position)
+            if event is None:
+                raise NoSuchEvent(
+                    f"{len(found)} of {count} times {_words(match)} within {timeout:g} s\n{self.excerpt(after=after)}"
+                )
+            found.append(event)
+            position = event.sequence + 1
+        return found
+
+    def never(self, match: Predicate, *, seconds: float, after: int = 0) -> None:
+        """Pass if nothing matches from position `after` on until `seconds` from now have gone by.
+
+        Raises UnwantedEvent at once when it does.
+        """
+        found = self._first(match, seconds, after)
+        if found is not None:
+            raise UnwantedEvent(f"unwanted: {found}\n{self.excerpt(after=after, before=found.sequence + 1)}")
+
+    def excerpt(self, *, after: int = 0, before: int | None = None, most: int = 60) -> str:
+        """The stretch as text, a line an event, times in seconds from its first; at most `most` lines, the newest."""
+        window = self.events(after=after, before=before)
+        return render(window, most=most)
+
+    def __iter__(self) -> Iterator[Event]:
+        return iter(self.events())
+
+    def __len__(self) -> int:
+        return self.mark()
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _first(self, match: Predicate, timeout: float, after: int) -> Event | None:
+        deadline = time.monotonic() + timeout
+        position = after
+        with self._changed:
+            while True:
+                for event in self._events[position:]:
+                    if match(event):
+                        return event
+                position = max(position, len(self._events))
+                if self._closed:
+                    raise TimelineClosed(f"the timeline was closed while waiting for {_words(match)}")
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return None
+                self._changed.wait(left)
+
+    def _redacted(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return self.redacted(value)
+        if isinstance(value, bytes):
+            for secret in self._secrets:
+                value = value.replace(secret.encode(), b"[redacted]")
+            return value
+        if isinstance(value, Mapping):
+            return {k: self._redacted(v) for k, v in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._redacted(v) for v in value]
+        return value
+
+
+def render(events: Iterable[Event], *, most: int = 60) -> str:
+    """Events as aligned text: seconds since the first event, board, source and what it saw."""
+    window = list(events)
+    if not window:
+        return "  (the timeline holds no events here)"
+    start = window[0].monotonic
+    shown = window[-most:]
+    lines = [f"  ... {len(window) - most} earlier events left out"] if len(window) > most else []
+    lines += [f"  {e.monotonic - start:9.3f} s  {e.board or '-':<12} {e}" for e in shown]
+    return "\n".join(lines)
+
+
+def load(path: Path) -> list[Event]:
+    """Read back what a timeline wrote. A last line that was cut off by a kill is left out.
+
+    Raises ValueError naming the file and the line for anything else that is not an event.
+    """
+    events = []
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        try:
+            raw = json.loads(line)
+            events.append(
+                Event(
+                    raw["sequence"],
+                    raw["monotonic"],
+                    raw["wall"],
+                    raw["source"],
+                    raw["kind"],
+                    raw["board"],
+                    _restored(raw["data"]),
+                )
+            )
+        except (ValueError, KeyError, TypeError) as error:
+            if number == len(lines):
+                break
+            raise ValueError(f"{path}:{number}: not an event of a timeline ({error})") from error
+    return events
+
+
+def _agrees(wanted: Any, found: Any) -> bool:
+    if not callable(wanted):
+        return bool(wanted == found)
+    try:
+        return bool(wanted(found))
+    except TypeError:
+        return False
+
+
+def _words(match: Predicate) -> str:
+    return str(match) if isinstance(match, Match) else f"event that fits {getattr(match, '__name__', match)}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return {"base64": base64.b64encode(value).decode("ascii")}
+    if isinstance(value, Mapping):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    return str(value)
+
+
+def _restored(value: Any) -> Any:
+    if isinstance(value, dict):
+        if set(value) == {"base64"}:
+            return base64.b64decode(value["base64"])
+        return {k: _restored(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_restored(v) for v in value]
+    return value
+
+
+def _short(value: Any, most: int = 80) -> str:
+    if isinstance(value, bytes):
+        text = value.decode("utf-8", "backslashreplace")
+    elif isinstance(value, Mapping):
+        text = "{" + ", ".join(f"{k}={_short(v)}" for k, v in value.items() if v is not None) + "}"
+    else:
+        text = str(value)
+    text = text.encode("unicode_escape").decode("ascii") if not text.isprintable() else text
+    return text if len(text) <= most else text[: most - 1] + "…"
