@@ -15,7 +15,6 @@ from hil.wire.mqtt.decode import Decoder, decode
 from hil.wire.mqtt.encode import encode
 from hil.wire.mqtt.errors import ProtocolError
 from hil.wire.mqtt.packets import (
-    NO_PROPERTIES,
     Auth,
     Connack,
     Connect,
@@ -42,7 +41,6 @@ from hil.wire.mqtt.topics import topic_matches
 
 __all__ = [
     "MAX_PACKET",
-    "NO_PROPERTIES",
     "Auth",
     "Connack",
     "Connect",

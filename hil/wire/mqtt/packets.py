@@ -14,14 +14,10 @@ says how it goes about that.)
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
-from types import MappingProxyType
-from typing import Final
 
 Properties = Mapping[str, "int | str | bytes | tuple[int, ...] | tuple[tuple[str, str], ...]"]
-
-NO_PROPERTIES: Final[Properties] = MappingProxyType({})
 
 
 class Version(IntEnum):
@@ -42,12 +38,13 @@ class Will:
     payload: bytes = b""
     qos: int = 0
     retain: bool = False
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Connect:
-    """Client to server, the first packet. `clean` is Clean Session (3.1.1) or Clean Start (5); `keep_alive` in seconds."""
+    """Client to server, the first packet. `clean` is Clean Session (3.1.1) or Clean Start (5); `keep_alive` is in
+    seconds, 0 turns it off."""
 
     client_id: str
     version: Version = Version.V311
@@ -56,7 +53,7 @@ class Connect:
     username: str | None = None
     password: bytes | None = None
     will: Will | None = None
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +62,7 @@ class Connack:
 
     session_present: bool = False
     code: int = 0
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +75,7 @@ class Publish:
     retain: bool = False
     dup: bool = False
     packet_id: int | None = None
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +84,7 @@ class Puback:
 
     packet_id: int
     code: int = 0
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +93,7 @@ class Pubrec:
 
     packet_id: int
     code: int = 0
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +102,7 @@ class Pubrel:
 
     packet_id: int
     code: int = 0
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +111,7 @@ class Pubcomp:
 
     packet_id: int
     code: int = 0
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +132,7 @@ class Subscribe:
 
     packet_id: int
     filters: tuple[Subscription, ...]
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +141,7 @@ class Suback:
 
     packet_id: int
     codes: tuple[int, ...]
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +150,7 @@ class Unsubscribe:
 
     packet_id: int
     filters: tuple[str, ...]
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +159,7 @@ class Unsuback:
 
     packet_id: int
     codes: tuple[int, ...] = ()
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +177,7 @@ class Disconnect:
     """The orderly end. In 3.1.1 only a client sends it, and `code` is 0."""
 
     code: int = 0
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +185,7 @@ class Auth:
     """MQTT 5 alone: a step of an extended authentication, either way."""
 
     code: int = 0
-    properties: Properties = NO_PROPERTIES
+    properties: Properties = field(default_factory=dict)
 
 
 Packet = (
