@@ -1,0 +1,279 @@
+"""The contract: what a firmware promises on the broker's side, and how it is put on a board.
+
+A contract file is TOML. Its values may hold placeholders such as `{board}`; `Contract.for_board` fills them in. A user
+with firmware of their own writes one of these, and the scenarios run unchanged.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field, field_validator, model_validator
+
+from hil import templates
+from hil.toml import FileError, Strict, read
+
+#: What a topic, client id or payload may name.
+BOARD_NAMES = ("board", "chip", "mac")
+#: What a setting that is put into the board may name besides.
+SETTING_NAMES = (
+    *BOARD_NAMES,
+    "client_id",
+    "gateway_host",
+    "gateway_port",
+    "server_name",
+    "time_host",
+    "time_port",
+    "wifi_ssid",
+    "wifi_password",
+    "trust_anchors",
+    "certificate_chain",
+    "private_key",
+)
+#: What the build command and image paths may name.
+BUILD_NAMES = ("board", "chip", "images", "options", "python", "contract_dir")
+
+
+def _named(known: tuple[str, ...]) -> BeforeValidator:
+    def validate(value: Any) -> Any:
+        return templates.check(value, known) if isinstance(value, str) else value
+
+    return BeforeValidator(validate)
+
+
+_IS_BOARD_TEXT = _named(BOARD_NAMES)
+BoardText = Annotated[str, _IS_BOARD_TEXT]
+SettingText = Annotated[str, _named(SETTING_NAMES)]
+BuildText = Annotated[str, _named(BUILD_NAMES)]
+Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Filled = TypeVar("Filled", bound=Strict)
+Qos = Annotated[int, Field(ge=0, le=2)]
+
+
+def _topic(value: str) -> str:
+    if "+" in value or "#" in value:
+        raise ValueError(f"found {value!r}, expected a topic without the wildcards + and #")
+    return value
+
+
+class Image(Strict):
+    """One file to flash. `offset` in bytes from the start of the flash; `chips` limits it to these chips."""
+
+    offset: Annotated[int, Field(ge=0)]
+    file: BuildText
+    chips: list[str] | None = None
+
+
+class Firmware(Strict):
+    """Where the images are, and the command that builds them, if they are not built yet."""
+
+    images: Annotated[list[Image], Field(min_length=1)]
+    build: list[BuildText] | None = None
+    build_timeout: Seconds = 600.0
+    version: str | None = None
+
+
+class Will(Strict):
+    topic: BoardText
+    payload: BoardText = ""
+    qos: Qos = 0
+    retain: bool = False
+
+    _check = field_validator("topic")(_topic)
+
+
+class Message(Strict):
+    """A message that the device publishes once it is connected."""
+
+    topic: BoardText
+    payload: BoardText | None = None
+    qos: Qos = 0
+    retain: bool = False
+
+    _check = field_validator("topic")(_topic)
+
+
+class Mqtt(Strict):
+    """How the device connects. `keep_alive` in seconds, as in its CONNECT."""
+
+    client_id: BoardText
+    version: Literal["3.1.1", "5"] = "3.1.1"
+    keep_alive: Annotated[int, Field(ge=0, le=65535)]
+    clean_session: bool = True
+    will: Will | None = None
+    online: Message | None = None
+
+
+class Telemetry(Strict):
+    """`period` in seconds. `fields`: the keys that each JSON payload has, if it is JSON."""
+
+    topic: BoardText
+    period: Seconds
+    qos: Qos = 0
+    fields: list[str] = Field(default_factory=list)
+
+    _check = field_validator("topic")(_topic)
+
+
+class Command(Strict):
+    """What is sent to `topic`, and a regular expression that the answer's payload on `answer_topic` must fit."""
+
+    topic: BoardText
+    payload: BoardText
+    answer_topic: BoardText
+    answer: str
+    within: Seconds = 10.0
+
+    @field_validator("answer")
+    @classmethod
+    def _compiles(cls, value: str) -> str:
+        try:
+            re.compile(value)
+        except re.error as error:
+            raise ValueError(f"found {value!r}, expected a regular expression ({error})") from None
+        return value
+
+
+class Retry(Strict):
+    """How the device tries again after a failed or lost connection. `first` and `most` in seconds."""
+
+    kind: Literal["none", "constant", "linear", "exponential", "exponential-jitter"]
+    first: Seconds = 1.0
+    most: Seconds = 60.0
+
+
+class Time(Strict):
+    """Where the device has its time from, and whether it waits for it before it connects."""
+
+    source: Literal["sntp", "none"] = "sntp"
+    required: bool = True
+
+
+class ConsolePromise(Strict):
+    """The serial console: `baud` in bit/s, a soft reset command, and commands that a scenario may use if they exist."""
+
+    baud: Annotated[int, Field(gt=0)] = 115200
+    reset_command: str | None = None
+    disconnect_command: str | None = None
+
+
+class Online(Strict):
+    """How long the device may take, in seconds, from power-on until it is online in the broker's eyes."""
+
+    within: Seconds = 30.0
+
+
+class Value(Strict):
+    """A setting with a type of its own; exactly one key."""
+
+    string: SettingText | None = None
+    blob: SettingText | None = None
+    u8: SettingText | int | None = None
+    i8: SettingText | int | None = None
+    u16: SettingText | int | None = None
+    i16: SettingText | int | None = None
+    u32: SettingText | int | None = None
+    i32: SettingText | int | None = None
+    u64: SettingText | int | None = None
+    i64: SettingText | int | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Value:
+        if len(self.model_fields_set) != 1:
+            raise ValueError('found several or no types, expected exactly one, such as { u16 = "{gateway_port}" }')
+        return self
+
+    @property
+    def kind(self) -> str:
+        return next(iter(self.model_fields_set))
+
+    @property
+    def text(self) -> str:
+        return str(getattr(self, self.kind))
+
+
+class Provision(Strict):
+    """Where settings and credentials live on the board. `values`: key to text, or to a typed value."""
+
+    method: Literal["nvs", "none"]
+    namespace: str = ""
+    partition: str | None = None
+    values: dict[str, SettingText | Value] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _named(self) -> Provision:
+        if self.method == "nvs" and not 1 <= len(self.namespace) <= 15:
+            raise ValueError(f"found namespace {self.namespace!r}, expected 1 to 15 characters (a limit of NVS)")
+        for key in self.values:
+            if self.method == "nvs" and not 1 <= len(key) <= 15:
+                raise ValueError(f"found key {key!r} in values, expected 1 to 15 characters (a limit of NVS)")
+        return self
+
+
+class Contract(Strict):
+    """A firmware's promises. See docs/contract.md for each key."""
+
+    name: str
+    description: str = ""
+    firmware: Firmware
+    mqtt: Mqtt
+    telemetry: Telemetry | None = None
+    command: Command | None = None
+    retry: Retry
+    time: Time = Time()
+    console: ConsolePromise = ConsolePromise()
+    online: Online = Online()
+    provision: Provision
+
+    def for_board(self, names: Mapping[str, str]) -> Contract:
+        """The contract with `names` (of BOARD_NAMES) filled into its topics, ids and payloads.
+
+        Raises templates.TemplateError for a placeholder that `names` has no value for.
+        """
+        return _filled(self, names)
+
+    def settings(self, names: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+        """Each setting to put into the board: key, type ('string', 'blob', 'u16', ...) and its text, filled in."""
+        for key, value in self.provision.values.items():
+            kind, text = ("string", value) if isinstance(value, str) else (value.kind, value.text)
+            yield key, kind, templates.fill(text, names)
+
+    def secret_settings(self) -> set[str]:
+        """The keys whose values must never be shown: those that hold the Wi-Fi password or the private key."""
+        return {
+            key
+            for key, value in self.provision.values.items()
+            if {"wifi_password", "private_key"}
+            & set(templates.placeholders(value if isinstance(value, str) else value.text))
+        }
+
+
+def load(path: Path) -> Contract:
+    """Read a contract file. Raises FileError, which names the file and the key."""
+    contract = read(path, Contract)
+    if contract.time.required and contract.time.source == "none":
+        raise FileError(path, ["time.required: found true with time.source 'none', expected a source for the time"])
+    return contract
+
+
+def _filled(model: Filled, names: Mapping[str, str]) -> Filled:
+    """A copy of `model` with the placeholders of all its BoardText fields replaced, nested tables included."""
+    update: dict[str, Any] = {}
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if isinstance(value, Strict) and not isinstance(value, Firmware | Provision):
+            update[name] = _filled(value, names)
+        elif isinstance(value, str) and _IS_BOARD_TEXT in _metadata(field.annotation, field.metadata):
+            update[name] = templates.fill(value, names)
+    return model.model_copy(update=update)
+
+
+def _metadata(annotation: Any, metadata: list[Any]) -> list[Any]:
+    """What Annotated adds to a field's type, looked for inside `X | None` as well."""
+    found = list(metadata)
+    for inner in getattr(annotation, "__args__", ()):
+        found += getattr(inner, "__metadata__", ())
+    return found

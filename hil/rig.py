@@ -1,0 +1,298 @@
+"""The rig file: what stands on a bench. TOML, validated whole before anything is opened.
+
+    rig = load(Path("rigs/virtual.toml"))
+    rig.boards["esp32-a"].contract.mqtt.client_id
+
+See docs/rig.md for every key. Secrets are never in the file: it names the environment variables that hold them.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Discriminator, Field, field_validator, model_validator
+
+from hil import contract as contracts
+from hil import templates
+from hil.contract import Contract, Seconds
+from hil.toml import FileError, Strict, read
+
+Port = Annotated[int, Field(ge=0, le=65535)]
+Denial = Literal["allow", "refuse", "drop", "disconnect"]
+
+
+class MissingSecret(Exception):
+    """An environment variable that a rig names is not set. The message says which and for what."""
+
+
+class Secret(Strict):
+    """The name of the environment variable that holds a secret."""
+
+    env: str
+
+    def value(self, purpose: str) -> str:
+        """The secret itself. Raises MissingSecret."""
+        found = os.environ.get(self.env)
+        if not found:
+            raise MissingSecret(f"{purpose}: the environment variable {self.env} is not set; export it before the run")
+        return found
+
+
+class VirtualPower(Strict):
+    kind: Literal["virtual"] = "virtual"
+
+
+class CommandPower(Strict):
+    """Shell commands. `status` prints on, off, 1, 0, true or false, or exits with 0 for on and 1 for off."""
+
+    kind: Literal["command"] = "command"
+    on: str
+    off: str
+    status: str | None = None
+    timeout: Seconds = 10.0
+
+
+class UhubctlPower(Strict):
+    """A USB hub port that can switch its power. `location` as uhubctl prints it, such as '1-1.4'."""
+
+    kind: Literal["uhubctl"] = "uhubctl"
+    location: str
+    port: Annotated[int, Field(ge=1, le=32)]
+    timeout: Seconds = 15.0
+
+
+class NoPower(Strict):
+    """No switch: a hard reset stands in where that will do."""
+
+    kind: Literal["none"] = "none"
+
+
+Power = Annotated[VirtualPower | CommandPower | UhubctlPower | NoPower, Discriminator("kind")]
+
+
+class Wifi(Strict):
+    ssid: str | Secret
+    password: Secret | None = None
+
+
+class BoardConfig(Strict):
+    """One device under test: a real one on `port`, or a `virtual` one."""
+
+    contract: str
+    chip: str = "esp32"
+    virtual: Literal["esp32"] | None = None
+    port: str | None = None
+    speed: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    flash_baud: Annotated[int, Field(gt=0)] = 460800
+    power: Power | None = None
+    off_time: Annotated[float, Field(ge=0)] = 1.0
+    idle: Literal["off", "on"] = "off"
+    wifi: Wifi | None = None
+    options: list[str] = Field(default_factory=list)
+    address: str | None = None
+    mac: Annotated[str, Field(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")] | None = None
+
+    @model_validator(mode="after")
+    def _reached(self) -> BoardConfig:
+        if (self.virtual is None) == (self.port is None):
+            raise ValueError('expected either port (a serial port or pyserial URL) or virtual = "esp32"')
+        if self.power is not None and (self.power.kind == "virtual") != (self.virtual is not None):
+            raise ValueError(
+                f"found power.kind {self.power.kind!r}: kind 'virtual' is for virtual boards and only for them"
+            )
+        if self.virtual is None and self.speed != 1.0:
+            raise ValueError("found speed on a real board, expected it on a virtual one only")
+        return self
+
+    @property
+    def power_kind(self) -> str:
+        if self.power is not None:
+            return self.power.kind
+        return "virtual" if self.virtual else "none"
+
+
+class BrokerTls(Strict):
+    """`ca`: a PEM file with the broker's trust anchors; the system's own are used without it."""
+
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
+
+
+class AutoBroker(Strict):
+    """mosquitto where it is installed, the embedded broker otherwise."""
+
+    kind: Literal["auto"] = "auto"
+
+
+class MosquittoBroker(Strict):
+    kind: Literal["mosquitto"] = "mosquitto"
+    program: str | None = None
+
+
+class EmbeddedBroker(Strict):
+    kind: Literal["embedded"] = "embedded"
+
+
+class ExternalBroker(Strict):
+    """A real deployment. The boards connect to it directly; the monitor uses the credentials given here."""
+
+    kind: Literal["external"] = "external"
+    host: str
+    port: Port = 8883
+    username: str | Secret | None = None
+    password: Secret | None = None
+    tls: BrokerTls | None = None
+
+
+Broker = Annotated[AutoBroker | MosquittoBroker | EmbeddedBroker | ExternalBroker, Discriminator("kind")]
+
+
+class NamespaceConfig(Strict):
+    """Which topics the gateway lets boards use, and what becomes of those who ask for others."""
+
+    allowed: list[str]
+    will: Denial = "disconnect"
+    subscribe: Denial = "disconnect"
+    publish: Denial = "disconnect"
+
+    @field_validator("allowed")
+    @classmethod
+    def _known(cls, value: list[str]) -> list[str]:
+        return [templates.check(v, contracts.BOARD_NAMES) for v in value]
+
+
+class GatewayConfig(Strict):
+    """`bind`: the address to listen on; `host`: the address boards are told; `name`: what its certificate says."""
+
+    bind: str = "127.0.0.1"
+    host: str | None = None
+    name: str = "gateway.hil.test"
+    first_port: Port = 0
+    client_certificates: bool = True
+    namespace: NamespaceConfig | None = None
+
+    @model_validator(mode="after")
+    def _reachable(self) -> GatewayConfig:
+        if self.bind in ("0.0.0.0", "::") and self.host is None:
+            raise ValueError(f"found bind {self.bind!r} and no host, expected host: the address that boards are to use")
+        return self
+
+
+class TimeServerConfig(Strict):
+    """`port` 0: a free port for each board; another number: one port that all boards share (real SNTP clients: 123)."""
+
+    bind: str = "127.0.0.1"
+    host: str | None = None
+    port: Port = 0
+
+
+class CredentialsConfig(Strict):
+    """`directory`: a kept authority, made on first use. Without it each run makes its own."""
+
+    directory: str | None = None
+
+
+class RigFile(Strict):
+    """The file as it stands."""
+
+    name: str
+    description: str = ""
+    artifacts: str = "artifacts"
+    broker: Broker = AutoBroker()
+    gateway: GatewayConfig = GatewayConfig()
+    time_server: TimeServerConfig = TimeServerConfig()
+    credentials: CredentialsConfig = CredentialsConfig()
+    boards: Annotated[dict[str, BoardConfig], Field(min_length=1)]
+
+    @field_validator("boards")
+    @classmethod
+    def _names(cls, value: dict[str, BoardConfig]) -> dict[str, BoardConfig]:
+        for name in value:
+            if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", name):
+                raise ValueError(f"found board name {name!r}, expected letters, digits, '-', '_' or '.', at most 63")
+        return value
+
+
+@dataclass(frozen=True)
+class RigBoard:
+    """A board of a rig, with the contract that its firmware keeps, placeholders filled in."""
+
+    name: str
+    config: BoardConfig
+    contract: Contract
+    contract_path: Path
+
+
+@dataclass(frozen=True)
+class Rig:
+    """A rig file that has been read and found sound, with the contracts that it names."""
+
+    path: Path
+    file: RigFile
+    boards: Mapping[str, RigBoard]
+
+    @property
+    def name(self) -> str:
+        return self.file.name
+
+    def select(self, names: list[str] | None) -> list[RigBoard]:
+        """The boards of these names, or all. Raises FileError for a name that the rig does not have."""
+        for name in names or ():
+            if name not in self.boards:
+                raise FileError(self.path, [f"boards: found no board {name!r}; the rig has {', '.join(self.boards)}"])
+        return [self.boards[n] for n in names] if names else list(self.boards.values())
+
+    def resolve(self, path: str) -> Path:
+        """A path from the file, taken from the folder in which the rig file lies."""
+        return (self.path.parent / Path(path).expanduser()).resolve()
+
+
+def load(path: Path) -> Rig:
+    """Read a rig file and the contracts it names. Raises FileError with every fault that was found."""
+    path = path.resolve()
+    file = read(path, RigFile)
+    boards, faults = {}, []
+    for name, config in file.boards.items():
+        contract_path = (path.parent / config.contract).resolve()
+        try:
+            contract = contracts.load(contract_path)
+        except FileError as error:
+            faults += [f"boards.{name}.contract: {line}" for line in str(error).split("\n")]
+            continue
+        if config.wifi is None and "wifi_ssid" in _needed(contract):
+            faults.append(
+                f"boards.{name}.wifi: found nothing, but {contract_path.name} puts {{wifi_ssid}} into the board"
+            )
+        names = {"board": name, "chip": config.chip} | ({"mac": config.mac} if config.mac else {})
+        try:
+            filled = contract.for_board(names)
+        except templates.TemplateError as error:
+            faults.append(f"boards.{name}: {contract_path.name}: {error}; if it is {{mac}}, give the board a mac")
+            continue
+        boards[name] = RigBoard(name, config, filled, contract_path)
+    faults += _shared_ports(file)
+    if faults:
+        raise FileError(path, faults)
+    return Rig(path, file, boards)
+
+
+def _needed(contract: Contract) -> set[str]:
+    texts = [v if isinstance(v, str) else v.text for v in contract.provision.values.values()]
+    return {name for text in texts for name in templates.placeholders(text)}
+
+
+def _shared_ports(file: RigFile) -> list[str]:
+    seen: dict[str, str] = {}
+    faults = []
+    for name, config in file.boards.items():
+        if config.port is not None and config.port in seen:
+            faults.append(f"boards.{name}.port: found {config.port!r}, which board {seen[config.port]!r} has already")
+        elif config.port is not None:
+            seen[config.port] = name
+    return faults

@@ -1,0 +1,139 @@
+"""Read a TOML file into a pydantic model, with errors a person can act on.
+
+Each fault becomes one line: the file, the key, what was found there, and what is expected.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
+
+Model = TypeVar("Model", bound=BaseModel)
+
+#: Keys under which somebody may have written a secret by mistake; an error must not print it.
+_SECRET = re.compile(r"pass|secret|token|key$", re.IGNORECASE)
+
+
+class Strict(BaseModel):
+    """What every table of a rig or contract file is: no unknown keys, no silent conversions of one type to another."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FileError(Exception):
+    """A rig, contract or policy file that cannot be used. `str()` is one line a fault, each naming file and key."""
+
+    def __init__(self, path: Path, faults: list[str]) -> None:
+        self.path = path
+        self.faults = faults
+        super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
+
+
+def read(path: Path, model: type[Model]) -> Model:
+    """The file at `path` as a `model`. Raises FileError, for a file that is missing or not TOML as well."""
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise FileError(path, [f"no such file{_similar_file(path)}"]) from None
+    except IsADirectoryError:
+        raise FileError(path, ["is a directory, expected a TOML file"]) from None
+    except PermissionError:
+        raise FileError(path, ["may not be read by this user; check its mode and owner"]) from None
+    except UnicodeDecodeError as error:
+        raise FileError(path, [f"is not UTF-8 text (byte {error.start})"]) from None
+    except tomllib.TOMLDecodeError as error:
+        raise FileError(path, [f"is not valid TOML: {error}"]) from None
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise FileError(path, [_fault(e, model, raw) for e in error.errors(include_url=False)]) from None
+
+
+def _fault(error: ErrorDetails, model: type[BaseModel], raw: object) -> str:
+    location = [str(part) for part in error["loc"]]
+    key = ".".join(_in_file(location, raw)) or "the file"
+    found = _show(error.get("input")) if not _SECRET.search(key) else "a text that is not shown"
+    match error["type"]:
+        case "missing":
+            return f"{key}: found nothing, expected this key to be set"
+        case "extra_forbidden":
+            known = _keys_at(model, location[:-1])
+            near = difflib.get_close_matches(location[-1], known, n=1)
+            meant = f"; did you mean '{near[0]}'?" if near else f"; known keys here: {', '.join(sorted(known))}"
+            return f"{key}: found a key that is not known{meant}"
+        case "too_short":
+            return f"{key}: found {found}, expected at least {error.get('ctx', {}).get('min_length')} entry"
+        case "union_tag_invalid":
+            context = error.get("ctx", {})
+            tag_key = str(context.get("discriminator", "kind")).strip("'")
+            return f"{key}.{tag_key}: found {context.get('tag')!r}, expected one of {context.get('expected_tags')}"
+        case "union_tag_not_found":
+            tag_key = str(error.get("ctx", {}).get("discriminator", "kind")).strip("'")
+            return f"{key}: found no key '{tag_key}', expected one that says which kind this is"
+        case "value_error":
+            return f"{key}: {error['msg'].removeprefix('Value error, ')}"
+    expected = error["msg"].removeprefix("Input should be ").removeprefix("a valid ")
+    return f"{key}: found {found}, expected {expected[0].lower() + expected[1:]}"
+
+
+def _in_file(location: list[str], raw: object) -> list[str]:
+    """`location` without the parts that the file does not have: tagged unions put the tag, plain ones the type there."""
+    kept: list[str] = []
+    current = raw
+    for number, part in enumerate(location):
+        last = number == len(location) - 1
+        if isinstance(current, dict) and (part in current or last):
+            current = current.get(part)
+        elif isinstance(current, list) and part.isdigit() and int(part) < len(current):
+            current = current[int(part)]
+        else:
+            continue
+        kept.append(part)
+    return kept
+
+
+def _show(value: Any) -> str:
+    if isinstance(value, dict):
+        return "a table" if value else "an empty table"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:59] + "…"
+
+
+def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
+    """The keys a table at `location` may have, followed through nested models as far as annotations tell."""
+    current: list[type[BaseModel]] = [model]
+    for part in location:
+        following: list[type[BaseModel]] = []
+        for candidate in current:
+            field = candidate.model_fields.get(part)
+            following += _models_in(field.annotation) if field is not None else []
+            following += [m for m in [candidate] if _tag(m) == part]
+        current = following or current
+    return [name for candidate in current for name in candidate.model_fields]
+
+
+def _tag(model: type[BaseModel]) -> str | None:
+    field = model.model_fields.get("kind")
+    return str(field.default) if field is not None else None
+
+
+def _models_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    found: list[type[BaseModel]] = []
+    for inner in getattr(annotation, "__args__", ()) or ():
+        found += _models_in(inner)
+    return found
+
+
+def _similar_file(path: Path) -> str:
+    if not path.parent.is_dir():
+        return f"; the folder {path.parent} does not exist either"
+    near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.toml")], n=1)
+    return f"; did you mean {path.parent / near[0]}?" if near else ""
