@@ -83,7 +83,7 @@ def _fault(error: ErrorDetails, model: type[BaseModel], raw: object) -> str:
 
 
 def _in_file(location: list[str], raw: object) -> list[str]:
-    """`location` without the parts that the file does not have: tagged unions put the tag, plain ones the type there."""
+    """`location` without the parts that are not in the file: a union puts its tag or type there."""
     kept: list[str] = []
     current = raw
     for number, part in enumerate(location):

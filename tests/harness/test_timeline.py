@@ -51,7 +51,7 @@ def test_a_failure_shows_the_stretch_that_was_searched() -> None:
 def test_never_fails_at_the_first_unwanted_event() -> None:
     timeline = Timeline()
     threading.Timer(0.05, timeline.record, ("gateway", "connect", "a")).start()
-    with pytest.raises(UnwantedEvent, match="unwanted: gateway.connect"):
+    with pytest.raises(UnwantedEvent, match=r"unwanted: gateway\.connect"):
         timeline.never(where("gateway", "connect"), seconds=30)
     timeline.never(where("gateway", "close"), seconds=0.01)
 

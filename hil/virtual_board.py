@@ -1,0 +1,85 @@
+"""Starts a virtual board as a program of its own, and finds its ports, as a person finds a USB port.
+
+The board writes what it offers (serial URL, control port and its token) into `<name>.json`. If a board of that name
+runs in the folder already (`python -m hil.virtual esp32 --dir ... --name ...` in another terminal), that one is used
+and left running.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+#: Seconds within which the program must say that it is ready: a cold start of Python on a busy machine takes a few.
+READY_WITHIN = 60.0
+
+
+class VirtualBoardError(Exception):
+    """The virtual board's program did not start; the message holds its last words and where its log lies."""
+
+
+@dataclass(frozen=True)
+class VirtualBoard:
+    """`serial`: a pyserial URL. `control`: 'host:port' of the control port; `token` opens it and is never shown."""
+
+    name: str
+    serial: str
+    control: str
+    token: str = field(repr=False)
+    process: subprocess.Popen[str] | None = field(default=None, repr=False)
+
+    def close(self) -> None:
+        """End the program, if this is whoever started it. Its flash file stays."""
+        if self.process is None:
+            return
+        assert self.process.stdin is not None
+        self.process.stdin.close()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
+
+
+def start(name: str, *, kind: str, chip: str, speed: float, folder: Path, mac: str | None = None) -> VirtualBoard:
+    """The virtual board `name`, whose flash file and log lie in `folder`; powered off when new.
+
+    `speed` divides what is slow on a real board. Raises VirtualBoardError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    description = folder / f"{name}.json"
+    running = _running(name, description)
+    if running is not None:
+        return running
+    log = folder / f"{name}.log"
+    command = [sys.executable, "-m", "hil.virtual", kind, "--dir", str(folder), "--name", name]
+    command += ["--chip", chip, "--speed", str(speed), "--follow-stdin"] + (["--mac", mac] if mac else [])
+    with log.open("ab") as errors:
+        # A process group of its own: Ctrl-C reaches this process, which then closes the bench in order.
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+        )
+    assert process.stdout is not None
+    ready = process.stdout.readline()
+    if not ready:
+        process.wait()
+        words = log.read_text(errors="replace").strip().split("\n")[-1]
+        raise VirtualBoardError(f"virtual board {name}: ended at once: {words or 'no message'} (log: {log})")
+    offered = json.loads(description.read_text())
+    return VirtualBoard(name, offered["serial"], offered["control"], offered["token"], process)
+
+
+def _running(name: str, description: Path) -> VirtualBoard | None:
+    try:
+        offered: dict[str, Any] = json.loads(description.read_text())
+        os.kill(int(offered["pid"]), 0)
+        return VirtualBoard(name, offered["serial"], offered["control"], offered["token"])
+    except (FileNotFoundError, ProcessLookupError, ValueError, KeyError):
+        return None
