@@ -1,0 +1,41 @@
+# Two commands: `make bench` runs the scenarios on the virtual rig, `make test` runs all tests.
+# Both set up what they need on a machine that has make and Python 3.11 or later.
+
+PYTHON ?= python3
+VENV := .venv
+READY := $(VENV)/.ready
+RIG ?= rigs/virtual.toml
+# More options for pytest, such as ARGS="-k will -x".
+ARGS ?=
+
+.PHONY: bench test check format setup clean benchmarks
+
+setup: $(READY)
+
+$(READY): pyproject.toml .ci/setup
+	bash .ci/setup $(VENV) $(PYTHON)
+	touch $@
+
+bench: $(READY)
+	$(VENV)/bin/python -m pytest tests/scenarios --rig $(RIG) $(ARGS)
+
+test: $(READY) check
+	$(VENV)/bin/python -m pytest $(ARGS)
+
+check: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+format: $(READY)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+benchmarks: $(READY)
+	$(VENV)/bin/python benchmarks/console.py
+	$(VENV)/bin/python benchmarks/startup.py
+	$(VENV)/bin/python benchmarks/gateway.py
+	$(VENV)/bin/python benchmarks/mqtt_codec.py
+
+clean:
+	rm -rf $(VENV) build dist artifacts
