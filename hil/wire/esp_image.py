@@ -1,0 +1,242 @@
+"""The image format that the ESP32 family's ROM and bootloader load: build it, read it, say what is wrong with it.
+
+    header (8 bytes)    magic 0xE9, segments, SPI mode, size and frequency, entry point
+    extended (16)       WP pin, drive strengths, chip id, revisions, whether a SHA-256 is appended
+    segments            load address, length, data
+    checksum            XOR of all segment data, seeded 0xEF; padded so that it is the last byte of a 16-byte row
+    SHA-256             of everything before it, if the header says so
+
+An app begins its first segment with a 256-byte app descriptor. Source: Espressif's documentation "Firmware Image
+Format" and "App Image Format". All numbers little-endian.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from enum import Enum
+
+from hil.wire.esp_loader import checksum as xor_checksum
+
+MAGIC = 0xE9
+DESCRIPTION_MAGIC = 0xABCD5432
+CHIP_IDS = {"esp32": 0x0000, "esp32s2": 0x0002, "esp32c3": 0x0005, "esp32s3": 0x0009, "esp32c6": 0x000D}
+FLASH_MODES = {"qio": 0, "qout": 1, "dio": 2, "dout": 3}
+FLASH_SIZES = {1 << 20: 0, 2 << 20: 1, 4 << 20: 2, 8 << 20: 3, 16 << 20: 4}
+MOST_SEGMENTS = 16
+
+_HEADER = struct.Struct("<BBBBIB3sHBHH4sB")
+_SEGMENT = struct.Struct("<II")
+_DESCRIPTION = struct.Struct("<II8s32s32s16s16s32s32sHHB3s72s")
+HEADER_SIZE = _HEADER.size
+DESCRIPTION_SIZE = _DESCRIPTION.size
+
+
+class Flaw(Enum):
+    """What can be wrong with an image, in the order in which it is noticed."""
+
+    MAGIC = "wrong first byte"
+    SEGMENTS = "impossible number of segments"
+    TRUNCATED = "ends too early"
+    CHECKSUM = "wrong checksum"
+    HASH = "wrong SHA-256"
+
+
+class BadImage(ValueError):
+    """Not an image that a chip would load. `flaw` says why; `found` and `expected` are numbers, if it has any."""
+
+    def __init__(self, flaw: Flaw, message: str, found: int = 0, expected: int = 0) -> None:
+        super().__init__(message)
+        self.flaw = flaw
+        self.found = found
+        self.expected = expected
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A piece of an image: `address` in the chip's memory, `offset` of its data from the image's start, `data`."""
+
+    address: int
+    data: bytes
+    offset: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AppDescription:
+    """The app's own account of itself, as the bootloader and `esptool image-info` show it."""
+
+    project: str
+    version: str
+    idf_version: str = ""
+    date: str = ""
+    time: str = ""
+    elf_sha256: bytes = bytes(32)
+    secure_version: int = 0
+
+    def encode(self) -> bytes:
+        """256 bytes. Raises ValueError for a text that is too long for its field."""
+        return _DESCRIPTION.pack(
+            DESCRIPTION_MAGIC,
+            self.secure_version,
+            bytes(8),
+            _text(self.version, 32, "version"),
+            _text(self.project, 32, "project"),
+            _text(self.time, 16, "time"),
+            _text(self.date, 16, "date"),
+            _text(self.idf_version, 32, "IDF version"),
+            self.elf_sha256,
+            0,
+            0xFFFF,
+            16,  # MMU pages of 2**16 bytes
+            bytes(3),
+            bytes(72),
+        )
+
+    @classmethod
+    def decode(cls, data: bytes) -> AppDescription | None:
+        """The description at the start of an app's first segment, or None if there is none."""
+        if len(data) < DESCRIPTION_SIZE:
+            return None
+        magic, secure, _, version, project, time, date, idf, sha, *_ = _DESCRIPTION.unpack_from(data)
+        if magic != DESCRIPTION_MAGIC:
+            return None
+        return cls(_word(project), _word(version), _word(idf), _word(date), _word(time), sha, secure)
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A whole image. `length` counts every byte up to and including checksum and SHA-256."""
+
+    chip_id: int
+    entry: int
+    segments: tuple[Segment, ...]
+    flash_mode: int = FLASH_MODES["dio"]
+    flash_size_and_speed: int = 0x20
+    checksum: int = 0
+    sha256: bytes | None = None
+    length: int = 0
+
+    @property
+    def description(self) -> AppDescription | None:
+        """The app descriptor, if the first segment starts with one (an app's does, a bootloader's does not)."""
+        return AppDescription.decode(self.segments[0].data) if self.segments else None
+
+
+def build(
+    chip: str,
+    segments: list[Segment],
+    *,
+    entry: int,
+    flash_mode: str = "dio",
+    flash_size: int = 4 << 20,
+    hashed: bool = True,
+) -> bytes:
+    """The bytes of an image for `chip` ('esp32', 'esp32s3', ...); segment data is padded to 4 bytes.
+
+    `flash_size` in bytes. Raises ValueError for a chip, mode, size or number of segments that the format has no
+    code for.
+    """
+    if chip not in CHIP_IDS:
+        raise ValueError(f"chip {chip!r} is not known; known: {', '.join(CHIP_IDS)}")
+    if flash_mode not in FLASH_MODES or flash_size not in FLASH_SIZES:
+        raise ValueError(f"flash mode {flash_mode!r} and size {flash_size} have no code in the image header")
+    if not 1 <= len(segments) <= MOST_SEGMENTS:
+        raise ValueError(f"an image has 1 to {MOST_SEGMENTS} segments, not {len(segments)}")
+    frequency = 0x0F if chip != "esp32c2" else 0x00  # 80 MHz
+    out = bytearray(
+        _HEADER.pack(
+            MAGIC,
+            len(segments),
+            FLASH_MODES[flash_mode],
+            FLASH_SIZES[flash_size] << 4 | frequency,
+            entry,
+            0xEE,  # WP pin: not used
+            bytes(3),
+            CHIP_IDS[chip],
+            0,
+            0,
+            0xFFFF,  # any revision
+            bytes(4),
+            int(hashed),
+        )
+    )
+    body = bytearray()
+    for segment in segments:
+        data = segment.data + bytes(-len(segment.data) % 4)
+        out += _SEGMENT.pack(segment.address, len(data)) + data
+        body += data
+    out += bytes(15 - len(out) % 16)
+    out.append(xor_checksum(bytes(body)))
+    if hashed:
+        out += hashlib.sha256(out).digest()
+    return bytes(out)
+
+
+def parse(data: bytes) -> Image:
+    """The image at the start of `data` (more may follow); checksum and SHA-256 are verified.
+
+    Raises BadImage.
+    """
+    if len(data) < HEADER_SIZE:
+        raise BadImage(Flaw.TRUNCATED, f"an image header has {HEADER_SIZE} bytes, only {len(data)} are there")
+    magic, count, mode, size_speed, entry, _, _, chip_id, _, _, _, _, hashed = _HEADER.unpack_from(data)
+    if magic != MAGIC:
+        raise BadImage(Flaw.MAGIC, f"an image starts with 0x{MAGIC:02x}, not 0x{magic:02x}", magic, MAGIC)
+    if not 1 <= count <= MOST_SEGMENTS:
+        raise BadImage(Flaw.SEGMENTS, f"an image has 1 to {MOST_SEGMENTS} segments, not {count}", count, MOST_SEGMENTS)
+    segments, position = _segments(data, count)
+    position += 15 - position % 16
+    if position >= len(data):
+        raise BadImage(Flaw.TRUNCATED, f"the image ends before its checksum at 0x{position:x}")
+    stored, calculated = data[position], _checksum_of(segments)
+    if stored != calculated:
+        message = f"checksum: calculated 0x{calculated:02x}, the image says 0x{stored:02x}"
+        raise BadImage(Flaw.CHECKSUM, message, stored, calculated)
+    position += 1
+    digest = _digest(data, position) if hashed else None
+    length = position + (32 if hashed else 0)
+    return Image(chip_id, entry, tuple(segments), mode, size_speed, stored, digest, length)
+
+
+def _segments(data: bytes, count: int) -> tuple[list[Segment], int]:
+    segments = []
+    position = HEADER_SIZE
+    for number in range(count):
+        if position + _SEGMENT.size > len(data):
+            raise BadImage(Flaw.TRUNCATED, f"the image ends before the header of segment {number}")
+        address, length = _SEGMENT.unpack_from(data, position)
+        position += _SEGMENT.size
+        if position + length > len(data):
+            message = f"segment {number} claims {length} bytes at 0x{position:x}, the image ends at 0x{len(data):x}"
+            raise BadImage(Flaw.TRUNCATED, message, len(data), position + length)
+        segments.append(Segment(address, bytes(data[position : position + length]), position))
+        position += length
+    return segments, position
+
+
+def _digest(data: bytes, position: int) -> bytes:
+    stored = bytes(data[position : position + 32])
+    if len(stored) < 32:
+        raise BadImage(Flaw.TRUNCATED, f"the image ends before its SHA-256 at 0x{position:x}")
+    if stored != hashlib.sha256(data[:position]).digest():
+        raise BadImage(Flaw.HASH, "the image's SHA-256 does not fit its contents")
+    return stored
+
+
+def _checksum_of(segments: list[Segment]) -> int:
+    result = 0xEF
+    for segment in segments:
+        result ^= xor_checksum(segment.data) ^ 0xEF
+    return result
+
+
+def _text(text: str, room: int, what: str) -> bytes:
+    data = text.encode()
+    if len(data) >= room:
+        raise ValueError(f"the {what} {text!r} has {len(data)} bytes; the app descriptor has room for {room - 1}")
+    return data.ljust(room, b"\0")
+
+
+def _word(field: bytes) -> str:
+    return field.split(b"\0", 1)[0].decode("utf-8", "replace")
