@@ -241,14 +241,18 @@ class Contract(Strict):
             kind, text = ("string", value) if isinstance(value, str) else (value.kind, value.text)
             yield key, kind, templates.fill(text, names)
 
+    def placeholders_of_settings(self) -> set[str]:
+        """All placeholders that the settings use."""
+        return {name for value in self.provision.values.values() for name in templates.placeholders(_text(value))}
+
     def secret_settings(self) -> set[str]:
         """The keys whose values must never be shown: those that hold the Wi-Fi password or the private key."""
-        return {
-            key
-            for key, value in self.provision.values.items()
-            if {"wifi_password", "private_key"}
-            & set(templates.placeholders(value if isinstance(value, str) else value.text))
-        }
+        secret = {"wifi_password", "private_key"}
+        return {k for k, v in self.provision.values.items() if secret.intersection(templates.placeholders(_text(v)))}
+
+
+def _text(value: str | Value) -> str:
+    return value if isinstance(value, str) else value.text
 
 
 def load(path: Path) -> Contract:

@@ -1,1 +1,249 @@
-"""pytest options, fixtures and markers."""
+"""The pytest plugin: options, fixtures and markers. Thin: what they do lives in hil.bench, hil.needs and hil.report.
+
+It is loaded in every pytest run of an environment that has hil installed, so it imports nothing of weight until a test
+asks for a board.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from hil.bench import Bench
+    from hil.board import Board
+    from hil.broker.monitor import Monitor
+    from hil.gateway import Gateway
+    from hil.rig import Rig
+    from hil.timeline import Timeline
+    from hil.timeserver import TimeServer
+
+#: Seconds that a test with a board may take, unless it, the command line or pytest.ini says otherwise.
+TEST_TIMEOUT = 180
+
+_rig_key = pytest.StashKey["Rig"]()
+_bench_key = pytest.StashKey["Bench"]()
+_verdicts_key = pytest.StashKey["Verdicts"]()
+_mark_key = pytest.StashKey[int]()
+
+FIXTURES = {"rig", "bench", "board", "online_board", "monitor", "gateway", "time_server", "timeline", "finding"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("hil", "hil: hardware in the loop")
+    group.addoption(
+        "--rig",
+        metavar="FILE",
+        help="rig file: boards, power, broker, gateway (default: $HIL_RIG, or rigs/virtual.toml below the rootdir)",
+    )
+    group.addoption(
+        "--board",
+        action="append",
+        metavar="NAME",
+        help="run on this board of the rig only; may be given several times (default: all of them)",
+    )
+    group.addoption(
+        "--artifacts",
+        metavar="DIR",
+        help="where to leave timeline, console logs and tool output (default: as the rig says, a new folder each run)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for line in (
+        "needs(*what): what a test needs of board and bench, such as 'power-cut' or 'gateway'; without it the test is "
+        "reported as not applicable, with the reason (docs/writing-tests.md lists them all)",
+        "scenario(title, reference): judges a board by its broker-side behaviour; its line in the summary",
+    ):
+        config.addinivalue_line("markers", line)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if "board" in metafunc.fixturenames and not _parametrized(metafunc, "board"):
+        names = [board.name for board in _selected(metafunc.config)]
+        metafunc.parametrize("board", names, indirect=True, scope="function")
+
+
+def _parametrized(metafunc: pytest.Metafunc, name: str) -> bool:
+    return any(name in str(mark.args[0]).split(",") for mark in metafunc.definition.iter_markers("parametrize"))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if not FIXTURES.intersection(getattr(item, "fixturenames", ())):
+            continue
+        if item.get_closest_marker("timeout") is None and not _timeout_is_set(config):
+            # signal, not thread: the thread method ends the process, and no fixture would switch the power off.
+            item.add_marker(pytest.mark.timeout(TEST_TIMEOUT, method="signal"))
+
+
+def _timeout_is_set(config: pytest.Config) -> bool:
+    return bool(config.getoption("timeout", None) or config.getini("timeout") or os.environ.get("PYTEST_TIMEOUT"))
+
+
+def _rig(config: pytest.Config) -> Rig:
+    """The rig of this run, read once. A fault in the file ends pytest with its lines and no traceback."""
+    if _rig_key not in config.stash:
+        from hil import rig as rigs
+        from hil.toml import FileError
+
+        given = config.getoption("--rig") or os.environ.get("HIL_RIG")
+        path = Path(given) if given else config.rootpath / "rigs" / "virtual.toml"
+        if not given and not path.exists():
+            raise pytest.UsageError(f"no rig: {path} does not exist; say --rig FILE or set HIL_RIG")
+        try:
+            config.stash[_rig_key] = rigs.load(path)
+        except FileError as error:
+            raise pytest.UsageError(str(error)) from None
+    return config.stash[_rig_key]
+
+
+def _selected(config: pytest.Config) -> list[Any]:
+    from hil.toml import FileError
+
+    try:
+        return _rig(config).select(config.getoption("--board"))
+    except FileError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.fixture(scope="session")
+def rig(request: pytest.FixtureRequest) -> Rig:
+    """The rig file of this run, read and checked; nothing is opened."""
+    return _rig(request.config)
+
+
+@pytest.fixture(scope="session")
+def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """The opened rig: boards, broker, gateway, monitor and time server, for the whole session."""
+    from hil.bench import Bench, BenchError
+    from hil.signals import terminated_as
+    from hil.toml import FileError
+
+    config = request.config
+    artifacts = config.getoption("--artifacts")
+
+    def end() -> None:
+        pytest.exit("terminated; the bench has been closed", returncode=143)
+
+    with terminated_as(end):
+        try:
+            opened = Bench(
+                _rig(config), boards=config.getoption("--board"), artifacts=Path(artifacts) if artifacts else None
+            )
+        except (BenchError, FileError) as error:
+            pytest.exit(f"hil: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
+        with opened:
+            config.stash[_bench_key] = opened
+            yield opened
+
+
+@pytest.fixture
+def board(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Board]:
+    """One board of the rig: flashed, with good credentials, without power, and all faults cleared.
+
+    Tests that use it run once for each board. Flashing and provisioning happen once a session, and again only if a
+    test left something else on the board.
+    """
+    from hil.bench import BenchError
+
+    _skip_if_not_applicable(request, bench, request.param)
+    chosen = bench.boards[request.param]
+    try:
+        bench.make_ready(chosen)
+    except BenchError as error:
+        pytest.fail(str(error), pytrace=False)
+    request.node.stash[_mark_key] = bench.timeline.mark()
+    bench.timeline.record("test", "start", chosen.name, name=request.node.name)
+    yield chosen
+    bench.timeline.record("test", "end", chosen.name, name=request.node.name)
+    bench.calm(chosen)
+
+
+@pytest.fixture
+def online_board(board: Board) -> Board:
+    """`board`, switched on and online in the broker's eyes."""
+    board.power_cycle()
+    board.wait_online()
+    return board
+
+
+@pytest.fixture
+def timeline(bench: Bench) -> Timeline:
+    """Everything that was and will be seen on the bench."""
+    return bench.timeline
+
+
+@pytest.fixture
+def monitor(request: pytest.FixtureRequest, bench: Bench) -> Monitor:
+    """The client that sees on the broker what every other subscriber would."""
+    return bench.monitor
+
+
+@pytest.fixture
+def gateway(bench: Bench) -> Gateway:
+    """The endpoint that boards connect to; records, plays policies, injects faults."""
+    if bench.gateway is None:
+        pytest.skip(f"not applicable: {bench.lacks(None, 'gateway')}")
+    return bench.gateway
+
+
+@pytest.fixture
+def time_server(bench: Bench) -> TimeServer:
+    """The SNTP server that boards ask; it can lie, stay silent or refuse."""
+    return bench.time_server
+
+
+@pytest.fixture
+def finding(request: pytest.FixtureRequest, bench: Bench) -> Callable[[str], None]:
+    """Call it with what a scenario learned that is neither pass nor fail; shown in the summary."""
+    parameters = getattr(request.node, "callspec", None)
+    name = parameters.params.get("board") if parameters else None
+
+    def record(text: str) -> None:
+        bench.timeline.record("test", "finding", name, text=text, name=request.node.name)
+
+    return record
+
+
+def _skip_if_not_applicable(request: pytest.FixtureRequest, bench: Bench, board: str) -> None:
+    for mark in request.node.iter_markers("needs"):
+        for need in mark.args:
+            reason = bench.lacks(bench.boards[board], need)
+            if reason is not None:
+                pytest.skip(f"not applicable: {reason}")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    bench = item.config.stash.get(_bench_key, None)
+    if bench is None or "board" not in getattr(item, "fixturenames", ()):
+        return report
+    from hil.report.verdicts import Verdicts
+
+    verdicts = item.config.stash.setdefault(_verdicts_key, Verdicts())
+    board = item.callspec.params.get("board", "") if hasattr(item, "callspec") else ""
+    scenario = item.get_closest_marker("scenario")
+    title = str(scenario.args[0]) if scenario and scenario.args else getattr(item, "originalname", item.name)
+    verdicts.add(title, board, report)
+    if report.failed and item.stash.get(_mark_key, None) is not None:
+        stretch = bench.stretch(board, after=item.stash[_mark_key])
+        report.sections.append((f"timeline of {board} ({bench.timeline.path})", stretch))
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    bench = config.stash.get(_bench_key, None)
+    verdicts = config.stash.get(_verdicts_key, None)
+    if bench is None or verdicts is None:
+        return
+    terminalreporter.section("hil: board by scenario")
+    for line in verdicts.summary(bench):
+        terminalreporter.write_line(line)

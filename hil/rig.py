@@ -265,7 +265,7 @@ def load(path: Path) -> Rig:
         except FileError as error:
             faults += [f"boards.{name}.contract: {line}" for line in str(error).split("\n")]
             continue
-        if config.wifi is None and "wifi_ssid" in _needed(contract):
+        if config.wifi is None and "wifi_ssid" in contract.placeholders_of_settings():
             faults.append(
                 f"boards.{name}.wifi: found nothing, but {contract_path.name} puts {{wifi_ssid}} into the board"
             )
@@ -280,11 +280,6 @@ def load(path: Path) -> Rig:
     if faults:
         raise FileError(path, faults)
     return Rig(path, file, boards)
-
-
-def _needed(contract: Contract) -> set[str]:
-    texts = [v if isinstance(v, str) else v.text for v in contract.provision.values.values()]
-    return {name for text in texts for name in templates.placeholders(text)}
 
 
 def _shared_ports(file: RigFile) -> list[str]:

@@ -1,0 +1,173 @@
+"""One device under test: console, reset lines, power switch, flasher and provisioner, put together.
+
+    board.power_cycle()
+    board.wait_online()
+    board.console.send("status\\n")
+
+A board knows nothing of the gateway or of faults: it is acted on, and the timeline tells what became of it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hil import reset
+from hil.console import Console
+from hil.contract import Contract
+from hil.credentials import Credentials
+from hil.flash import Flasher, FlashResult, Image
+from hil.power import PowerSwitch
+from hil.provision import Provisioner, ProvisionResult
+from hil.rig import BoardConfig
+from hil.timeline import Event, Match, Timeline, where
+
+
+class NotPromised(Exception):
+    """Something was asked of a board that its contract does not promise; the message names the missing key."""
+
+
+@dataclass
+class Board:
+    """A board of an open bench. Made by `hil.bench.Bench`; everything on it is usable at once.
+
+    `names` are the placeholders of this board's settings, without its credentials.
+    """
+
+    name: str
+    config: BoardConfig
+    contract: Contract
+    timeline: Timeline
+    console: Console
+    power: PowerSwitch
+    flasher: Flasher
+    provisioner: Provisioner | None
+    images: list[Image]
+    names: Mapping[str, str]
+    credentials: Credentials | None
+    flashed: bool = field(default=False, init=False)
+    as_agreed: bool = field(default=False, init=False)
+
+    # -- power and reset -------------------------------------------------------------------------------------------
+
+    def power_on(self) -> None:
+        """Give the board its supply; it boots. Without a switch this does nothing: it has power already."""
+        if self.power.can_cut:
+            self.power.on()
+
+    def power_off(self) -> None:
+        """Cut the supply, with no goodbye. Raises hil.power.CannotCut where no switch can."""
+        self.power.off()
+
+    def power_cycle(self) -> None:
+        """Cut the supply, wait for the capacitors (`off_time` of the rig, seconds), restore it.
+
+        Where no switch can cut it, a hard reset stands in: the clock and RTC memory then survive.
+        """
+        if not self.power.can_cut:
+            self.hard_reset()
+            return
+        self.power.off()
+        time.sleep(self.off_seconds)
+        self.power.on()
+
+    @property
+    def off_seconds(self) -> float:
+        """How long the power is left off in a cycle, in seconds; a virtual board has no capacitors."""
+        return 0.0 if self.config.virtual else self.config.off_time
+
+    def hard_reset(self) -> None:
+        """Pull EN low for a moment through RTS."""
+        reset.hard(self.console)
+
+    def soft_reset(self) -> None:
+        """Ask the firmware to restart. Raises NotPromised where the contract has no command for it."""
+        reset.soft(self.console, self._promised_command("reset_command"))
+
+    def disconnect(self) -> None:
+        """Ask the firmware to disconnect from the broker cleanly. Raises NotPromised."""
+        self.console.send(self._promised_command("disconnect_command") + "\n")
+
+    def _promised_command(self, key: str) -> str:
+        command = getattr(self.contract.console, key)
+        if command is None:
+            raise NotPromised(f"board {self.name}: its contract {self.contract.name!r} has no console.{key}")
+        return str(command)
+
+    # -- firmware and credentials ----------------------------------------------------------------------------------
+
+    def flash(self, *, force: bool = False) -> FlashResult:
+        """Write the contract's images, except those that lie in flash already; `force` writes them all the same.
+
+        Leaves the board with power, running. Raises hil.flash.FlashError.
+        """
+        self.power_on()
+        result = self.flasher.flash(self.images, force=force)
+        self.flashed = True
+        return result
+
+    def provision(
+        self, credentials: Credentials | None = None, settings: Mapping[str, str] | None = None
+    ) -> ProvisionResult | None:
+        """Put settings and credentials into the board; only what differs is written. Leaves the board running.
+
+        `credentials`: others than the board's own, `settings`: texts in place of what the contract says, by key. With
+        either, the bench puts the agreed ones back before the next test. None if the contract's method is 'none'.
+        Raises hil.provision.ProvisionError, KeyError for a setting that the contract does not have.
+        """
+        if self.provisioner is None:
+            return None
+        changed = dict(settings or {})
+        self.as_agreed = False
+        self.power_on()
+        values: dict[str, tuple[str, str]] = {}
+        for key, kind, text in self.contract.settings(
+            {**self.names, **_credential_names(credentials or self.credentials)}
+        ):
+            values[key] = (kind, changed.pop(key, text))
+        if changed:
+            raise KeyError(f"board {self.name}: the contract has no setting {', '.join(changed)}")
+        result = self.provisioner.provision(values, secret=self.contract.secret_settings())
+        self.as_agreed = credentials is None and not settings
+        return result
+
+    # -- what is waited for ----------------------------------------------------------------------------------------
+
+    def online_event(self) -> Match:
+        """What shows on the broker's side that this board is online: its online message, or else its CONNACK."""
+        online = self.contract.mqtt.online
+        if online is not None:
+            payload = None if online.payload is None else online.payload.encode()
+            return where(
+                "monitor",
+                "message",
+                None,
+                topic=online.topic,
+                retain=False,
+                **({} if payload is None else {"payload": payload}),
+            )
+        return where("gateway", "connack", self.name, code=0)
+
+    def wait_online(self, *, timeout: float | None = None, after: int | None = None) -> Event:
+        """Wait until the board is online in the broker's eyes; from its last start on, unless `after` says otherwise.
+
+        `timeout` in seconds; the contract's `online.within` without one. Raises timeline.NoSuchEvent.
+        """
+        if after is None:
+            start = self.timeline.last(lambda e: e.board == self.name and (e.source, e.kind) in _STARTS)
+            after = start.sequence if start is not None else 0
+        return self.timeline.wait(self.online_event(), timeout=timeout or self.contract.online.within, after=after)
+
+
+_STARTS = {("power", "on"), ("reset", "hard"), ("reset", "soft")}
+
+
+def _credential_names(credentials: Credentials | None) -> dict[str, str]:
+    if credentials is None:
+        return {}
+    return {
+        "trust_anchors": credentials.trust_anchors_pem.decode(),
+        "certificate_chain": credentials.chain_pem.decode(),
+        "private_key": credentials.key_pem.decode(),
+    }

@@ -1,0 +1,96 @@
+"""What a scenario may need of a board and its bench, and why it may not be there.
+
+A scenario names its needs with `@pytest.mark.needs("power-cut", "gateway")`. Where one is missing the scenario is not
+applicable, and the reason says what would make it so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hil.bench import Bench
+    from hil.board import Board
+
+
+class UnknownNeed(Exception):
+    """A test names a need that nobody knows; the message lists those that are known."""
+
+
+def lacks(bench: Bench, board: Board | None, need: str) -> str | None:
+    """Why `need` is not met, as a phrase; None if it is. Raises UnknownNeed."""
+    if need.startswith("broker:"):
+        capability = need.removeprefix("broker:")
+        if capability in bench.broker.capabilities:
+            return None
+        return f"the {bench.broker.kind} broker cannot do {capability}; use mosquitto"
+    if need in _BENCH:
+        return _BENCH[need](bench)
+    if need in _BOARD and board is not None:
+        return _BOARD[need](board)
+    raise UnknownNeed(f"unknown need {need!r}; known are {', '.join([*_BENCH, *_BOARD])} and broker:CAPABILITY")
+
+
+def _gateway(bench: Bench) -> str | None:
+    if bench.gateway is not None:
+        return None
+    return "the broker is external: boards connect to it directly, and no gateway sees or disturbs them"
+
+
+def _power_cut(board: Board) -> str | None:
+    if board.power.can_cut:
+        return None
+    return f"no switch can cut the power of {board.name} (power.kind '{board.power.kind}'); give it one in the rig"
+
+
+def _promise(name: str, words: str) -> Callable[[Board], str | None]:
+    def check(board: Board) -> str | None:
+        promise: object = board.contract
+        for part in name.split("."):
+            promise = getattr(promise, part)
+        return f"the contract '{board.contract.name}' promises no {words}" if promise is None else None
+
+    return check
+
+
+def _time(board: Board) -> str | None:
+    if board.contract.time.source == "sntp":
+        return None
+    return f"the contract '{board.contract.name}' has no source of time (time.source 'none')"
+
+
+def _provisioning(board: Board) -> str | None:
+    if board.provisioner is not None:
+        return None
+    return f"the contract '{board.contract.name}' says no way to provision (provision.method 'none')"
+
+
+def _certificate(board: Board) -> str | None:
+    missing = _provisioning(board)
+    if missing is None and "private_key" not in board.contract.placeholders_of_settings():
+        missing = f"the contract '{board.contract.name}' puts no private key into the board"
+    return missing
+
+
+def _retry(board: Board) -> str | None:
+    if board.contract.retry.kind != "none":
+        return None
+    return f"the contract '{board.contract.name}' promises no retry (retry.kind 'none')"
+
+
+_BENCH: dict[str, Callable[[Bench], str | None]] = {"gateway": _gateway}
+
+_BOARD: dict[str, Callable[[Board], str | None]] = {
+    "power-cut": _power_cut,
+    "time": _time,
+    "provisioning": _provisioning,
+    "client-certificate": _certificate,
+    "retry": _retry,
+    "will": _promise("mqtt.will", "will (mqtt.will)"),
+    "online-message": _promise("mqtt.online", "online message (mqtt.online)"),
+    "telemetry": _promise("telemetry", "telemetry (telemetry)"),
+    "command": _promise("command", "command (command)"),
+    "reset-command": _promise("console.reset_command", "soft reset (console.reset_command)"),
+    "disconnect-command": _promise("console.disconnect_command", "clean disconnect (console.disconnect_command)"),
+}
