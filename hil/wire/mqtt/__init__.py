@@ -11,7 +11,9 @@ Sources: OASIS 'MQTT Version 3.1.1' (29 October 2014) and 'MQTT Version 5.0' (7 
 
 from __future__ import annotations
 
-from hil.wire.mqtt.decode import Decoder, decode
+from hil.wire.mqtt.codes import code_name, connack_code
+from hil.wire.mqtt.decode import decode
+from hil.wire.mqtt.decoder import Decoder
 from hil.wire.mqtt.encode import encode
 from hil.wire.mqtt.errors import ProtocolError
 from hil.wire.mqtt.packets import (
@@ -37,7 +39,7 @@ from hil.wire.mqtt.packets import (
     Will,
 )
 from hil.wire.mqtt.splitter import MAX_PACKET, Splitter
-from hil.wire.mqtt.topics import topic_matches
+from hil.wire.mqtt.topics import check_filter, check_name, topic_matches
 
 __all__ = [
     "MAX_PACKET",
@@ -64,6 +66,10 @@ __all__ = [
     "Unsubscribe",
     "Version",
     "Will",
+    "check_filter",
+    "check_name",
+    "code_name",
+    "connack_code",
     "decode",
     "encode",
     "topic_matches",

@@ -25,12 +25,13 @@ class ProtocolError(ValueError):
     for 3.1.1: `connack_code` in codes.py turns it into a CONNACK return code.
 
     What a single feed had understood before the bad packet is not lost: `packets` holds it when Decoder raises,
-    `frames` when Splitter does.
+    `frames` when Splitter does. `raw` is the bad packet itself, as far as it had come.
     """
 
     def __init__(self, reason: str, code: int = MALFORMED_PACKET) -> None:
         super().__init__(reason)
         self.reason = reason
         self.code = code
+        self.raw = b""
         self.frames: list[bytes] = []
         self.packets: list[tuple[Packet, bytes]] = []

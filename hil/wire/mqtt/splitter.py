@@ -41,6 +41,11 @@ class Splitter:
         """The beginning of a packet whose end has not come yet."""
         return bytes(self._pending)
 
+    @property
+    def first_byte(self) -> int | None:
+        """The first byte of such a packet, None when the stream stands between two packets."""
+        return self._pending[0] if self._pending else None
+
     def feed(self, data: bytes) -> list[bytes]:
         """The packets that `data` completes, header included, in order.
 
@@ -48,7 +53,7 @@ class Splitter:
         its frame then, and every later call raises the same again.
         """
         if self._error is not None:
-            raise ProtocolError(self._error.reason, self._error.code)
+            raise again(self._error)
         pending = self._pending
         if pending:
             pending += data
@@ -79,6 +84,7 @@ class Splitter:
                 self._wanted = 2
         except ProtocolError as error:
             self._error = error
+            error.raw = data[position:]
             error.frames = frames
             raise
         if position < size:
@@ -104,3 +110,10 @@ class Splitter:
 
     def _too_large(self, length: int) -> ProtocolError:
         return ProtocolError(f"a packet of {length} bytes, at most {self.max_packet} are accepted", PACKET_TOO_LARGE)
+
+
+def again(error: ProtocolError) -> ProtocolError:
+    """The same error for a later call: without the packets, which were given away with the first."""
+    same = ProtocolError(error.reason, error.code)
+    same.raw = error.raw
+    return same
