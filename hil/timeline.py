@@ -17,12 +17,15 @@ import json
 import os
 import threading
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
 Predicate = Callable[["Event"], bool]
+About = tuple[str | None, str | None, str | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,16 @@ class Event:
 
 
 class Match:
-    """A predicate on events that can say in words what it looks for. Made by `where`; `|` joins two."""
+    """A predicate on events that can say in words what it looks for. Made by `where`; `|` joins two.
 
-    def __init__(self, test: Predicate, words: str) -> None:
+    `about` is the (source, kind, board) that it looks for, None for any: what lets a search pass by a thousand
+    console lines at once when it looks for something else.
+    """
+
+    def __init__(self, test: Predicate, words: str, about: About = (None, None, None)) -> None:
         self._test = test
         self._words = words
+        self.about = about
 
     def __call__(self, event: Event) -> bool:
         return self._test(event)
@@ -109,7 +117,7 @@ def where(source: str | None = None, kind: str | None = None, board: str | None 
         words += " with " + ", ".join(
             f"{k} as {getattr(v, '__name__', 'asked')}" if callable(v) else f"{k}={_short(v)}" for k, v in data.items()
         )
-    return Match(test, words)
+    return Match(test, words, (source, kind, board))
 
 
 class NoSuchEvent(AssertionError):
@@ -124,16 +132,94 @@ class TimelineClosed(RuntimeError):
     """Somebody waited on a timeline whose bench has closed."""
 
 
+class _Lines:
+    """Many events of one moment that differ in their text alone, kept as that text until somebody looks at them."""
+
+    __slots__ = ("about", "count", "monotonic", "start", "text", "wall")
+
+    def __init__(self, start: int, count: int, monotonic: float, wall: float, about: About, text: str) -> None:
+        self.start = start
+        self.count = count
+        self.monotonic = monotonic
+        self.wall = wall
+        self.about = about
+        self.text = text
+
+    def events(self) -> list[Event]:
+        source, kind, board = self.about
+        return [
+            Event(sequence, self.monotonic, self.wall, source or "", kind or "", board, {"text": line})
+            for sequence, line in enumerate(self.text.split("\n"), self.start)
+        ]
+
+    def as_json(self) -> str:
+        source, kind, board = self.about
+        return (
+            f'{{"sequence":{self.start},"lines":{self.count},"monotonic":{self.monotonic:.6f},"wall":{self.wall:.6f},'
+            f'"source":{_quoted(source)},"kind":{_quoted(kind)},"board":{_quoted(board)},'
+            f'"data":{{"text":{encode_basestring(self.text)}}}}}\n'
+        )
+
+
+class _Record:
+    """The events in order of sequence: lists of events, and `_Lines` that become such a list when they are read."""
+
+    def __init__(self) -> None:
+        self._starts: list[int] = []
+        self._parts: list[list[Event] | _Lines] = []
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    def append(self, event: Event) -> None:
+        if not self._parts or isinstance(self._parts[-1], _Lines):
+            self._starts.append(self._length)
+            self._parts.append([])
+        part = self._parts[-1]
+        assert isinstance(part, list)
+        part.append(event)
+        self._length += 1
+
+    def append_lines(self, lines: _Lines) -> None:
+        self._starts.append(self._length)
+        self._parts.append(lines)
+        self._length += lines.count
+
+    def window(self, after: int, before: int | None, match: Predicate | None = None) -> list[Event]:
+        """The events of [after, before), less such lines as `match` cannot fit: what may match, not what does."""
+        first, last, _ = slice(after, before).indices(self._length)
+        found: list[Event] = []
+        if first >= last:
+            return found
+        for index in range(bisect_right(self._starts, first) - 1, len(self._parts)):
+            start = self._starts[index]
+            if start >= last:
+                break
+            part = self._parts[index]
+            if isinstance(part, _Lines):
+                if _cannot_fit(match, part.about):
+                    continue
+                self._parts[index] = part = part.events()
+            if start >= first and start + len(part) <= last:
+                found += part
+            else:
+                found += part[max(0, first - start) : last - start]
+        return found
+
+
 class Timeline:
     """A thread-safe, append-only list of events that wakes its waiters at once.
 
     `path`: where to write JSON Lines while it happens (created with mode 0600), or None to keep it in memory only.
-    Each line is flushed to the operating system as it is written, so it survives a kill of this process.
+    Each line is flushed to the operating system as it is written, so it survives a kill of this process. A line is
+    an event; but lines of text that came in one read are written together, as one object with "lines" (how many
+    events it stands for) and their texts joined by newlines. `load` reads both.
     """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path
-        self._events: list[Event] = []
+        self._events = _Record()
         self._secrets: list[str] = []
         self._changed = threading.Condition()
         self._closed = False
@@ -141,7 +227,8 @@ class Timeline:
         self._file = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "a", encoding="utf-8")
+            descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+            self._file = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -161,17 +248,49 @@ class Timeline:
             listener(event)
         return event
 
+    def record_lines(self, source: str, kind: str, board: str | None, text: str) -> range:
+        """Append an event with data {"text": line} for each line of `text`, all at once and at one moment.
+
+        Lines are what stands between newlines, so N newlines give N + 1 events. Does what as many calls of `record`
+        would, at a small part of their cost: for a console at full speed. Returns their sequence numbers.
+        """
+        with self._changed:
+            for secret in self._secrets:
+                if secret in text:
+                    text = text.replace(secret, "[redacted]" + "\n" * secret.count("\n"))
+            start, count = len(self._events), text.count("\n") + 1
+            lines = _Lines(start, count, time.monotonic(), time.time(), (source, kind, board), text)
+            self._events.append_lines(lines)
+            if self._file is not None:
+                self._file.write(lines.as_json())
+                self._file.flush()
+            self._changed.notify_all()
+            listeners = list(self._listeners)
+            events = self._events.window(start, start + count) if listeners else []
+        for event in events:
+            for listener in listeners:
+                listener(event)
+        return range(start, start + count)
+
     def redact(self, secret: str) -> None:
         """From now on write '[redacted]' wherever `secret` would appear in an event's text. Short ones are refused.
 
-        Raises ValueError for a secret of fewer than 4 characters: blanking those would blank half the log.
+        Of a secret of many lines, such as a key in PEM, each long line is blanked by itself too: a console breaks it
+        into lines. Raises ValueError for a secret of fewer than 4 characters: blanking those would blank half the log.
         """
         if len(secret) < 4:
             raise ValueError("a secret of fewer than 4 characters cannot be redacted without damaging the log")
+        pieces = [line.strip() for line in secret.splitlines()] if "\n" in secret.strip() else []
         with self._changed:
-            if secret not in self._secrets:
-                self._secrets.append(secret)
-                self._secrets.sort(key=len, reverse=True)
+            for piece in [secret, *(p for p in pieces if len(p) >= 12 and not p.startswith("-----"))]:
+                if piece not in self._secrets:
+                    self._secrets.append(piece)
+            self._secrets.sort(key=len, reverse=True)
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What is redacted, longest first: for a log that is written as a stream, where a secret may come in parts."""
+        return tuple(self._secrets)
 
     def redacted(self, text: str) -> str:
         """`text` without the secrets that were named so far: for logs that are written beside the timeline."""
@@ -213,7 +332,7 @@ class Timeline:
     def events(self, match: Predicate | None = None, *, after: int = 0, before: int | None = None) -> list[Event]:
         """All events so far from position `after` up to, not including, `before`, that `match`."""
         with self._changed:
-            window = self._events[after:before]
+            window = self._events.window(after, before, match)
         return window if match is None else [e for e in window if match(e)]
 
     def last(self, match: Predicate, *, after: int = 0) -> Event | None:
@@ -277,7 +396,7 @@ class Timeline:
         position = after
         with self._changed:
             while True:
-                for event in self._events[position:]:
+                for event in self._events.window(position, None, match):
                     if match(event):
                         return event
                 position = max(position, len(self._events))
@@ -326,17 +445,12 @@ def load(path: Path) -> list[Event]:
             continue
         try:
             raw = json.loads(line)
-            events.append(
-                Event(
-                    raw["sequence"],
-                    raw["monotonic"],
-                    raw["wall"],
-                    raw["source"],
-                    raw["kind"],
-                    raw["board"],
-                    _restored(raw["data"]),
-                )
-            )
+            moment = raw["monotonic"], raw["wall"]
+            about = raw["source"], raw["kind"], raw["board"]
+            if "lines" in raw:
+                events += _Lines(raw["sequence"], raw["lines"], *moment, about, raw["data"]["text"]).events()
+            else:
+                events.append(Event(raw["sequence"], *moment, *about, _restored(raw["data"])))
         except (ValueError, KeyError, TypeError) as error:
             if number == len(lines):
                 break
@@ -351,6 +465,17 @@ def _agrees(wanted: Any, found: Any) -> bool:
         return bool(wanted(found))
     except TypeError:
         return False
+
+
+def _cannot_fit(match: Predicate | None, about: About) -> bool:
+    """Whether no event with this source, kind and board can match: so that it need not be made to ask."""
+    if not isinstance(match, Match):
+        return False
+    return any(wanted is not None and wanted != found for wanted, found in zip(match.about, about, strict=True))
+
+
+def _quoted(word: str | None) -> str:
+    return "null" if word is None else encode_basestring(word)
 
 
 def _words(match: Predicate) -> str:
