@@ -146,10 +146,11 @@ class Retry(Strict):
 
 
 class Time(Strict):
-    """Where the device has its time from, and whether it waits for it before it connects."""
+    """Where the device has its time from, whether it waits for it, and whether it checks certificates' dates by it."""
 
     source: Literal["sntp", "none"] = "sntp"
     required: bool = True
+    dates: Literal["checked", "unchecked"] = "checked"
 
 
 class ConsolePromise(Strict):

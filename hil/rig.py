@@ -80,6 +80,14 @@ class Wifi(Strict):
     password: Secret | None = None
 
 
+class Identity(Strict):
+    """Credentials from elsewhere: PEM files, the chain with the leaf first."""
+
+    trust_anchors: str
+    certificate_chain: str
+    private_key: str
+
+
 class BoardConfig(Strict):
     """One device under test: a real one on `port`, or a `virtual` one."""
 
@@ -95,6 +103,7 @@ class BoardConfig(Strict):
     wifi: Wifi | None = None
     options: list[str] = Field(default_factory=list)
     address: str | None = None
+    identity: Identity | None = None
     mac: Annotated[str, Field(pattern=r"^([0-9a-f]{2}:){5}[0-9a-f]{2}$")] | None = None
 
     @model_validator(mode="after")

@@ -1,0 +1,1 @@
+"""Scenarios: each judges a board, real or virtual, by its broker-side behaviour."""
