@@ -43,7 +43,8 @@ class Cause(IntEnum):
 
     POWER_ON = 0x01  # also what a reset by the EN pin shows
     SOFTWARE_SYSTEM = 0x03
-    WATCHDOG_TIMER = 0x08  # main system watchdog (interrupt watchdog gave up)
+    WATCHDOG_GROUP_0 = 0x07  # timer group 0: a later chip's ROM that finds nothing to boot
+    WATCHDOG_TIMER = 0x08  # timer group 1: the interrupt watchdog gave up
     SOFTWARE = 0x0C
     BROWNOUT = 0x0F
     WATCHDOG = 0x10  # RTC watchdog: the bootloader's, and the last resort

@@ -173,10 +173,10 @@ def build(
     return bytes(out)
 
 
-def parse(data: bytes) -> Image:
+def parse(data: bytes, *, verify_hash: bool = True) -> Image:
     """The image at the start of `data` (more may follow); checksum and SHA-256 are verified.
 
-    Raises BadImage.
+    `verify_hash=False` leaves the SHA-256 unread, as the mask ROM does that loads a bootloader. Raises BadImage.
     """
     if len(data) < HEADER_SIZE:
         raise BadImage(Flaw.TRUNCATED, f"an image header has {HEADER_SIZE} bytes, only {len(data)} are there")
@@ -194,7 +194,7 @@ def parse(data: bytes) -> Image:
         message = f"checksum: calculated 0x{calculated:02x}, the image says 0x{stored:02x}"
         raise BadImage(Flaw.CHECKSUM, message, stored, calculated)
     position += 1
-    digest = _digest(data, position) if hashed else None
+    digest = _digest(data, position) if hashed and verify_hash else None
     length = position + (32 if hashed else 0)
     return Image(chip_id, entry, tuple(segments), mode, size_speed, stored, digest, length)
 
