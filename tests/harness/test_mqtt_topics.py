@@ -1,0 +1,70 @@
+"""Topic filters, and the names of codes."""
+
+from __future__ import annotations
+
+import pytest
+
+from hil.wire.mqtt import (
+    Connack,
+    Disconnect,
+    ProtocolError,
+    Suback,
+    Subscribe,
+    Subscription,
+    Version,
+    code_name,
+    connack_code,
+    encode,
+    topic_matches,
+)
+
+V3, V5 = Version.V311, Version.V5
+
+
+@pytest.mark.parametrize(
+    ("topic_filter", "matching", "other"),
+    [
+        ("a/b/c/#", ["a/b/c", "a/b/c/ranking", "a/b/c/d/e"], ["a/b", "a/b/cc"]),
+        ("sport/#", ["sport", "sport/", "sport/a"], ["sports", "a/sport"]),
+        ("#", ["a", "a/b", "/", "/a"], ["$SYS", "$SYS/a"]),
+        ("+", ["a"], ["a/b", "/a", "$SYS"]),
+        ("sport/tennis/+", ["sport/tennis/player1", "sport/tennis/"], ["sport/tennis", "sport/tennis/player1/ranking"]),
+        ("+/+", ["/finance", "a/b"], ["a", "a/b/c", "$SYS/a"]),
+        ("/+", ["/finance"], ["finance", "/a/b"]),
+        ("+/monitor/Clients", ["a/monitor/Clients"], ["$SYS/monitor/Clients"]),
+        ("$SYS/#", ["$SYS/a", "$SYS"], ["a"]),
+        ("$SYS/monitor/+", ["$SYS/monitor/Clients"], ["$SYS/monitor/a/b"]),
+        ("a/b", ["a/b"], ["a/B", "a/b/", "/a/b", "a"]),
+        ("a/+/c/#", ["a/b/c", "a//c", "a/b/c/d/e"], ["a/b", "a/b/d"]),
+        ("$share/group/a/+", ["a/b"], ["a", "$share/group/a/b"]),
+    ],
+)  # fmt: skip
+def test_topic_filters(topic_filter: str, matching: list[str], other: list[str]) -> None:
+    assert [t for t in matching if not topic_matches(topic_filter, t)] == []
+    assert [t for t in other if topic_matches(topic_filter, t)] == []
+
+
+@pytest.mark.parametrize("bad", ["", "a#", "#/a", "a/#/b", "a+", "+a/b", "a/b+/c", "a/b#"])
+def test_filters_that_nobody_can_subscribe_to(bad: str) -> None:
+    for version in Version:
+        with pytest.raises(ProtocolError):
+            encode(Subscribe(1, (Subscription(bad),)), version)
+
+
+@pytest.mark.parametrize("bad", ["$share/", "$share/a", "$share//a", "$share/a/", "$share/a+/b", "$share/a/b#"])
+def test_shared_filters_that_nobody_can_subscribe_to(bad: str) -> None:
+    with pytest.raises(ProtocolError):
+        encode(Subscribe(1, (Subscription(bad),)), V5)
+
+
+def test_codes_have_names() -> None:
+    assert code_name(Connack, 5, V3) == "not authorized"
+    assert code_name(Connack, 0x87, V5) == "not authorized"
+    assert code_name(Suback, 0x80, V3) == "failure"
+    assert code_name(Suback, 0, V5) == "granted QoS 0"
+    assert code_name(Disconnect, 0, V5) == "normal disconnection"
+    assert code_name(Disconnect, 0x8E, V5) == "session taken over"
+    assert code_name(Connack, 0x2A, V3) == "reserved code 0x2a"
+    assert [connack_code(c, V3) for c in (0x84, 0x85, 0x86, 0x87, 0x82)] == [1, 2, 4, 5, 3]
+    assert connack_code(0x84, V5) == 0x84
+    assert f"{V3} {V5}" == "3.1.1 5"
