@@ -1,0 +1,90 @@
+"""The `hil` command: the same boards, parts and checks as the pytest fixtures, by hand. Thin."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hil import rig as rigs
+from hil.toml import FileError
+
+if TYPE_CHECKING:
+    from hil.rig import Rig, RigBoard
+
+#: Exit codes: 0 done, 1 it could not be done, 2 the command or a file is wrong.
+FAILED, USAGE = 1, 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; returns the exit code. Errors are one line each on stderr, with no traceback."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        rig = rigs.load(Path(options.rig))
+        boards = rig.select(options.board)
+    except FileError as error:
+        print(f"hil: {error}", file=sys.stderr)
+        return USAGE
+    from hil import commands
+    from hil.signals import terminated_as
+
+    run: Callable[[Rig, list[RigBoard], argparse.Namespace], int] = getattr(commands, options.command)
+    try:
+        with terminated_as(_interrupt):
+            return run(rig, boards, options)
+    except KeyboardInterrupt:
+        return 130
+    except commands.EXPECTED as error:
+        print(f"hil: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def _parser() -> argparse.ArgumentParser:
+    every = argparse.ArgumentParser(add_help=False)
+    every.add_argument(
+        "--rig",
+        metavar="FILE",
+        default=os.environ.get("HIL_RIG", "rigs/virtual.toml"),
+        help="rig file (default: $HIL_RIG, or rigs/virtual.toml)",
+    )
+    every.add_argument(
+        "--board", action="append", metavar="NAME", help="only this board; may be given several times (default: all)"
+    )
+    parser = argparse.ArgumentParser(
+        prog="hil",
+        description="Work with the boards of a bench by hand. Tests run with pytest; see pytest --help, group hil.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, words: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=words, description=words, parents=[every])
+
+    add("boards", "list the boards of the rig: port, power, firmware")
+    add("doctor", "check ports, tools, power, broker, gateway address and clock, and say what to do about each fault")
+    flash = add("flash", "build the firmware if its contract says how, and flash what differs")
+    flash.add_argument("--force", action="store_true", help="write everything, even what lies in flash already")
+    flash.add_argument("--erase", action="store_true", help="erase the whole flash first: settings are lost")
+    power = add("power", "switch the boards' supply")
+    power.add_argument("action", choices=["on", "off", "cycle", "status"])
+    reset = add("reset", "reset through the serial lines (EN), or by the firmware's own command")
+    reset.add_argument("--soft", action="store_true", help="by the firmware's own command, as its contract says")
+    reset.add_argument("--download", action="store_true", help="into the ROM's download mode")
+    console = add("console", "show a board's console; what is typed is sent")
+    console.add_argument("--reset", action="store_true", help="hard reset first, to see it boot")
+    console.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
+    monitor = add("monitor", "open the whole bench, switch the boards on, and show what broker and gateway see")
+    monitor.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
+    monitor.add_argument("--topic", default="#", metavar="FILTER", help="only messages that fit (default: all)")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

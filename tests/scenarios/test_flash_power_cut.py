@@ -1,0 +1,33 @@
+"""The power goes while the firmware is being written. The next flash must make a working board of it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+
+import pytest
+
+from hil.board import Board
+from hil.flash import FlashError
+from hil.timeline import Timeline, where
+
+
+@pytest.mark.needs("power-cut")
+@pytest.mark.scenario("recovers from a power cut while flashing")
+def test_recovers_from_a_power_cut_while_flashing(board: Board, timeline: Timeline) -> None:
+    mark = timeline.mark()
+
+    def flash() -> None:
+        with contextlib.suppress(FlashError):
+            board.flash(force=True)
+
+    flashing = threading.Thread(target=flash)
+    flashing.start()
+    timeline.wait(where("flash", "progress", board.name, percent=lambda p: p >= 20), timeout=60, after=mark)
+    board.power_off()
+    flashing.join(120)
+    assert not flashing.is_alive(), "the flasher hangs on a board that lost its power"
+    assert timeline.last(where("flash", "failed", board.name), after=mark), "the cut was not noticed"
+    board.flash()
+    board.power_cycle()
+    board.wait_online()

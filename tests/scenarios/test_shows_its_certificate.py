@@ -1,0 +1,43 @@
+"""The device's side of mutual TLS: a certificate is sent, and the chain up to what the broker knows.
+
+A library that is given only one of certificate and key sends none and says nothing; one that sends the leaf alone is
+refused by a broker that knows the root. Both end as 'connect failed' on the device; here they end differently.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from hil.attempts import Attempt, End, attempts
+from hil.board import Board
+from hil.timeline import Timeline, where
+
+
+def first_attempt(timeline: Timeline, board: Board) -> Attempt:
+    """The first connection after switching on, once TLS is done or has failed on it."""
+    mark = timeline.mark()
+    board.power_cycle()
+    timeline.wait(
+        where("gateway", "tls", board.name) | where("gateway", "tls-failed", board.name),
+        timeout=board.contract.online.within,
+        after=mark,
+    )
+    return attempts(timeline.events(after=mark), board.name)[0]
+
+
+@pytest.mark.needs("gateway", "client-certificate")
+@pytest.mark.scenario("sends its client certificate")
+def test_sends_its_client_certificate(board: Board, timeline: Timeline) -> None:
+    attempt = first_attempt(timeline, board)
+    assert attempt.end is not End.NO_CERTIFICATE, f"{attempt}: is only one of certificate and key set?"
+    tls = timeline.last(where("gateway", "tls", board.name))
+    if tls is not None and board.credentials is not None:
+        assert tls["subject"] == board.credentials.subject
+
+
+@pytest.mark.needs("gateway", "client-certificate")
+@pytest.mark.scenario("sends its whole chain")
+def test_sends_its_whole_chain(board: Board, timeline: Timeline) -> None:
+    """The gateway knows the root alone, so a chain without its intermediate cannot be verified."""
+    attempt = first_attempt(timeline, board)
+    assert attempt.end is not End.CERTIFICATE_REFUSED, f"{attempt}: does the device send its intermediate?"

@@ -1,0 +1,39 @@
+"""Establishing a connection fails often in the field. A device that gives up stays offline until somebody comes."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from hil.board import Board
+from hil.gateway import Gateway
+from hil.gateway.faults import RefuseConnect
+from hil.retry import classify
+from hil.timeline import Timeline, where
+
+#: Enough refusals to tell growing gaps from equal ones, jitter included.
+REFUSALS = 5
+
+
+@pytest.mark.needs("gateway", "retry")
+@pytest.mark.scenario("tries again until it is let in")
+def test_tries_again_until_it_is_let_in(board: Board, gateway: Gateway, timeline: Timeline) -> None:
+    """Refused several times, then let in: online in the end, and with gaps of the kind that its contract promises."""
+    retry = board.contract.retry
+    mark = timeline.mark()
+    with gateway.fault(RefuseConnect(count=REFUSALS), board=board.name):
+        board.power_cycle()
+        longest = min(retry.most, retry.first * 2**REFUSALS)
+        tries = timeline.wait_count(
+            where("gateway", "accept", board.name),
+            REFUSALS + 1,
+            timeout=2 * board.contract.online.within + REFUSALS * longest,
+            after=mark,
+        )
+        board.wait_online(after=tries[-1].sequence)
+    gaps = [late.monotonic - early.monotonic for early, late in itertools.pairwise(tries)]
+    found = classify(gaps)
+    shown = ", ".join(f"{gap:.2f}" for gap in gaps)
+    if retry.kind.startswith("exponential"):
+        assert found.grows, f"the gaps do not grow: {shown} s; the contract promises {retry.kind}"
