@@ -1,0 +1,115 @@
+"""`python -m hil.virtual esp32 ...` runs a virtual board; `python -m hil.virtual image ...` builds what it boots."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import logging
+import math
+import re
+import sys
+from pathlib import Path
+
+from hil.virtual.chips import CHIPS
+from hil.virtual.flash import FlashFileError
+from hil.virtual.host import Manifest
+from hil.virtual.image import write_images
+from hil.virtual.process import Options, serve
+from hil.wire.partitions import ARDUINO_DEFAULT
+
+_UNITS = {"": 1, "B": 1, "K": 1 << 10, "KB": 1 << 10, "M": 1 << 20, "MB": 1 << 20}
+_FLASH_SIZES = {f"{1 << power}MB": 1 << power << 20 for power in range(5)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command; returns its exit status."""
+    asked = _parser().parse_args(arguments)
+    logging.basicConfig(format=f"{getattr(asked, 'name', 'image')}: %(message)s", level=logging.WARNING)
+    try:
+        if asked.command == "esp32":
+            asyncio.run(serve(_options(asked)))
+        else:
+            options = [f"without:{word}" for word in asked.without] + [f"with:{word}" for word in asked.extra]
+            manifest = Manifest(asked.firmware, asked.version, tuple(options))
+            listed = write_images(asked.out, CHIPS[asked.chip], manifest, asked.size, ARDUINO_DEFAULT)
+            print(json.dumps(listed))
+    except (FlashFileError, OSError, ValueError) as error:
+        print(f"hil.virtual {asked.command}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m hil.virtual", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    board = commands.add_parser("esp32", help="run a virtual ESP32 board", description="Run one virtual ESP32 board.")
+    board.add_argument("--dir", type=Path, required=True, help="where its flash and its JSON file lie")
+    board.add_argument("--name", type=_name, required=True, help="the board's name")
+    board.add_argument("--chip", choices=CHIPS, default="esp32", help="default: %(default)s")
+    board.add_argument("--mac", type=_mac, help="default: derived from the name")
+    board.add_argument("--flash-size", choices=_FLASH_SIZES, default="4MB", help="default: %(default)s")
+    board.add_argument("--speed", type=_speed, default=1.0, help="how many times faster than a real board (1)")
+    board.add_argument("--bind", default="127.0.0.1", help="address for both ports; default: %(default)s")
+    board.add_argument("--serial-port", type=int, default=0, help="RFC 2217 port; default: any free one")
+    board.add_argument("--control-port", type=int, default=0, help="control port; default: any free one")
+    board.add_argument("--powered", action="store_true", help="start with the supply on")
+    board.add_argument("--follow-stdin", action="store_true", help="end when standard input ends")
+    image = commands.add_parser("image", help="build images to flash", description="Build what a virtual board boots.")
+    image.add_argument("--chip", choices=CHIPS, default="esp32", help="default: %(default)s")
+    image.add_argument("--out", type=Path, required=True, help="directory for the images")
+    image.add_argument("--firmware", default="reference", help="which firmware it names; default: %(default)s")
+    image.add_argument("--version", default="1.0.0", help="the app's version; default: %(default)s")
+    image.add_argument("--size", type=_size, default="192K", help="of the app image; default: %(default)s")
+    image.add_argument("--without", action="append", default=[], metavar="X", help="leave a build option out")
+    image.add_argument("--with", dest="extra", action="append", default=[], metavar="X", help="add a build option")
+    return parser
+
+
+def _options(asked: argparse.Namespace) -> Options:
+    return Options(
+        directory=asked.dir,
+        name=asked.name,
+        chip=asked.chip,
+        mac=asked.mac,
+        flash_size=_FLASH_SIZES[asked.flash_size],
+        speed=asked.speed,
+        bind=asked.bind,
+        serial_port=asked.serial_port,
+        control_port=asked.control_port,
+        powered=asked.powered,
+        follow_stdin=asked.follow_stdin,
+    )
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no name: use letters, digits, '.', '-' and '_'")
+    return text
+
+
+def _mac(text: str) -> bytes:
+    if not re.fullmatch(r"[0-9A-Fa-f]{2}([:-][0-9A-Fa-f]{2}){5}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no MAC address; expected six bytes as in 24:0a:c4:00:01:10")
+    return bytes.fromhex(re.sub("[:-]", "", text))
+
+
+def _speed(text: str) -> float:
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = math.nan
+    if not 0 < speed < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no speed factor; expected a number above 0, 1 for real time")
+    return speed
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d+|0x[0-9a-fA-F]+)\s*([KM]?B?)", text.strip(), re.IGNORECASE)
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; expected bytes, or a number with K or M")
+    return int(match[1], 0) * _UNITS[match[2].upper()]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,298 @@
+"""One virtual dev kit: power, the EN and IO0 circuit, and whatever the chip does between two resets.
+
+DTR and RTS reach EN and IO0 through the dev kit's two transistors (asserted is 1):
+
+    DTR RTS   EN    IO0
+     0   0    high  high
+     1   1    high  high
+     0   1    low   high    held in reset
+     1   0    high  low     sampled when EN rises: download mode
+
+Modes: off (no power), reset (EN low), download (the ROM's loader), run (ROM, bootloader, app).
+
+EN has a capacitor, so the chip starts a moment after EN is let go. Over a network the two lines change one after the
+other, so 'into download mode' passes through DTR=1, RTS=1: coming out of reset into that state, the board waits longer
+for the second line before it starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from hil.virtual.bootloader import ROM_TIME, Halt, Print, Reset, Start, boot, rom_banner
+from hil.virtual.chips import Chip
+from hil.virtual.flash import BLOCK, SECTOR, Flash, erase_steps
+from hil.virtual.host import Cause, Clock, Core, Host, Manifest, Radio
+from hil.virtual.loader import Action, Erase, Loader, Program, Run, Send, SetBaud
+from hil.virtual.registers import Registers
+from hil.virtual.serial_server import SerialServer
+from hil.virtual.uart import BOOT_BAUD, Uart
+
+EN_RISE = 0.005
+"""Seconds from EN's release to the chip's start."""
+EN_RISE_BOTH = 0.4
+"""The same while both lines are asserted. pyserial waits 0.1 s between two control lines over RFC 2217."""
+SECTOR_ERASE = 0.045
+BLOCK_ERASE = 0.15
+"""Seconds to erase 4 KiB and 64 KiB: typical values of SPI NOR data sheets."""
+BOOT_LOOP_PAUSE = 0.1
+"""Least real seconds between two tries to boot, whatever the speed: a boot loop must not eat the host."""
+
+MOST_RECEIVED = 4096
+"""Pieces of input that wait for the chip."""
+LOG = logging.getLogger(__name__)
+
+StartCore = Callable[[Manifest, Host], Awaitable[Core]]
+
+
+class Board:
+    """The chip `chip` with `flash`, `mac` and a `radio`. Everything here runs in one asyncio loop.
+
+    `start_core` starts the firmware (see hil.virtual.host). The board is off at first.
+    """
+
+    def __init__(
+        self, name: str, chip: Chip, mac: bytes, flash: Flash, speed: float, radio: Radio, start_core: StartCore
+    ) -> None:
+        self.name = name
+        self.chip = chip
+        self.mac = mac
+        self.flash = flash
+        self.speed = speed
+        self.radio = radio
+        self.serial = SerialServer(self)
+        self.power = False
+        self.mode = "off"
+        self.cause = Cause.POWER_ON
+        self._start_core = start_core
+        self._uart = Uart(speed, self.serial.send, lambda: self.serial.port.baudrate)
+        self._clock = Clock()
+        self._dtr = self._rts = False
+        self._held = False  # EN was pulled low by the lines, not only slow to rise after power-on
+        self._rising: asyncio.TimerHandle | None = None
+        self._life: asyncio.Task[None] | None = None
+        self._received: asyncio.Queue[bytes] = asyncio.Queue(MOST_RECEIVED)
+        self._host: Host | None = None
+        self._core: Core | None = None
+        self._endings: set[asyncio.Future[Any]] = set()
+
+    # -- power and reset -------------------------------------------------------------------------------------------
+
+    async def power_on(self) -> None:
+        """Connect the supply. Nothing happens if it is connected."""
+        if not self.power:
+            self.power = True
+            self.mode = "reset"
+            self._follow_lines()
+
+    async def power_off(self) -> None:
+        """Cut the supply, in whatever the board is doing. Returns when nothing of it runs any more."""
+        self.power = False
+        self._held = False
+        self._stop()
+        self.mode = "off"
+        await self._ended()
+
+    async def close(self) -> None:
+        """The end of the virtual board: power off, ports closed."""
+        await self.power_off()
+        await self.serial.close()
+        await self._uart.close()
+        await self.radio.close()
+        self.flash.close()
+
+    def lines_changed(self, dtr: bool, rts: bool) -> None:
+        """DTR and RTS, as the client of the serial port has set them."""
+        self._dtr, self._rts = dtr, rts
+        if self.power:
+            self._follow_lines()
+
+    def reset(self, cause: Cause) -> None:
+        """Reset by the chip itself: software, panic, watchdog, brownout. Clock and power stay; what it said is sent."""
+        self._stop(silent=False)
+        self._begin(self.chip.shown(cause), download=False)
+
+    def _follow_lines(self) -> None:
+        if self._rts and not self._dtr:
+            self._stop()
+            self.mode = "reset"
+            self._held = True
+        elif self.mode == "reset":
+            if self._rising is not None:
+                self._rising.cancel()
+            delay = EN_RISE_BOTH if self._held and self._dtr and self._rts else EN_RISE
+            self._rising = asyncio.get_running_loop().call_later(delay, self._risen)
+
+    def _risen(self) -> None:
+        self._rising = None
+        self._held = False
+        # Power-on and EN alike clear all of the chip, its clock included.
+        self._clock = Clock()
+        self._begin(Cause.POWER_ON, download=self._dtr and not self._rts)
+
+    def _begin(self, cause: Cause, *, download: bool) -> None:
+        self.cause = cause
+        self.mode = "download" if download else "run"
+        self._received = asyncio.Queue(MOST_RECEIVED)
+        self._life = asyncio.create_task(self._live(cause, download))
+        self._life.add_done_callback(_report)
+
+    def _stop(self, *, silent: bool = True) -> None:
+        """Stop all that runs, between two instructions. The radio falls silent before the firmware can say goodbye."""
+        if self._rising is not None:
+            self._rising.cancel()
+            self._rising = None
+        if self._life is not None:
+            self._life.cancel()
+            self._life = None
+        if self._host is not None:
+            self._host.retire()
+            self._host = None
+        self.radio.cut()
+        if silent:
+            self._uart.clear()
+        if self._core is not None:
+            self._end(self._core)
+            self._core = None
+
+    def _end(self, core: Core) -> None:
+        ending = asyncio.ensure_future(core.kill())
+        self._endings.add(ending)
+        ending.add_done_callback(self._endings.discard)
+
+    async def _ended(self) -> None:
+        while self._endings:
+            await asyncio.gather(*self._endings, return_exceptions=True)
+
+    # -- from reset to reset ---------------------------------------------------------------------------------------
+
+    async def _live(self, cause: Cause, download: bool) -> None:
+        await self._ended()
+        await self._uart.drained()
+        self._uart.baud = BOOT_BAUD
+        if download:
+            await self._load()
+        else:
+            await self._boot(cause)
+
+    async def _wait(self, seconds: float) -> None:
+        await asyncio.sleep(seconds / self.speed)
+
+    async def _boot(self, cause: Cause) -> None:
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for step in boot(self.chip, self.flash, cause):
+            match step:
+                case Print(seconds, text):
+                    await self._wait(seconds)
+                    self._uart.transmit(text.encode())
+                case Reset(next_cause):
+                    await self._uart.drained()
+                    await asyncio.sleep(began + BOOT_LOOP_PAUSE - loop.time())
+                    self.reset(next_cause)
+                case Start():
+                    await self._run_firmware(step, cause)
+                case Halt():
+                    pass
+
+    async def _run_firmware(self, start: Start, cause: Cause) -> None:
+        host = self._host = self._make_host(start, cause)
+        starting = asyncio.ensure_future(self._start_core(start.manifest, host))
+        try:
+            core = await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # Reset while the process was starting: it ends as soon as there is one, and the next boot waits for that.
+            self._endings.add(starting)
+            starting.add_done_callback(self._late_start)
+            raise
+        except Exception as error:
+            self._uart.transmit(f"E (0) virtual: the firmware cannot start: {error}\r\n".encode())
+            return
+        self._core = core
+        while not self._received.empty():
+            core.uart_input(self._uart.as_seen(self._received.get_nowait()))
+
+    def _late_start(self, starting: asyncio.Future[Core]) -> None:
+        if not starting.cancelled() and starting.exception() is None:
+            self._end(starting.result())
+        self._endings.discard(starting)
+
+    def _make_host(self, start: Start, cause: Cause) -> Host:
+        return Host(
+            name=self.name,
+            chip=self.chip.name,
+            mac=self.mac,
+            speed=self.speed,
+            cause=cause,
+            flash=self.flash.path,
+            app=start.app.offset,
+            partitions={partition.label: (partition.offset, partition.size) for partition in start.table},
+            clock=self._clock,
+            radio=self.radio,
+            _uart_output=self._uart.transmit,
+            _restart=self.reset,
+            _flash_write=self.flash.program,
+            _flash_erase=self.flash.erase,
+        )
+
+    def receive(self, data: bytes) -> None:
+        """Bytes that arrive on RX. A chip without power, or held in reset, hears nothing."""
+        if self._core is not None:
+            self._core.uart_input(self._uart.as_seen(data))
+        elif self.mode in ("run", "download"):
+            with contextlib.suppress(asyncio.QueueFull):  # an overrun: what nobody reads is lost
+                self._received.put_nowait(data)
+
+    # -- download mode ---------------------------------------------------------------------------------------------
+
+    async def _load(self) -> None:
+        await self._wait(ROM_TIME)
+        self._uart.transmit(rom_banner(self.chip, Cause.POWER_ON, download=True).encode())
+        registers = Registers(self.chip, self.mac, self.flash.size)
+        loader = Loader(self.chip, registers, self.flash)
+        spoken = False
+        while True:
+            data = await self._received.get()
+            if not spoken:
+                # The ROM measures the host's speed by the first bytes that it gets.
+                await self._uart.drained()
+                self._uart.baud = self.serial.port.baudrate
+            registers.uart_baud = self._uart.baud
+            for action in loader.feed(await self._uart.received(data)):
+                spoken = True
+                await self._perform(action)
+
+    async def _perform(self, action: Action) -> None:
+        match action:
+            case Send(data):
+                self._uart.transmit(data)
+            case Erase(offset, length):
+                await self._erase(offset, length)
+            case Program(offset, data):
+                # Sector by sector, so that a power cut may come between any two.
+                for start in range(0, len(data), SECTOR):
+                    self.flash.program(offset + start, data[start : start + SECTOR])
+                    await asyncio.sleep(0)
+            case SetBaud(baud):
+                await self._uart.drained()
+                self._uart.baud = baud
+            case Run():
+                await self._uart.drained()
+                self.reset(Cause.SOFTWARE)
+
+    async def _erase(self, offset: int, length: int) -> None:
+        for start, size in erase_steps(offset, length):
+            seconds = BLOCK_ERASE if size == BLOCK else SECTOR_ERASE
+            self.flash.erase_begun(start, size)
+            await self._wait(seconds / 2)
+            self.flash.erase(start, size)
+            await self._wait(seconds / 2)
+
+
+def _report(life: asyncio.Task[None]) -> None:
+    if not life.cancelled() and (error := life.exception()) is not None:
+        LOG.error("the virtual chip stopped by a fault of its own: %r", error, exc_info=error)

@@ -1,0 +1,93 @@
+"""Builds the images that a virtual board boots: bootloader, partition table, and an app that carries a manifest.
+
+They are real images, as esptool reads, writes and verifies them. What runs is named by the manifest, which is data: a
+flash file never holds code for this host, because anybody who can reach the serial port can write flash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from hil.virtual.chips import CHIPS, Chip
+from hil.virtual.host import Manifest
+from hil.wire import esp_image, partitions
+from hil.wire.esp_image import AppDescription, Segment
+
+APP_OFFSET = 0x10000
+LEAST_SIZE = 0x1000
+PROJECT = "hil-reference"
+BOOTLOADER_MARK = b"hil virtual bootloader\0"
+
+
+def bootloader(chip: Chip) -> bytes:
+    """A second-stage bootloader in form, of the usual size. Its segments are filler: the board itself does its work."""
+    segments = [
+        Segment(chip.dram + 0x30, BOOTLOADER_MARK + _filler(chip.name + " dram", 7000)),
+        Segment(chip.iram, _filler(chip.name + " iram", 12000)),
+    ]
+    return esp_image.build(chip.name, segments, entry=chip.iram + 0x650)
+
+
+def app(chip: Chip, manifest: Manifest, size: int) -> bytes:
+    """An app image of about `size` bytes. Two versions differ as two builds do: in a few places, not everywhere.
+
+    Raises ValueError if the size is less than 4 KiB, or the version too long.
+    """
+    if size < LEAST_SIZE:
+        raise ValueError(f"an app image has at least {LEAST_SIZE} bytes, not {size}")
+    encoded = manifest.encode()
+    about = AppDescription(
+        project=PROJECT,
+        version=manifest.version,
+        idf_version="hil-virtual",
+        date="Jan  1 2025",
+        time="00:00:00",
+        elf_sha256=hashlib.sha256(encoded).digest(),
+    )
+    small = 0x200
+    drom = about.encode() + encoded + bytes(-len(encoded) % 16)
+    drom += _filler("rodata", max(0, (size - len(drom)) // 2 - small))
+    # A mapped segment lies at the same offset of a 64 KiB page in flash and in memory: the chip maps whole pages.
+    segments = [Segment(chip.drom, drom), Segment(chip.dram, _filler("data", small))]
+    position = esp_image.HEADER_SIZE + sum(8 + len(s.data) + -len(s.data) % 4 for s in segments) + 8
+    text = max(small, size - position)
+    segments.append(Segment(chip.irom - 0x20 + position % 0x10000, _filler("text", text)))
+    return esp_image.build(chip.name, segments, entry=chip.iram + 0x400)
+
+
+def write_images(
+    directory: Path, chip: Chip, manifest: Manifest, size: int, table: tuple[partitions.Partition, ...]
+) -> list[dict[str, int | str]]:
+    """Build all three into `directory`; returns [{"offset", "file"}] in the order of flashing."""
+    images = {
+        "bootloader.bin": (chip.bootloader_offset, bootloader(chip)),
+        "partition-table.bin": (partitions.TABLE_OFFSET, partitions.build(table)),
+        "firmware.bin": (APP_OFFSET, app(chip, manifest, size)),
+    }
+    room = next(p.size for p in table if p.offset == APP_OFFSET)
+    if len(images["firmware.bin"][1]) > room:
+        raise ValueError(f"the app has {len(images['firmware.bin'][1])} bytes, its partition only {room}")
+    directory.mkdir(parents=True, exist_ok=True)
+    listed: list[dict[str, int | str]] = []
+    for name, (offset, data) in images.items():
+        path = directory / name
+        path.write_bytes(data)
+        listed.append({"offset": offset, "file": str(path)})
+    return listed
+
+
+def _filler(seed: str, size: int) -> bytes:
+    """Bytes that compress about as well as machine code does (to some 60%), the same for the same seed."""
+    out = bytearray()
+    counter = 0
+    while len(out) < size:
+        noise = hashlib.sha256(f"{seed} {counter}".encode()).digest()
+        out += noise[:20] + b"\x36\x41\x00\x1d\xf0\x00\x00\x00\x0c\x02\x1d\xf0"
+        counter += 1
+    return bytes(out[:size])
+
+
+def known_chips() -> list[str]:
+    """Names of the chips that images can be built for."""
+    return list(CHIPS)

@@ -1,0 +1,101 @@
+"""The process around one virtual board: its ports, its file, its end.
+
+When it is ready it writes DIR/NAME.json (mode 0600: it holds the control port's token) and prints 'ready'. It ends on
+SIGTERM, SIGINT, the order 'shutdown', or, if it was asked to follow it, the end of its standard input.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import signal
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil.virtual.board import Board
+from hil.virtual.chips import CHIPS, mac_of
+from hil.virtual.control import ControlServer
+from hil.virtual.flash import Flash
+from hil.virtual.host import Core, Host, Manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What `python -m hil.virtual esp32` was asked for. `flash_size` in bytes; ports 0 mean any free one."""
+
+    directory: Path
+    name: str
+    chip: str
+    mac: bytes | None
+    flash_size: int
+    speed: float
+    bind: str
+    serial_port: int
+    control_port: int
+    powered: bool
+    follow_stdin: bool
+
+
+async def serve(options: Options) -> None:
+    """Run one board until it is told to end. Raises FlashFileError and OSError before it is ready."""
+    from hil.virtual.radio import Radio
+
+    options.directory.mkdir(parents=True, exist_ok=True)
+    flash = Flash(options.directory / f"{options.name}.flash", options.flash_size)
+    mac = options.mac or mac_of(options.name)
+    radio = Radio(name=options.name, speed=options.speed)
+    board = Board(options.name, CHIPS[options.chip], mac, flash, options.speed, radio, _start_core)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if options.follow_stdin:
+        threading.Thread(target=_watch_stdin, args=(loop, stop), daemon=True, name="stdin").start()
+    token = secrets.token_urlsafe(24)
+    control = ControlServer(board, token, stop.set)
+    about = options.directory / f"{options.name}.json"
+    try:
+        serial_port = await board.serial.start(options.bind, options.serial_port)
+        control_port = await control.start(options.bind, options.control_port)
+        if options.powered:
+            await board.power_on()
+        facts = {
+            "pid": os.getpid(),
+            "serial": f"rfc2217://{options.bind}:{serial_port}?ign_set_control",
+            "control": f"{options.bind}:{control_port}",
+            "token": token,
+            "chip": options.chip,
+            "mac": mac.hex(":"),
+        }
+        _write_private(about, json.dumps(facts, indent=1) + "\n")
+        print("ready", flush=True)
+        await stop.wait()
+    finally:
+        about.unlink(missing_ok=True)
+        await control.close()
+        await board.close()
+
+
+async def _start_core(manifest: Manifest, host: Host) -> Core:
+    # Only here, so that a board can be flashed where the firmware's own needs (TLS) are not installed.
+    from hil.virtual.firmware import start_core
+
+    return await start_core(manifest, host)
+
+
+def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    loop.call_soon_threadsafe(stop.set)
+
+
+def _write_private(path: Path, text: str) -> None:
+    draft = path.with_name(path.name + ".new")
+    draft.unlink(missing_ok=True)
+    with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    os.replace(draft, path)
