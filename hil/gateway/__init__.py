@@ -1,0 +1,27 @@
+"""The TLS- and MQTT-aware endpoint that boards connect to, in front of the broker.
+
+It records what each board does, plays a broker's policy, and injects faults.
+"""
+
+from __future__ import annotations
+
+from hil.gateway.faults import ArmedFault, Fault, PresentCertificate, RefuseConnect
+from hil.gateway.gateway import Gateway, GatewayError, Limits, Live
+from hil.gateway.policy import PERMISSIVE, Namespace, Policy
+from hil.gateway.tls import Identity, ServerIdentity
+
+__all__ = [
+    "PERMISSIVE",
+    "ArmedFault",
+    "Fault",
+    "Gateway",
+    "GatewayError",
+    "Identity",
+    "Limits",
+    "Live",
+    "Namespace",
+    "Policy",
+    "PresentCertificate",
+    "RefuseConnect",
+    "ServerIdentity",
+]

@@ -1,0 +1,393 @@
+"""The gateway: what boards connect to, in front of the broker.
+
+    gateway = Gateway(timeline, loop, boards={"esp32-a": 0}, upstream=("127.0.0.1", 1883),
+                      server=ServerIdentity(chain, key), client_ca=ca)
+    gateway.start()
+    host, port = gateway.endpoint("esp32-a")
+    ...
+    gateway.close()
+
+Each board has a listener of its own, so that what happens before a name is known (a refused certificate, plain MQTT
+on the TLS port) is still known to be that board's. The gateway listens on `bind` and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+from hil.background import Loop, LoopClosed
+from hil.gateway.connection import Connection
+from hil.gateway.device import DeviceSide, Session
+from hil.gateway.faults import ArmedFault, Armory, Fault
+from hil.gateway.faults.fault import Admission
+from hil.gateway.policy import PERMISSIVE, Policy
+from hil.gateway.tls import ClearSession, Identity, TlsSession, TlsSettings, make_context
+from hil.gateway.upstream import Upstream, upstream_socket
+from hil.timeline import Timeline
+
+_PORTS_REMEMBERED = 4096
+"""Upstream ports that stay known after their connection has ended: the broker's log comes through a pipe, and late."""
+
+
+class GatewayError(Exception):
+    """The gateway cannot do what it was asked. The message says what was found and what helps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a connection may take. Times in seconds, sizes in bytes.
+
+    `keep_alive_grace`: how many keep-alives of silence end a connection (1.5: MQTT 3.1.1 section 3.1.2.10).
+    `handshake`, `connect`: time for the TLS handshake, and from there to the CONNECT. `max_packet`: the longest
+    packet that a board may send. `connections`: open at once for each board.
+    """
+
+    keep_alive_grace: float = 1.5
+    handshake: float = 60.0
+    connect: float = 60.0
+    max_packet: int = 16 * 1024 * 1024
+    connections: int = 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A connection that is open now. `seconds` since its accept; `client_id` is None before CONNECT."""
+
+    connection: int
+    board: str
+    peer: str
+    client_id: str | None
+    seconds: float
+
+
+class Gateway:
+    """Terminates TLS, speaks MQTT, records everything, plays a broker's policy and injects faults.
+
+    `boards`: name to port, 0 for any free one. `upstream`: the broker's host and port. `server`: the certificate that
+    boards see, None for plain MQTT without TLS. `client_ca`: PEM of the authorities whose client certificates are
+    required; None asks for none. `policy`: what the broker allows, for each board until `set_policy`.
+
+    All methods may be called from any thread but the loop's.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        loop: Loop,
+        *,
+        bind: str = "127.0.0.1",
+        boards: Mapping[str, int],
+        upstream: tuple[str, int],
+        server: Identity | None,
+        client_ca: bytes | None,
+        policy: Policy = PERMISSIVE,
+        keep_alive_grace: float = 1.5,
+        partial_chain: bool = False,
+        limits: Limits | None = None,
+    ) -> None:
+        self._timeline = timeline
+        self._loop = loop
+        self._bind = bind
+        self._boards = dict(boards)
+        self._upstream = upstream
+        self._policy = policy
+        self._policies: dict[str, Policy] = {}
+        self.limits = limits or Limits(keep_alive_grace=keep_alive_grace)
+        self._settings = (
+            None if server is None else TlsSettings(server.chain_pem, server.key_pem, client_ca, partial_chain)
+        )
+        self._contexts: OrderedDict[TlsSettings, Any] = OrderedDict()
+        if self._settings is not None:
+            self._context(self._settings)  # a bad PEM is told here, not at a board's first connect
+        self._armory = Armory(self._record_fault)
+        self._stations = {name: Station(self, name) for name in self._boards}
+        self._listeners: list[asyncio.Server] = []
+        self._ports: dict[str, int] = {}
+        self._connections: set[Connection] = set()
+        self._upstreams: set[Upstream] = set()
+        self._opening: set[asyncio.Task[None]] = set()
+        self._newest: dict[str, Connection] = {}
+        self._owners: OrderedDict[int, tuple[int, str]] = OrderedDict()
+        self._count = 0
+        self._closed = False
+
+    # -- life ------------------------------------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Listen for every board. Raises GatewayError where that cannot be, with nothing left open."""
+        self._loop.run(self._start())
+
+    def close(self) -> None:
+        """Stop listening, end every connection, clear every fault. Closing twice does nothing."""
+        if not self._closed:
+            self._closed = True
+            with contextlib.suppress(LoopClosed):
+                self._loop.run(self._close())
+
+    def __enter__(self) -> Gateway:
+        self.start()
+        return self
+
+    def __exit__(self, *reason: object) -> None:
+        self.close()
+
+    def endpoint(self, board: str) -> tuple[str, int]:
+        """The host and the port on which `board` is served. Raises GatewayError for a board that it does not know."""
+        self._known(board)
+        if board not in self._ports:
+            raise GatewayError("the gateway is not listening yet; call start() first")
+        return self._bind, self._ports[board]
+
+    # -- policy and faults -----------------------------------------------------------------------------------------
+
+    def policy(self, board: str) -> Policy:
+        """The policy that the next CONNECT of `board` meets."""
+        self._known(board)
+        return self._policies.get(board, self._policy)
+
+    def set_policy(self, policy: Policy, board: str | None = None) -> None:
+        """Play `policy` for connections from their next CONNECT on; for all boards, or for one."""
+
+        def set_it() -> None:
+            if board is None:
+                self._policy = policy
+                self._policies.clear()
+            else:
+                self._policies[board] = policy
+
+        if board is not None:
+            self._known(board)
+        self._loop.call(set_it)
+
+    def arm(self, fault: Fault, board: str | None = None) -> ArmedFault:
+        """Put a fault in force, on one board or on all, and return the handle that clears it.
+
+        Raises ValueError for a fault that could not be played, such as a certificate that does not fit its key.
+        """
+        if board is not None:
+            self._known(board)
+
+        def arming() -> ArmedFault:
+            if self._settings is not None:
+                self._context(fault.tls(self._settings))
+            return self._armory.arm(fault, board, self._clear)
+
+        return self._loop.call(arming)
+
+    @contextlib.contextmanager
+    def fault(self, fault: Fault, board: str | None = None) -> Iterator[ArmedFault]:
+        """`arm`, and `clear` at the end of the block."""
+        with self.arm(fault, board) as handle:
+            yield handle
+
+    # -- connections -----------------------------------------------------------------------------------------------
+
+    def connections(self, board: str | None = None) -> list[Live]:
+        """The connections that are open now, the oldest first."""
+
+        def listing() -> list[Live]:
+            now = asyncio.get_running_loop().time()
+            open_ones = sorted((c for c in self._connections if not c.over), key=lambda c: c.number)
+            return [
+                Live(c.number, c.board, c.peer, c.client_id, now - c.accepted)
+                for c in open_ones
+                if board in (None, c.board)
+            ]
+
+        return self._loop.call(listing)
+
+    def drop(self, board: str | None = None, how: Literal["reset", "fin"] = "reset") -> int:
+        """Cut the open connections off, as a network that fails or a broker that restarts does; returns how many."""
+        if how not in ("reset", "fin"):
+            raise ValueError(f"drop: how is {how!r}, expected 'reset' or 'fin'")
+        if board is not None:
+            self._known(board)
+
+        def dropping() -> int:
+            victims = [c for c in self._connections if not c.over and board in (None, c.board)]
+            for connection in victims:
+                connection.end("gateway", how)
+            return len(victims)
+
+        return self._loop.call(dropping)
+
+    def owner_of_port(self, port: int) -> tuple[int, str] | None:
+        """Which connection of which board the broker sees coming from this local port. From any thread."""
+        return self._owners.get(port)
+
+    def board_of_port(self, port: int) -> str | None:
+        """The board alone: what a broker needs in order to say whose a line of its log is."""
+        owner = self._owners.get(port)
+        return owner[1] if owner else None
+
+    # -- inside, in the loop's thread ------------------------------------------------------------------------------
+
+    async def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            for board, port in self._boards.items():
+                sock = self._listening(board, port)
+                server = await loop.create_server(partial(_accept, self._stations[board]), sock=sock, backlog=256)
+                self._listeners.append(server)
+                self._ports[board] = sock.getsockname()[1]
+        except BaseException:
+            await self._close()
+            raise
+
+    def _listening(self, board: str, port: int) -> socket.socket:
+        family = socket.AF_INET6 if ":" in self._bind else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((self._bind, port))
+        except OSError as error:
+            sock.close()
+            cure = "choose another port, or 0 for any free one" if port else "give an address of this host"
+            raise GatewayError(
+                f"the gateway cannot listen on {self._bind}:{port} for {board}: {error.strerror}; {cure}"
+            ) from None
+        return sock
+
+    async def _close(self) -> None:
+        for server in self._listeners:
+            server.close()
+        for connection in list(self._connections):
+            connection.end("gateway", "shutdown")
+            connection.device.abort()
+        for task in list(self._opening):
+            task.cancel()
+        if self._opening:
+            await asyncio.gather(*self._opening, return_exceptions=True)
+        self._armory.clear_all("shutdown")
+        for upstream in list(self._upstreams):
+            upstream.abort()
+        await asyncio.sleep(0)  # let the transports call connection_lost
+        await asyncio.sleep(0)
+        self._listeners.clear()
+
+    def _clear(self, handle: ArmedFault) -> None:
+        def clearing() -> None:
+            self._armory.clear(handle)
+            for connection in [c for c in self._connections if c.held_by is handle]:
+                connection.end("gateway", "fault", reset=True)
+
+        with contextlib.suppress(LoopClosed):
+            self._loop.call(clearing)
+
+    def _context(self, settings: TlsSettings) -> Any:
+        context = self._contexts.get(settings)
+        if context is None:
+            context = self._contexts[settings] = make_context(settings)
+            if len(self._contexts) > 64:
+                self._contexts.popitem(last=False)
+        return context
+
+    def _record_fault(self, board: str | None, data: dict[str, Any]) -> None:
+        self._timeline.record("gateway", "fault", board, **data)
+
+    def _known(self, board: str) -> None:
+        if board not in self._boards:
+            raise GatewayError(f"the gateway knows no board {board!r}; it has {', '.join(self._boards) or 'none'}")
+
+    async def _open(self, connection: Connection) -> None:
+        """Connect to the broker on behalf of `connection`."""
+        host, port = self._upstream
+        loop = asyncio.get_running_loop()
+        sock: socket.socket | None = None
+        try:
+            family, _, _, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
+            sock, local = upstream_socket(family)
+            self._remember(local, connection)
+            await loop.sock_connect(sock, address)
+            _, upstream = await loop.create_connection(partial(self._new_upstream, connection), sock=sock)
+        except OSError as error:
+            if sock is not None:
+                sock.close()
+            connection.upstream_failed(f"the broker at {host}:{port} is not there: {error.strerror or error}")
+            return
+        except asyncio.CancelledError:
+            if sock is not None:
+                sock.close()
+            raise
+        connection.upstream_opened(upstream)
+
+    def _new_upstream(self, connection: Connection) -> Upstream:
+        upstream = Upstream(connection, self._upstreams.discard)
+        self._upstreams.add(upstream)
+        return upstream
+
+    def _remember(self, port: int, connection: Connection) -> None:
+        self._owners.pop(port, None)
+        self._owners[port] = (connection.number, connection.board)
+        while len(self._owners) > _PORTS_REMEMBERED:
+            self._owners.popitem(last=False)
+
+
+def _accept(station: Station) -> DeviceSide:
+    return Connection(station).device
+
+
+class Station:
+    """What the connections of one board may ask of the gateway. In the loop's thread alone."""
+
+    def __init__(self, gateway: Gateway, board: str) -> None:
+        self._gateway = gateway
+        self.board = board
+        self.limits = gateway.limits
+        self._open = 0
+
+    def record(self, kind: str, data: dict[str, Any]) -> None:
+        self._gateway._timeline.record("gateway", kind, self.board, **data)
+
+    def next_number(self) -> int:
+        self._gateway._count += 1
+        return self._gateway._count
+
+    def arrived(self, connection: Connection) -> None:
+        self._gateway._connections.add(connection)
+        self._open += 1
+
+    def left(self, connection: Connection) -> None:
+        self._gateway._connections.discard(connection)
+        self._open -= 1
+
+    def full(self) -> bool:
+        return self._open > self.limits.connections
+
+    def admit(self, connection: Connection) -> tuple[Admission, ArmedFault] | None:
+        return self._gateway._armory.admit(self.board, connection.number)
+
+    def session(self, connection: Connection) -> Session:
+        settings = self._gateway._settings
+        if settings is None:
+            return ClearSession()
+        return TlsSession(self._gateway._context(self._gateway._armory.tls(settings, self.board, connection.number)))
+
+    def policy(self) -> Policy:
+        return self._gateway.policy(self.board)
+
+    def identified(self, connection: Connection) -> None:
+        """A CONNECT came: from now on this is the newest connection of its client id."""
+        if connection.client_id:
+            self._gateway._newest[connection.client_id] = connection
+
+    def superseded(self, connection: Connection) -> bool:
+        """Whether another connection has come with the same client id."""
+        newest = self._gateway._newest.get(connection.client_id or "")
+        return newest is not None and newest is not connection
+
+    def ended(self, connection: Connection) -> None:
+        if connection.client_id and self._gateway._newest.get(connection.client_id) is connection:
+            del self._gateway._newest[connection.client_id]
+
+    def open_upstream(self, connection: Connection) -> None:
+        task = asyncio.get_running_loop().create_task(self._gateway._open(connection))
+        self._gateway._opening.add(task)
+        task.add_done_callback(self._gateway._opening.discard)

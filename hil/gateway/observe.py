@@ -1,0 +1,108 @@
+"""Packets as the timeline tells them: each kind of packet to its event's kind and data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Final, Literal
+
+from hil.wire.mqtt import (
+    Auth,
+    Connack,
+    Connect,
+    Disconnect,
+    Packet,
+    Pingreq,
+    Pingresp,
+    Puback,
+    Pubcomp,
+    Publish,
+    Pubrec,
+    Pubrel,
+    Suback,
+    Subscribe,
+    Unsuback,
+    Unsubscribe,
+    Will,
+)
+
+Direction = Literal["up", "down"]
+"""'up' comes from the device, 'down' goes to it."""
+
+
+def _connect(packet: Connect, direction: Direction) -> dict[str, Any]:
+    return {
+        "client_id": packet.client_id,
+        "version": str(packet.version),
+        "clean": packet.clean,
+        "keep_alive": packet.keep_alive,
+        "username": packet.username,
+        "will": _will(packet.will),
+    }
+
+
+def _will(will: Will | None) -> dict[str, Any] | None:
+    if will is None:
+        return None
+    return {"topic": will.topic, "payload": will.payload, "qos": will.qos, "retain": will.retain}
+
+
+def _publish(packet: Publish, direction: Direction) -> dict[str, Any]:
+    return {
+        "direction": direction,
+        "topic": packet.topic,
+        "payload": packet.payload,
+        "qos": packet.qos,
+        "retain": packet.retain,
+        "dup": packet.dup,
+        "packet_id": packet.packet_id,
+    }
+
+
+def _acknowledged(packet: Puback | Pubrec | Pubrel | Pubcomp, direction: Direction) -> dict[str, Any]:
+    return {"direction": direction, "packet_id": packet.packet_id, "code": packet.code}
+
+
+_KINDS: Final[dict[type[Any], tuple[str, Callable[[Any, Direction], dict[str, Any]]]]] = {
+    Connect: ("connect", _connect),
+    Connack: ("connack", lambda p, d: {"code": p.code, "session_present": p.session_present}),
+    Publish: ("publish", _publish),
+    Puback: ("puback", _acknowledged),
+    Pubrec: ("pubrec", _acknowledged),
+    Pubrel: ("pubrel", _acknowledged),
+    Pubcomp: ("pubcomp", _acknowledged),
+    Subscribe: (
+        "subscribe",
+        lambda p, d: {"packet_id": p.packet_id, "filters": [[s.filter, s.qos] for s in p.filters]},
+    ),
+    Suback: ("suback", lambda p, d: {"packet_id": p.packet_id, "codes": list(p.codes)}),
+    Unsubscribe: ("unsubscribe", lambda p, d: {"packet_id": p.packet_id, "filters": list(p.filters)}),
+    Unsuback: ("unsuback", lambda p, d: {"packet_id": p.packet_id, "codes": list(p.codes)}),
+    Pingreq: ("pingreq", lambda p, d: {}),
+    Pingresp: ("pingresp", lambda p, d: {}),
+    Disconnect: ("disconnect", lambda p, d: {"direction": d, "code": p.code}),
+    Auth: ("auth", lambda p, d: {"direction": d, "code": p.code}),
+}
+
+
+def describe(packet: Packet, direction: Direction) -> tuple[str, dict[str, Any]]:
+    """The kind and the data of the event for `packet`. A password is not part of it."""
+    kind, facts = _KINDS[type(packet)]
+    return kind, facts(packet, direction)
+
+
+class Aliases:
+    """The topic aliases of one direction (MQTT 5 section 3.3.2.3.4), so that a message is known by its topic."""
+
+    def __init__(self) -> None:
+        self._topics: dict[int, str] = {}
+
+    def resolve(self, packet: Publish) -> Publish:
+        """The same message with its topic filled in. An alias that nobody set leaves the topic empty."""
+        alias = packet.properties.get("topic_alias")
+        if not isinstance(alias, int):
+            return packet
+        if packet.topic:
+            self._topics[alias] = packet.topic
+            return packet
+        return replace(packet, topic=self._topics.get(alias, ""))
