@@ -83,12 +83,16 @@ def check_first_byte(first: int, version: Version, strict: bool) -> None:
 
 def _header(frame: bytes) -> int:
     """Where the content begins, behind a Remaining Length of any size. Raises unless it says what there is."""
-    reader = Reader(frame, min(1, len(frame)), len(frame), "a packet", Version.V311, False)
-    length = reader.variable("remaining length")
-    behind = len(frame) - reader.position
-    if length != behind:
-        raise ProtocolError(f"a packet of remaining length {length} with {behind} bytes behind it")
-    return reader.position
+    size = len(frame)
+    length = 0
+    for at in range(1, min(size, 5)):
+        byte = frame[at]
+        length |= (byte & 0x7F) << 7 * (at - 1)
+        if byte < 128:
+            if length != size - at - 1:
+                raise ProtocolError(f"a packet of remaining length {length} with {size - at - 1} bytes behind it")
+            return at + 1
+    raise ProtocolError(f"a packet whose remaining length does not end (bytes {frame[:5].hex(' ') or 'none'})")
 
 
 def _check_shortest(frame: bytes, start: int, version: Version) -> None:
