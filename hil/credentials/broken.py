@@ -1,0 +1,232 @@
+"""Certificates that are wrong on purpose, each in one way, by name.
+
+    broken.device(authority, "esp32-a", Flaw.EXPIRED)         what a device shows to the broker
+    broken.server(authority, ["bench.local"], Flaw.EXPIRED)   what a broker shows to the device
+
+Everything but the one flaw is as it should be, so that a refusal is the flaw's doing. `Flaw.verdict` is what OpenSSL
+says of it (`openssl verify`, X509_V_ERR_...), None where the certificates are in order and the flaw lies elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+
+from hil.credentials.authority import Authority, server_identity
+from hil.credentials.identity import Credentials, CredentialsError, ServerIdentity, pem
+from hil.credentials.issue import (
+    AUTHORITY_BITS,
+    CLIENT_AUTH,
+    COMMON_NAME_LENGTH,
+    DEVICE_DAYS,
+    SERVER_AUTH,
+    Signed,
+    Usage,
+    Validity,
+    authority_usage,
+    device_usage,
+    new_key,
+    server_usage,
+    sign,
+    subject_of,
+)
+
+_LONG = timedelta(days=30)  # how far expired and not yet valid certificates are off: more than any clock's error
+_FOREIGN_NAME = "somebody-else.invalid"  # RFC 2606: never anybody's name
+
+
+class Flaw(StrEnum):
+    """What is wrong. The value is the name that configuration files and reports use."""
+
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not-yet-valid"
+    WRONG_NAME = "wrong-name"
+    UNKNOWN_AUTHORITY = "unknown-authority"
+    SELF_SIGNED = "self-signed"
+    WRONG_PURPOSE = "wrong-purpose"
+    WRONG_SIGNATURE = "wrong-signature"
+    OTHER_KEY = "other-key"
+    NO_INTERMEDIATE = "no-intermediate"
+    WRONG_ORDER = "wrong-order"
+    NO_CONSTRAINTS = "no-basic-constraints"
+    NOT_AN_AUTHORITY = "ca-false"
+    NO_CERT_SIGN = "no-key-cert-sign"
+    PATH_TOO_LONG = "path-length-exceeded"
+    INTERMEDIATE_EXPIRED = "intermediate-expired"
+
+    @classmethod
+    def named(cls, name: str) -> Flaw:
+        """The flaw of that name. Raises CredentialsError, with the names there are."""
+        try:
+            return cls(name)
+        except ValueError:
+            known = ", ".join(flaw.value for flaw in cls)
+            raise CredentialsError(f"found flaw {name!r}, expected one of: {known}") from None
+
+    @property
+    def verdict(self) -> int | None:
+        """OpenSSL's verify code; for WRONG_NAME the one that it gives when asked for the right name."""
+        return _VERDICTS.get(self)
+
+
+# OpenSSL 3.0: X509_V_ERR_..., as tests/harness/test_authority.py has `openssl verify` say them.
+_VERDICTS = {
+    Flaw.EXPIRED: 10,
+    Flaw.NOT_YET_VALID: 9,
+    Flaw.WRONG_NAME: 62,
+    Flaw.UNKNOWN_AUTHORITY: 20,
+    Flaw.SELF_SIGNED: 18,
+    Flaw.WRONG_PURPOSE: 26,
+    Flaw.WRONG_SIGNATURE: 7,
+    Flaw.NO_INTERMEDIATE: 20,
+    Flaw.NO_CONSTRAINTS: 79,
+    Flaw.NOT_AN_AUTHORITY: 79,
+    Flaw.NO_CERT_SIGN: 79,
+    Flaw.PATH_TOO_LONG: 25,
+    Flaw.INTERMEDIATE_EXPIRED: 10,
+}
+
+
+def device(authority: Authority, common_name: str, flaw: Flaw) -> Credentials:
+    """A device's credentials with a flaw. It trusts `authority`, as a good device does.
+
+    Raises CredentialsError for WRONG_NAME: a client's name is judged by the broker's rules, not by TLS; give another
+    common name instead.
+    """
+    if flaw is Flaw.WRONG_NAME:
+        raise CredentialsError(
+            "found flaw wrong-name for a device, expected a server; issue another common name instead"
+        )
+    leaf, chain = _make(authority, _Wanted(common_name, device_usage()), flaw)
+    return authority.credentials(leaf, chain, flaw=flaw.value)
+
+
+def server(authority: Authority, names: Sequence[str], flaw: Flaw) -> ServerIdentity:
+    """A server's identity for `names` with a flaw."""
+    if flaw is Flaw.WRONG_NAME:
+        names = [_FOREIGN_NAME]
+    wanted = _Wanted(names[0][:COMMON_NAME_LENGTH], server_usage(names))
+    leaf, chain = _make(authority, wanted, flaw)
+    return server_identity(leaf, chain, names, flaw.value)
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """The leaf as it would be without the flaw."""
+
+    common_name: str
+    usage: Usage
+
+    def signed_by(self, issuer: Signed | None, validity: Validity | None = None) -> Signed:
+        validity = validity or Validity.days(DEVICE_DAYS)
+        return sign(subject_of(self.common_name), self.usage, validity, key=new_key(), issuer=issuer)
+
+
+_Made = tuple[Signed, bytes]
+
+
+def _make(authority: Authority, wanted: _Wanted, flaw: Flaw) -> _Made:
+    return _MAKERS[flaw](authority, wanted)
+
+
+def _good(authority: Authority, wanted: _Wanted) -> _Made:
+    leaf = wanted.signed_by(authority.intermediate)
+    return leaf, authority.chain(leaf)
+
+
+def _dated(start: timedelta, end: timedelta) -> Callable[[Authority, _Wanted], _Made]:
+    def make(authority: Authority, wanted: _Wanted) -> _Made:
+        now = datetime.now(UTC).replace(microsecond=0)
+        leaf = wanted.signed_by(authority.intermediate, Validity(now + start, now + end))
+        return leaf, authority.chain(leaf)
+
+    return make
+
+
+def _unknown_authority(authority: Authority, wanted: _Wanted) -> _Made:
+    return _good(Authority.create("somebody else"), wanted)
+
+
+def _self_signed(authority: Authority, wanted: _Wanted) -> _Made:
+    leaf = wanted.signed_by(None)
+    return leaf, pem(leaf.certificate)
+
+
+def _wrong_purpose(authority: Authority, wanted: _Wanted) -> _Made:
+    swapped = SERVER_AUTH if CLIENT_AUTH in wanted.usage.extended else CLIENT_AUTH
+    return _good(authority, replace(wanted, usage=replace(wanted.usage, extended=(swapped,))))
+
+
+def _wrong_signature(authority: Authority, wanted: _Wanted) -> _Made:
+    """Says that the intermediate signed it; another key did."""
+    leaf = wanted.signed_by(Signed(authority.intermediate.certificate, new_key()))
+    return leaf, authority.chain(leaf)
+
+
+def _other_key(authority: Authority, wanted: _Wanted) -> _Made:
+    """A good chain with the key of another certificate."""
+    leaf, chain = _good(authority, wanted)
+    return Signed(leaf.certificate, new_key()), chain
+
+
+def _no_intermediate(authority: Authority, wanted: _Wanted) -> _Made:
+    leaf = wanted.signed_by(authority.intermediate)
+    return leaf, pem(leaf.certificate)
+
+
+def _wrong_order(authority: Authority, wanted: _Wanted) -> _Made:
+    leaf = wanted.signed_by(authority.intermediate)
+    return leaf, pem(authority.intermediate.certificate, leaf.certificate)
+
+
+def _intermediate(usage: Usage, validity: Validity | None = None) -> Callable[[Authority, _Wanted], _Made]:
+    """A chain whose intermediate is not what it should be; its name and its issuer are."""
+
+    def make(authority: Authority, wanted: _Wanted) -> _Made:
+        subject = authority.intermediate.certificate.subject
+        good = Validity.days(DEVICE_DAYS)
+        poor = sign(subject, usage, validity or good, key=new_key(), issuer=authority.root)
+        leaf = wanted.signed_by(poor)
+        return leaf, pem(leaf.certificate, poor.certificate)
+
+    return make
+
+
+def _expired_intermediate(authority: Authority, wanted: _Wanted) -> _Made:
+    now = datetime.now(UTC).replace(microsecond=0)
+    return _intermediate(authority_usage(0), Validity(now - 2 * _LONG, now - _LONG))(authority, wanted)
+
+
+def _path_too_long(authority: Authority, wanted: _Wanted) -> _Made:
+    """The intermediate, whose pathlen of 0 forbids it, signed a further intermediate."""
+    below = sign(
+        subject_of("further intermediate"),
+        authority_usage(0),
+        Validity.days(DEVICE_DAYS),
+        key=new_key(),
+        issuer=authority.intermediate,
+    )
+    leaf = wanted.signed_by(below)
+    return leaf, pem(leaf.certificate, below.certificate, authority.intermediate.certificate)
+
+
+_MAKERS: dict[Flaw, Callable[[Authority, _Wanted], _Made]] = {
+    Flaw.EXPIRED: _dated(-2 * _LONG, -_LONG),
+    Flaw.NOT_YET_VALID: _dated(_LONG, _LONG + timedelta(days=DEVICE_DAYS)),
+    Flaw.WRONG_NAME: _good,
+    Flaw.UNKNOWN_AUTHORITY: _unknown_authority,
+    Flaw.SELF_SIGNED: _self_signed,
+    Flaw.WRONG_PURPOSE: _wrong_purpose,
+    Flaw.WRONG_SIGNATURE: _wrong_signature,
+    Flaw.OTHER_KEY: _other_key,
+    Flaw.NO_INTERMEDIATE: _no_intermediate,
+    Flaw.WRONG_ORDER: _wrong_order,
+    Flaw.NO_CONSTRAINTS: _intermediate(Usage(authority=None, key_usage=AUTHORITY_BITS)),
+    Flaw.NOT_AN_AUTHORITY: _intermediate(Usage(authority=False, key_usage=AUTHORITY_BITS)),
+    # digitalSignature only: an empty keyUsage is malformed, and stacks then complain of that instead
+    Flaw.NO_CERT_SIGN: _intermediate(Usage(authority=True, path_length=0, key_usage=("digital_signature",))),
+    Flaw.PATH_TOO_LONG: _path_too_long,
+    Flaw.INTERMEDIATE_EXPIRED: _expired_intermediate,
+}

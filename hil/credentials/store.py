@@ -1,0 +1,133 @@
+"""Certificates and keys in a directory: 0700, keys 0600, written whole or not at all. Errors name the file."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from hil.credentials.identity import CredentialsError
+from hil.credentials.issue import Signed
+
+
+class AlreadyThere(CredentialsError):
+    """The directory holds something already, and nothing was written."""
+
+
+def create(directory: Path, files: Mapping[str, bytes]) -> None:
+    """Make `directory` with these files in it. Raises AlreadyThere if it exists and is not empty.
+
+    They are written beside it first, so that a reader never sees half of them.
+    """
+    taken = AlreadyThere(f"{directory}: holds files already, expected a new or empty directory; choose another one")
+    if holds_anything(directory):
+        raise taken
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        beside = Path(tempfile.mkdtemp(prefix=f".{directory.name}-", dir=directory.parent))  # mode 0700
+    except OSError as error:
+        raise CredentialsError(f"{directory}: cannot be made ({error.strerror}); choose a writable place") from None
+    try:
+        for name, content in files.items():
+            mode = 0o600 if name.endswith(".key") else 0o644
+            with open(os.open(beside / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
+                file.write(content)
+        os.rename(beside, directory)  # replaces an empty directory, and nothing else
+    except OSError as error:
+        if holds_anything(directory):
+            raise taken from None
+        raise CredentialsError(f"{directory}: cannot be written ({error.strerror})") from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def discard(directory: Path, names: Iterable[str]) -> None:
+    """Remove the files that `create` made, and the directory if nothing else is in it."""
+    for name in names:
+        (directory / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        directory.rmdir()
+
+
+def holds_anything(directory: Path) -> bool:
+    """Whether it exists and is not empty. Raises CredentialsError if something else bears its name."""
+    try:
+        return any(directory.iterdir())
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        raise CredentialsError(f"{directory}: cannot be read as a directory ({error.strerror})") from None
+
+
+def check_private(directory: Path) -> None:
+    """Raise CredentialsError if anybody else can reach into the directory."""
+    try:
+        mode = stat.S_IMODE(directory.stat().st_mode)
+    except OSError as error:
+        raise CredentialsError(f"{directory}: cannot be read ({error.strerror})") from None
+    if mode & 0o077:
+        raise CredentialsError(f"{directory}: found mode {mode:04o}, expected 0700; chmod 700 {directory}")
+
+
+def read_signed(certificate: Path, key: Path) -> Signed:
+    """A certificate (the first in its file) and its key. Raises CredentialsError."""
+    try:
+        found = x509.load_pem_x509_certificate(_read(certificate))
+    except ValueError:
+        raise CredentialsError(
+            f"{certificate}: holds no PEM certificate that can be read; restore or remove it"
+        ) from None
+    private = _read(key)
+    mode = stat.S_IMODE(key.stat().st_mode)
+    if mode & 0o077:
+        raise CredentialsError(f"{key}: found mode {mode:04o}, expected 0600; chmod 600 {key}")
+    try:
+        loaded = load_pem_private_key(private, password=None)
+    except (ValueError, TypeError):
+        raise CredentialsError(f"{key}: holds no PEM private key without a password; restore or remove it") from None
+    if not isinstance(loaded, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise CredentialsError(f"{key}: found a key that is neither EC nor RSA, expected one of these")
+    if loaded.public_key() != found.public_key():
+        raise CredentialsError(f"{key}: not the key of the certificate in {certificate}; restore the right one")
+    return Signed(found, loaded)
+
+
+def check_signature(path: Path, certificate: x509.Certificate, issuer: x509.Certificate) -> None:
+    """Raise CredentialsError unless `issuer` signed the certificate, which came from `path`."""
+    if not is_signed_by(certificate, issuer):
+        name = issuer.subject.rfc4514_string()
+        raise CredentialsError(f"{path}: not signed by {name}; the files do not belong together")
+
+
+def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """Whether `issuer` signed the certificate, by name and by signature."""
+    try:
+        certificate.verify_directly_issued_by(issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def check_current(path: Path, certificate: x509.Certificate, cure: str) -> None:
+    """Raise CredentialsError if the certificate, which came from `path`, has expired."""
+    if certificate.not_valid_after_utc < datetime.now(UTC):
+        raise CredentialsError(f"{path}: expired on {certificate.not_valid_after_utc:%Y-%m-%d}; {cure}")
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise CredentialsError(
+            f"{path}: cannot be read ({error.strerror}); restore it, or remove its directory"
+        ) from None
