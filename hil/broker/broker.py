@@ -9,7 +9,7 @@ import subprocess
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from hil.timeline import Timeline
 
@@ -56,10 +56,13 @@ class LogAttribution:
     the ids from the lines that hold both.
     """
 
-    def __init__(self, connected: re.Pattern[str], address: re.Pattern[str]) -> None:
-        """`connected` has the groups `port` and `id`; `address` has the group `port`."""
+    def __init__(self, connected: re.Pattern[str], address: re.Pattern[str], continued: re.Pattern[str]) -> None:
+        """`connected` has the groups `port` and `id`; `address` has the group `port`. A line that begins like
+        `continued` goes on about what the line before it was about."""
         self._connected = connected
         self._address = address
+        self._continued = continued
+        self._previous: str | None = None
         self._ids: OrderedDict[str, tuple[re.Pattern[str], str]] = OrderedDict()
         self.board_of_port: Attribution | None = None
 
@@ -67,8 +70,13 @@ class LogAttribution:
         """The board that this line is about, or None."""
         if self.board_of_port is None:
             return None
+        if not self._continued.match(line):
+            self._previous = self._find(line, self.board_of_port)
+        return self._previous
+
+    def _find(self, line: str, board_of_port: Attribution) -> str | None:
         if (match := self._address.search(line)) is not None:
-            board = self.board_of_port(int(match["port"]))
+            board = board_of_port(int(match["port"]))
             if board is not None and (named := self._connected.search(line)) is not None:
                 self._learn(named["id"], board)
             if board is not None:
@@ -147,6 +155,14 @@ class Child:
         self._ended(self._process.wait())
 
 
+# The monitor's own traffic: what it sees is on the timeline already, and `$SYS` alone makes a hundred lines at a time.
+_MONITORS_TRAFFIC: Final = re.compile(
+    r"(PUBLISH|PUBACK|PUBREC|PUBREL|PUBCOMP|PINGREQ|PINGRESP)\b.*\bhil-(monitor|retained)-"
+)
+
+
 def record_log(timeline: Timeline, attribution: LogAttribution, text: str) -> None:
     """Put a line of the broker's log on the timeline, for the board it is about."""
+    if _MONITORS_TRAFFIC.search(text):
+        return
     timeline.record("broker", "log", attribution.whose(text), text=text)

@@ -10,7 +10,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from hil.broker.broker import Attribution, BrokerError, Child, LogAttribution, record_log
 from hil.timeline import Timeline
@@ -24,6 +24,7 @@ _INSTALL: Final = "install it (apt install mosquitto), or use the embedded broke
 # is not recognised is still on the timeline, without a board.
 _CONNECTED: Final = re.compile(r"connected from \S+?:(?P<port>\d+) as (?P<id>\S+)")
 _ADDRESS: Final = re.compile(r"from (?:\d+\.\d+\.\d+\.\d+|\[?[0-9a-fA-F:]+\]?):(?P<port>\d+)\b")
+_CONTINUED: Final = re.compile(r"\t|Will message|No will message")
 
 
 def find_mosquitto() -> Path | None:
@@ -65,12 +66,18 @@ class Mosquitto:
         self._options = dict(options or {})
         self._program = program
         self._child: Child | None = None
-        self._attribution = LogAttribution(_CONNECTED, _ADDRESS)
+        self._attribution = LogAttribution(_CONNECTED, _ADDRESS, _CONTINUED)
         self._closing = False
+        self._log: TextIO | None = None
         self._lines: list[str] = []  # the first lines, for the message when it does not start
         self.host = bind
         self.port = port
         self.version: str | None = None
+
+    @property
+    def log_path(self) -> Path:
+        """The whole log; the timeline leaves the monitor's own traffic out."""
+        return self._directory / "mosquitto.log"
 
     @property
     def pid(self) -> int | None:
@@ -152,6 +159,7 @@ class Mosquitto:
         self._config_path.write_text(self._config(), encoding="utf-8")
         self._lines.clear()
         self._closing = False
+        self._log = open(self.log_path, "a", encoding="utf-8", buffering=1)  # noqa: SIM115
         child = Child([str(program), "-c", str(self._config_path)], self._line, self._ended)
         self._child = child
         deadline = time.monotonic() + _START_PATIENCE
@@ -165,9 +173,14 @@ class Mosquitto:
     def _line(self, text: str) -> None:
         if len(self._lines) < 20:
             self._lines.append(text)
+        if self._log is not None:
+            self._log.write(text + "\n")
         record_log(self._timeline, self._attribution, text)
 
     def _ended(self, status: int) -> None:
+        if self._log is not None:
+            self._log.close()
+            self._log = None
         self._timeline.record("broker", "stopped", kind=self.kind, status=status, expected=self._closing)
 
 

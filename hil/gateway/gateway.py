@@ -302,7 +302,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
         sock: socket.socket | None = None
         try:
-            family, _, _, _, address = (await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM))[0]
+            family, address = await _resolve(host, port)
             sock, local = upstream_socket(family)
             self._remember(local, connection)
             await loop.sock_connect(sock, address)
@@ -328,6 +328,15 @@ class Gateway:
         self._owners[port] = (connection.number, connection.board)
         while len(self._owners) > _PORTS_REMEMBERED:
             self._owners.popitem(last=False)
+
+
+async def _resolve(host: str, port: int) -> tuple[int, Any]:
+    """Family and address of a TCP endpoint. A number needs no resolver, and no thread to wait for one."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return found[0][0], found[0][4]
 
 
 def _accept(station: Station) -> DeviceSide:

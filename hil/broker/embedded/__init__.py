@@ -22,6 +22,7 @@ _START_PATIENCE = 60.0
 _READY: Final = re.compile(r"ready on port (\d+)")
 _CONNECTED: Final = re.compile(r"connected from \S+?:(?P<port>\d+) as (?P<id>\S+)")
 _ADDRESS: Final = re.compile(r"Connection from \S+?:(?P<port>\d+)\b")
+_CONTINUED: Final = re.compile(r"\s")
 
 # Each tried with amqtt 0.12; tests/harness/test_broker_embedded.py fails when one of them has become possible.
 LACKS: Final[Mapping[str, str]] = {
@@ -45,7 +46,7 @@ class Embedded:
         self._timeline = timeline
         self._wanted_port = port
         self._child: Child | None = None
-        self._attribution = LogAttribution(_CONNECTED, _ADDRESS)
+        self._attribution = LogAttribution(_CONNECTED, _ADDRESS, _CONTINUED)
         self._ready = threading.Event()
         self._closing = False
         self._lines: list[str] = []
