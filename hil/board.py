@@ -138,15 +138,8 @@ class Board:
         """What shows on the broker's side that this board is online: its online message, or else its CONNACK."""
         online = self.contract.mqtt.online
         if online is not None:
-            payload = None if online.payload is None else online.payload.encode()
-            return where(
-                "monitor",
-                "message",
-                None,
-                topic=online.topic,
-                retain=False,
-                **({} if payload is None else {"payload": payload}),
-            )
+            payload = {} if online.payload is None else {"payload": online.payload.encode()}
+            return where("monitor", "message", None, topic=online.topic, **payload)
         return where("gateway", "connack", self.name, code=0)
 
     def wait_online(self, *, timeout: float | None = None, after: int | None = None) -> Event:

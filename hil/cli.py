@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     from hil import commands
     from hil.signals import terminated_as
 
-    run: Callable[[Rig, list[RigBoard], argparse.Namespace], int] = getattr(commands, options.command)
+    run: Callable[[Rig, list[RigBoard], argparse.Namespace], int] = commands.ALL[options.command]
     try:
         with terminated_as(_interrupt):
             return run(rig, boards, options)

@@ -38,6 +38,12 @@ def _gateway(bench: Bench) -> str | None:
     return "the broker is external: boards connect to it directly, and no gateway sees or disturbs them"
 
 
+def _namespace(bench: Bench) -> str | None:
+    if bench.rig.file.gateway.namespace is not None:
+        return None
+    return "the rig's gateway allows every topic; say under [gateway] which ones the namespace has"
+
+
 def _power_cut(board: Board) -> str | None:
     if board.power.can_cut:
         return None
@@ -79,7 +85,7 @@ def _retry(board: Board) -> str | None:
     return f"the contract '{board.contract.name}' promises no retry (retry.kind 'none')"
 
 
-_BENCH: dict[str, Callable[[Bench], str | None]] = {"gateway": _gateway}
+_BENCH: dict[str, Callable[[Bench], str | None]] = {"gateway": _gateway, "namespace": _namespace}
 
 _BOARD: dict[str, Callable[[Board], str | None]] = {
     "power-cut": _power_cut,

@@ -55,9 +55,9 @@ def start(name: str, *, kind: str, chip: str, speed: float, folder: Path, mac: s
     """
     folder.mkdir(parents=True, exist_ok=True)
     description = folder / f"{name}.json"
-    running = _running(name, description)
-    if running is not None:
-        return running
+    there = running(name, folder)
+    if there is not None:
+        return there
     log = folder / f"{name}.log"
     command = [sys.executable, "-m", "hil.virtual", kind, "--dir", str(folder), "--name", name]
     command += ["--chip", chip, "--speed", str(speed), "--follow-stdin"] + (["--mac", mac] if mac else [])
@@ -76,9 +76,10 @@ def start(name: str, *, kind: str, chip: str, speed: float, folder: Path, mac: s
     return VirtualBoard(name, offered["serial"], offered["control"], offered["token"], process)
 
 
-def _running(name: str, description: Path) -> VirtualBoard | None:
+def running(name: str, folder: Path) -> VirtualBoard | None:
+    """The virtual board of that name if it runs already with its files in `folder`."""
     try:
-        offered: dict[str, Any] = json.loads(description.read_text())
+        offered: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
         os.kill(int(offered["pid"]), 0)
         return VirtualBoard(name, offered["serial"], offered["control"], offered["token"])
     except (FileNotFoundError, ProcessLookupError, ValueError, KeyError):

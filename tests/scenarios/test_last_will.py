@@ -6,16 +6,16 @@ import pytest
 
 from hil.board import Board
 from hil.broker.monitor import Monitor
-from hil.timeline import Timeline, where
+from hil.timeline import Match, Timeline, where
 
 #: Brokers look at keep-alives in steps; mosquitto 2.0 was seen up to 6 s late, and hosts are busy.
 MARGIN = 10.0
 
 
-def will_message(board: Board):  # type: ignore[no-untyped-def]
+def will_message(board: Board) -> Match:
     will = board.contract.mqtt.will
     assert will is not None
-    return where("monitor", "message", None, topic=will.topic, payload=will.payload.encode(), retain=False)
+    return where("monitor", "message", None, topic=will.topic, payload=will.payload.encode())
 
 
 @pytest.mark.needs("will", "power-cut")

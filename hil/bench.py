@@ -1,0 +1,245 @@
+"""The bench: an opened rig. Boards, broker, gateway, monitor and time server, closed in reverse order whatever happens.
+
+with Bench(rig) as bench:
+    board = bench.boards["esp32-a"]
+    bench.make_ready(board)
+    board.power_cycle()
+    board.wait_online()
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from hil import needs, parts
+from hil.attempts import attempts
+from hil.background import Loop
+from hil.board import Board
+from hil.broker import Broker, BrokerError, Monitor, MonitorError
+from hil.console import ConsoleError
+from hil.credentials import CredentialsError, Flaw, broken
+from hil.firmware import FirmwareError
+from hil.flash import FlashError
+from hil.gateway import Gateway, GatewayError, PresentCertificate
+from hil.power import PowerError
+from hil.provision import ProvisionError
+from hil.rig import MissingSecret, Rig
+from hil.timeline import Timeline, render
+from hil.timeserver import TimeServer, TimeServerError, TrueTime
+from hil.virtual_board import VirtualBoardError
+
+#: What can go wrong on a bench, each with a message of one line that says the cure.
+FAULTS = (
+    BrokerError,
+    ConsoleError,
+    CredentialsError,
+    FirmwareError,
+    FlashError,
+    GatewayError,
+    MissingSecret,
+    MonitorError,
+    PowerError,
+    ProvisionError,
+    TimeServerError,
+    VirtualBoardError,
+)
+
+#: Kinds of events that only crowd the stretch shown under a failed test.
+_CHATTER = {("gateway", "pingreq"), ("gateway", "pingresp"), ("broker", "log"), ("gateway", "puback")}
+
+
+class BenchError(Exception):
+    """A part of the bench cannot be opened or used. One line: which, why, and the cure."""
+
+
+class Bench:
+    """Open everything that `rig` names, for the boards in `boards` (all without).
+
+    `artifacts`: the folder of this run; a new one below the rig's artifacts folder without. `state`: where virtual
+    boards keep their flash; in the run's own folder without. `broker_side` False leaves broker, gateway, monitor and
+    time server out: enough for flashing, power and console. Raises BenchError, with everything closed again.
+    """
+
+    def __init__(
+        self,
+        rig: Rig,
+        *,
+        boards: list[str] | None = None,
+        artifacts: Path | None = None,
+        state: Path | None = None,
+        broker_side: bool = True,
+    ) -> None:
+        self.rig = rig
+        self.artifacts = artifacts or parts.run_folder(rig)
+        self.artifacts.mkdir(parents=True, exist_ok=True)
+        self.timeline = Timeline(self.artifacts / "timeline.jsonl")
+        self.boards: dict[str, Board] = {}
+        self._state = state or self.artifacts / "virtual"
+        self._exit = contextlib.ExitStack()
+        self._exit.callback(self.timeline.close)
+        self._broker: Broker | None = None
+        self._monitor: Monitor | None = None
+        self._time_server: TimeServer | None = None
+        self.gateway: Gateway | None = None
+        self._calm_at: dict[str, int] = {}
+        self._power_as_idle = True
+        try:
+            chosen = rig.select(boards)
+            self.authority = parts.authority(rig)
+            if broker_side:
+                self._open_broker_side()
+            for board in chosen:
+                self._open_board(board.name)
+        except FAULTS as error:
+            self.close()
+            raise BenchError(str(error)) from error
+        except BaseException:
+            self.close()
+            raise
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    @property
+    def broker(self) -> Broker:
+        """The message broker. Raises BenchError on a bench that was opened without its broker's side."""
+        return self._there(self._broker, "broker")
+
+    @property
+    def monitor(self) -> Monitor:
+        """The client that sees what every other subscriber would. Raises BenchError like `broker`."""
+        return self._there(self._monitor, "monitor")
+
+    @property
+    def time_server(self) -> TimeServer:
+        """The SNTP server that boards ask. Raises BenchError like `broker`."""
+        return self._there(self._time_server, "time server")
+
+    @property
+    def broker_words(self) -> str:
+        """The broker, for a summary."""
+        broker = self._broker
+        return "none" if broker is None else f"{broker.kind} at {broker.host}:{broker.port}"
+
+    @staticmethod
+    def _there(part: parts.Part | None, name: str) -> parts.Part:
+        if part is None:
+            raise BenchError(f"this bench was opened without its {name}")
+        return part
+
+    def _open_broker_side(self) -> None:
+        loop = Loop()
+        self._exit.callback(loop.close)
+        self._broker = broker = parts.make_broker(self.rig, self.timeline, self.artifacts)
+        self._exit.callback(broker.close)
+        broker.start()
+        self._monitor = parts.make_monitor(self.rig, broker, self.timeline)
+        self._monitor.start()
+        self._exit.callback(self._monitor.close)
+        self._time_server = parts.make_time_server(self.rig, self.timeline, loop)
+        self._time_server.start()
+        self._exit.callback(self._time_server.close)
+        self.gateway = parts.make_gateway(self.rig, broker, self.timeline, loop, self.authority)
+        if self.gateway is not None:
+            self.gateway.start()
+            self._exit.callback(self.gateway.close)
+
+    def _open_board(self, name: str) -> None:
+        names = parts.setting_names(self.rig, name, self.gateway, self._broker, self._time_server, self.timeline)
+        board = parts.make_board(
+            self.rig, name, names, self.authority, self.timeline, self.artifacts, self._state, self._exit
+        )
+        self.boards[name] = board
+        self._exit.callback(self._leave, board)
+
+    def _leave(self, board: Board) -> None:
+        """Leave the board as the rig says for idle; nothing may keep the rest of the bench from closing."""
+        with contextlib.suppress(PowerError):
+            if board.power.can_cut and self._power_as_idle:
+                board.power.off() if board.config.idle == "off" else board.power.on()
+
+    # -- between tests ---------------------------------------------------------------------------------------------
+
+    def make_ready(self, board: Board) -> None:
+        """Have the board flashed, with good credentials, and without power (if it can be cut). Raises BenchError.
+
+        What is there already is left alone: a second call costs next to nothing.
+        """
+        try:
+            if not board.flashed:
+                board.flash()
+            if not board.as_agreed:
+                board.provision()
+            self.calm(board)
+        except FAULTS as error:
+            raise BenchError(f"board {board.name}: {error}") from error
+
+    def calm(self, board: Board) -> None:
+        """Switch the board off, and undo all that a test may have left behind for it: faults, lies, retained state."""
+        if self._calm_at.get(board.name) == self._newest(board):
+            return
+        if board.power.can_cut:
+            board.power.off()
+        if self._time_server is not None:
+            self._time_server.set(TrueTime(), board.name)
+        if self.gateway is not None:
+            self.gateway.clear_faults(board.name)
+            self.gateway.set_policy(parts.policy(self.rig), board.name)
+            self.gateway.drop(board.name)
+        self._forget_retained(board)
+        self._calm_at[board.name] = self._newest(board)
+
+    def _newest(self, board: Board) -> int:
+        """The position of the newest event that says something was done to or by this board."""
+        event = self.timeline.last(lambda e: e.board == board.name and e.source != "test")
+        return -1 if event is None else event.sequence
+
+    def _forget_retained(self, board: Board) -> None:
+        if self._monitor is None or (self._broker is not None and self._broker.kind == "external"):
+            return  # what a real deployment keeps is not ours to delete
+        mqtt = board.contract.mqtt
+        for topic in {m.topic for m in (mqtt.will, mqtt.online) if m is not None and m.retain}:
+            self._monitor.clear_retained(topic)
+
+    # -- for tests -------------------------------------------------------------------------------------------------
+
+    def lacks(self, board: Board | None, need: str) -> str | None:
+        """Why `need` is not met for this board, or None if it is; see hil.needs."""
+        return needs.lacks(self, board, need)
+
+    @contextlib.contextmanager
+    def presenting(self, board: Board, flaw: str) -> Iterator[None]:
+        """Inside, the gateway shows this board a certificate with a flaw: a name of hil.credentials.Flaw."""
+        if self.gateway is None:
+            raise BenchError("no gateway: with an external broker there is nobody to present a certificate")
+        identity = broken.server(self.authority, parts.server_names(self.rig), Flaw.named(flaw))
+        fault = PresentCertificate(chain_pem=identity.chain_pem, key_pem=identity.key_pem, label=flaw)
+        with self.gateway.fault(fault, board=board.name):
+            yield
+
+    def stretch(self, board: str, *, after: int = 0) -> str:
+        """What concerns one board from position `after` on: its connections in words, then the events, merged."""
+        seen = [
+            e
+            for e in self.timeline.events(after=after)
+            if e.board in (None, board) and (e.source, e.kind) not in _CHATTER
+        ]
+        connections = [f"  {attempt}" for attempt in attempts(seen, board)]
+        return "\n".join([*connections[-12:], "", render(seen, most=80)] if connections else [render(seen, most=80)])
+
+    def leave_power_alone(self) -> None:
+        """Leave the power at closing as it is then, not as the rig says for idle: for a person's commands."""
+        self._power_as_idle = False
+
+    # -- closing ---------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Close everything in reverse order, boards first: power as the rig says for idle. Closing twice is fine."""
+        self._exit.close()
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

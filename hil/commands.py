@@ -1,0 +1,181 @@
+"""What the subcommands of `hil` do: each a function from the rig, the chosen boards and the options to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+from rich.console import Console as Screen
+from rich.table import Table
+
+from hil import doctor as doctors
+from hil import parts, reset
+from hil.bench import FAULTS, Bench, BenchError
+from hil.board import Board, NotPromised
+from hil.rig import Rig, RigBoard
+from hil.timeline import Event, where
+from hil.virtual_board import VirtualBoard, running
+from hil.wire.mqtt import topic_matches
+
+#: Errors that end a command with one line and exit code 1.
+EXPECTED = (BenchError, NotPromised, *FAULTS)
+
+_screen = Screen(highlight=False)
+
+
+def state_folder(rig: Rig) -> Path:
+    """Where virtual boards keep their flash between commands."""
+    return rig.resolve(rig.file.artifacts) / "virtual"
+
+
+def _open(rig: Rig, chosen: list[RigBoard], *, broker_side: bool) -> Bench:
+    return Bench(rig, boards=[b.name for b in chosen], state=state_folder(rig), broker_side=broker_side)
+
+
+@contextlib.contextmanager
+def _boards_left_alone(rig: Rig, chosen: list[RigBoard]) -> Iterator[list[Board]]:
+    """The boards alone, without the broker's side; the power stays as the command leaves it, not as idle says."""
+    bench = _open(rig, chosen, broker_side=False)
+    bench.leave_power_alone()
+    with bench:
+        yield list(bench.boards.values())
+
+
+def boards(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
+    """List the boards without opening a port."""
+    table = Table("board", "chip", "port", "power", "firmware", "client id", box=None, pad_edge=False)
+    for board in chosen:
+        config = board.config
+        port = f"virtual (speed {config.speed:g})" if config.virtual else str(config.port)
+        if config.port and "://" not in config.port and not Path(config.port).exists():
+            port += " (not there)"
+        table.add_row(
+            board.name, config.chip, port, config.power_kind, board.contract.name, board.contract.mqtt.client_id
+        )
+    _screen.print(table)
+    return 0
+
+
+def doctor(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
+    """Print every finding; 1 if one of them is a fault."""
+    faults = 0
+    for finding in doctors.examine(rig, chosen):
+        faults += finding.level == "fault"
+        mark = {"ok": "[green]ok   [/]", "note": "[yellow]note [/]", "fault": "[red]FAULT[/]"}[finding.level]
+        _screen.print(f"{mark} {finding.about}: {finding.found}", soft_wrap=True)
+        if finding.cure:
+            _screen.print(f"      -> {finding.cure}", soft_wrap=True, markup=False)
+    _screen.print(f"{faults} faults" if faults else "no faults: the bench can be opened")
+    return 1 if faults else 0
+
+
+def flash(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
+    """Flash every chosen board."""
+    with _boards_left_alone(rig, chosen) as opened:
+        for board in opened:
+            board.power_on()
+            if options.erase:
+                board.flasher.erase()
+            result = board.flash(force=options.force)
+            _screen.print(f"{board.name}: {result}")
+    return 0
+
+
+def power(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
+    """Switch without opening any serial port."""
+    for board in chosen:
+        virtual = _virtual(rig, board)
+        if board.config.virtual and virtual is None:
+            command = f"python -m hil.virtual {board.config.virtual} --dir {state_folder(rig)} --name {board.name}"
+            print(f"hil: virtual board {board.name} does not run; start it with: {command}", file=sys.stderr)
+            return 1
+        switch = parts.make_power(board, virtual, None)
+        with contextlib.closing(switch):
+            if options.action in ("off", "cycle"):
+                switch.off()
+            if options.action == "cycle":
+                threading.Event().wait(board.config.off_time)
+            if options.action in ("on", "cycle"):
+                switch.on()
+            state = {True: "on", False: "off", None: "unknown"}[switch.is_on()]
+            _screen.print(f"{board.name}: {state}")
+    return 0
+
+
+def _virtual(rig: Rig, board: RigBoard) -> VirtualBoard | None:
+    return running(board.name, state_folder(rig)) if board.config.virtual else None
+
+
+def reset_board(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
+    """Reset every chosen board."""
+    with _boards_left_alone(rig, chosen) as opened:
+        for board in opened:
+            if options.soft:
+                board.soft_reset()
+            elif options.download:
+                reset.download(board.console)
+            else:
+                board.hard_reset()
+            _screen.print(f"{board.name}: reset")
+    return 0
+
+
+def console(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
+    """Show one board's console until Ctrl-C, or for so many seconds; typed lines are sent."""
+    if len(chosen) != 1:
+        names = ", ".join(b.name for b in chosen)
+        print(f"hil: console shows one board; say --board with one of {names}", file=sys.stderr)
+        return 2
+    with _boards_left_alone(rig, chosen) as (board,):
+        board.timeline.listen(lambda event: print(event["text"]) if _is_line(event) else None)
+        if board.config.virtual:
+            board.power_on()
+        if options.reset:
+            board.hard_reset()
+        threading.Thread(target=_send_typed_lines, args=(board,), daemon=True).start()
+        threading.Event().wait(options.seconds)
+    return 0
+
+
+def _is_line(event: Event) -> bool:
+    return (event.source, event.kind) == ("console", "line")
+
+
+def _send_typed_lines(board: Board) -> None:
+    for line in sys.stdin:
+        board.console.send(line)
+
+
+def monitor(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
+    """The whole bench with its boards online, shown as it happens."""
+    shown = where("monitor", "message", None, topic=lambda topic: topic_matches(options.topic, topic))
+    with _open(rig, chosen, broker_side=True) as bench:
+        start = bench.timeline.mark()
+
+        def show(event: Event) -> None:
+            if event.source in ("gateway", "power", "time", "flash", "provision") or shown(event):
+                first = bench.timeline.events(after=start, before=start + 1)
+                seconds = event.monotonic - first[0].monotonic if first else 0.0
+                print(f"{seconds:9.3f} s  {event.board or '-':<12} {event}", flush=True)
+
+        bench.timeline.listen(show)
+        for board in bench.boards.values():
+            bench.make_ready(board)
+            board.power_on()
+        threading.Event().wait(options.seconds)
+    return 0
+
+
+ALL = {
+    "boards": boards,
+    "doctor": doctor,
+    "flash": flash,
+    "power": power,
+    "reset": reset_board,
+    "console": console,
+    "monitor": monitor,
+}

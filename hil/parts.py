@@ -1,0 +1,251 @@
+"""Makes the parts of a bench as its rig file says: the one place where rig entries become objects."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import ssl
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from hil import firmware, virtual_board
+from hil.background import Loop
+from hil.board import Board
+from hil.broker import Broker, Embedded, External, Monitor, Mosquitto, find_mosquitto
+from hil.console import Console
+from hil.credentials import Authority, Credentials
+from hil.flash.esptool import Esptool
+from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy
+from hil.power import PowerSwitch
+from hil.power.command import CommandSwitch
+from hil.power.none import NoSwitch
+from hil.power.uhubctl import UhubctlSwitch
+from hil.power.virtual import VirtualSwitch
+from hil.provision.nvs import NvsProvisioner
+from hil.rig import CommandPower, ExternalBroker, MosquittoBroker, Rig, RigBoard, Secret, UhubctlPower
+from hil.timeline import Timeline
+from hil.timeserver import TimeServer
+from hil.virtual_board import VirtualBoard
+
+Part = TypeVar("Part")
+
+
+def run_folder(rig: Rig) -> Path:
+    """A new folder for a run below the rig's artifacts folder, named by date and time (UTC)."""
+    parent = rig.resolve(rig.file.artifacts)
+    stamp = datetime.datetime.now(datetime.UTC).strftime("%Y%m%d-%H%M%S")
+    for suffix in ("", *(f"-{n}" for n in range(2, 1000))):
+        folder = parent / f"{stamp}{suffix}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        return folder
+    raise FileExistsError(f"{parent}/{stamp} and 998 more exist")
+
+
+# -- the broker's side ---------------------------------------------------------------------------------------------
+
+
+def authority(rig: Rig) -> Authority:
+    """The kept authority that the rig names, or a new one for this run."""
+    directory = rig.file.credentials.directory
+    return Authority.create() if directory is None else Authority.kept(rig.resolve(directory) / "authority")
+
+
+def make_broker(rig: Rig, timeline: Timeline, artifacts: Path) -> Broker:
+    """The broker that the rig names, not started yet."""
+    config = rig.file.broker
+    if isinstance(config, ExternalBroker):
+        return External(timeline, config.host, config.port)
+    if config.kind == "embedded" or (config.kind == "auto" and find_mosquitto() is None):
+        return Embedded(timeline)
+    program = config.program if isinstance(config, MosquittoBroker) else None
+    return Mosquitto(timeline, artifacts / "broker", program=Path(program) if program else None)
+
+
+def make_monitor(rig: Rig, broker: Broker, timeline: Timeline) -> Monitor:
+    """The monitor, not started yet; with the rig's credentials if the broker is external."""
+    config = rig.file.broker
+    if not isinstance(config, ExternalBroker):
+        return Monitor(timeline, broker.host, broker.port)
+    username = config.username.value("broker user name") if isinstance(config.username, Secret) else config.username
+    password = config.password.value("broker password") if config.password else None
+    if password is not None and len(password) >= 4:
+        timeline.redact(password)
+    return Monitor(timeline, config.host, config.port, username, password, tls_context(rig, config))
+
+
+def tls_context(rig: Rig, config: ExternalBroker) -> ssl.SSLContext | None:
+    """How the monitor speaks TLS with an external broker; None for plain TCP."""
+    if config.tls is None:
+        return None
+    context = ssl.create_default_context(cafile=str(rig.resolve(config.tls.ca)) if config.tls.ca else None)
+    if config.tls.certificate is not None:
+        key = rig.resolve(config.tls.key) if config.tls.key else None
+        context.load_cert_chain(rig.resolve(config.tls.certificate), key)
+    return context
+
+
+def make_time_server(rig: Rig, timeline: Timeline, loop: Loop) -> TimeServer:
+    """The SNTP server, not started yet: a port for each board, or the rig's one port for all."""
+    config = rig.file.time_server
+    addresses = {b.config.address: name for name, b in rig.boards.items() if b.config.address is not None}
+    return TimeServer(
+        timeline,
+        loop,
+        bind=config.bind,
+        boards=dict.fromkeys(rig.boards, 0) if config.port == 0 else None,
+        port=config.port,
+        board_of_address=addresses.get,
+    )
+
+
+def policy(rig: Rig) -> Policy:
+    """The policy that the gateway plays, as the rig describes it."""
+    namespace = rig.file.gateway.namespace
+    if namespace is None:
+        return PERMISSIVE
+    return Policy(
+        name=rig.name,
+        namespace=Namespace(tuple(namespace.allowed)),
+        on_will=namespace.will,
+        on_subscribe=namespace.subscribe,
+        on_publish=namespace.publish,
+    )
+
+
+def server_names(rig: Rig) -> list[str]:
+    """What the gateway's certificate says: the bench's name first, then the address that boards are told."""
+    return list(dict.fromkeys([rig.file.gateway.name, rig.file.gateway.host or rig.file.gateway.bind]))
+
+
+def make_gateway(rig: Rig, broker: Broker, timeline: Timeline, loop: Loop, issuer: Authority) -> Gateway | None:
+    """The gateway, not started yet; None in front of an external broker, which boards reach directly."""
+    if broker.kind == "external":
+        return None
+    config = rig.file.gateway
+    ports = {name: config.first_port + i if config.first_port else 0 for i, name in enumerate(rig.boards)}
+    gateway = Gateway(
+        timeline,
+        loop,
+        bind=config.bind,
+        boards=ports,
+        upstream=(broker.host, broker.port),
+        server=issuer.issue_server(server_names(rig)),
+        client_ca=issuer.trust_anchors_pem if config.client_certificates else None,
+        policy=policy(rig),
+    )
+    if isinstance(broker, Mosquitto | Embedded):
+        broker.attribute(gateway.board_of_port)
+    return gateway
+
+
+# -- boards --------------------------------------------------------------------------------------------------------
+
+
+def setting_names(
+    rig: Rig,
+    name: str,
+    gateway: Gateway | None,
+    broker: Broker | None,
+    time_server: TimeServer | None,
+    timeline: Timeline,
+) -> dict[str, str]:
+    """The placeholders that the settings of board `name` may use, credentials left out.
+
+    Fetches the Wi-Fi password from the environment and has the timeline redact it. Raises MissingSecret.
+    """
+    board = rig.boards[name]
+    names = {"board": name, "chip": board.config.chip, "client_id": board.contract.mqtt.client_id}
+    if board.config.mac is not None:
+        names["mac"] = board.config.mac
+    if gateway is not None:
+        host, port = gateway.endpoint(name)
+        names |= {"gateway_host": rig.file.gateway.host or host, "gateway_port": str(port)}
+        names["server_name"] = rig.file.gateway.name
+    elif broker is not None:
+        names |= {"gateway_host": broker.host, "gateway_port": str(broker.port), "server_name": broker.host}
+    if time_server is not None:
+        host, port = time_server.endpoint(name)
+        names |= {"time_host": rig.file.time_server.host or host, "time_port": str(port)}
+    return names | _wifi_names(board, timeline)
+
+
+def _wifi_names(board: RigBoard, timeline: Timeline) -> dict[str, str]:
+    wifi = board.config.wifi
+    if wifi is None:
+        return {}
+    ssid = wifi.ssid.value(f"boards.{board.name}.wifi.ssid") if isinstance(wifi.ssid, Secret) else wifi.ssid
+    password = "" if wifi.password is None else wifi.password.value(f"boards.{board.name}.wifi.password")
+    if len(password) >= 4:
+        timeline.redact(password)
+    return {"wifi_ssid": ssid, "wifi_password": password}
+
+
+def make_power(board: RigBoard, virtual: VirtualBoard | None, timeline: Timeline | None) -> PowerSwitch:
+    """The switch that the rig names for this board."""
+    power = board.config.power
+    if virtual is not None:
+        return VirtualSwitch(virtual.control, virtual.token, board=board.name, timeline=timeline)
+    if isinstance(power, CommandPower):
+        return CommandSwitch(
+            power.on, power.off, power.status, timeout=power.timeout, board=board.name, timeline=timeline
+        )
+    if isinstance(power, UhubctlPower):
+        return UhubctlSwitch(power.location, power.port, timeout=power.timeout, board=board.name, timeline=timeline)
+    return NoSwitch(board=board.name)
+
+
+def credentials(rig: Rig, board: RigBoard, issuer: Authority) -> Credentials:
+    """The board's credentials: those that the rig names, the kept ones, or new ones of this run's authority."""
+    directory = rig.file.credentials.directory
+    if directory is None:
+        return issuer.issue_device(board.contract.mqtt.client_id)
+    return issuer.kept_device(board.contract.mqtt.client_id, rig.resolve(directory) / "devices" / board.name)
+
+
+def make_board(
+    rig: Rig,
+    name: str,
+    names: Mapping[str, str],
+    issuer: Authority,
+    timeline: Timeline,
+    artifacts: Path,
+    state: Path,
+    closing: contextlib.ExitStack,
+) -> Board:
+    """Board `name`, its console open; what has to be closed again is put on `closing`."""
+    board = rig.boards[name]
+    config = board.config
+    virtual = None
+    if config.virtual is not None:
+        virtual = virtual_board.start(
+            name, kind=config.virtual, chip=config.chip, speed=config.speed, folder=state, mac=config.mac
+        )
+        closing.callback(virtual.close)
+    power = make_power(board, virtual, timeline)
+    closing.callback(power.close)
+    url = virtual.serial if virtual is not None else str(config.port)
+    log = artifacts / f"{name}.console.log"
+    console = Console(timeline, name, url, board.contract.console.baud, log=log)
+    console.open()
+    closing.callback(console.close)
+    flasher = Esptool(timeline, name, url, config.chip, baud=config.flash_baud, console=console, artifacts=artifacts)
+    provisioner = None
+    if board.contract.provision.method == "nvs":
+        provisioner = NvsProvisioner(flasher, timeline, name)
+    return Board(
+        name=name,
+        config=config,
+        contract=board.contract,
+        timeline=timeline,
+        console=console,
+        power=power,
+        flasher=flasher,
+        provisioner=provisioner,
+        images=firmware.images(board, artifacts / "firmware" / name),
+        names=names,
+        credentials=credentials(rig, board, issuer),
+    )
