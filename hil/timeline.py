@@ -152,13 +152,9 @@ class _Lines:
             for sequence, line in enumerate(self.text.split("\n"), self.start)
         ]
 
-    def as_json(self) -> str:
-        source, kind, board = self.about
-        return (
-            f'{{"sequence":{self.start},"lines":{self.count},"monotonic":{self.monotonic:.6f},"wall":{self.wall:.6f},'
-            f'"source":{_quoted(source)},"kind":{_quoted(kind)},"board":{_quoted(board)},'
-            f'"data":{{"text":{encode_basestring(self.text)}}}}}\n'
-        )
+    def as_json(self) -> bytes:
+        head = _head(f'"sequence":{self.start},"lines":{self.count}', self.monotonic, self.wall, self.about)
+        return head.encode("utf-8", "backslashreplace") + b'{"text":' + _quoted_lines(self.text) + b"}}\n"
 
 
 class _Record:
@@ -224,11 +220,10 @@ class Timeline:
         self._changed = threading.Condition()
         self._closed = False
         self._listeners: list[Callable[[Event], None]] = []
-        self._file = None
+        self._file: int | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-            self._file = os.fdopen(descriptor, "a", encoding="utf-8", errors="backslashreplace")
+            self._file = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -240,8 +235,8 @@ class Timeline:
             event = Event(len(self._events), time.monotonic(), time.time(), source, kind, board, data)
             self._events.append(event)
             if self._file is not None:
-                self._file.write(json.dumps(event.as_json(), ensure_ascii=False, separators=(",", ":")) + "\n")
-                self._file.flush()
+                head = _head(f'"sequence":{event.sequence}', event.monotonic, event.wall, (source, kind, board))
+                self._write(f"{head}{_encode(_plain(data))}}}\n".encode("utf-8", "backslashreplace"))
             self._changed.notify_all()
             listeners = list(self._listeners)
         for listener in listeners:
@@ -262,8 +257,7 @@ class Timeline:
             lines = _Lines(start, count, time.monotonic(), time.time(), (source, kind, board), text)
             self._events.append_lines(lines)
             if self._file is not None:
-                self._file.write(lines.as_json())
-                self._file.flush()
+                self._write(lines.as_json())
             self._changed.notify_all()
             listeners = list(self._listeners)
             events = self._events.window(start, start + count) if listeners else []
@@ -318,7 +312,7 @@ class Timeline:
         with self._changed:
             self._closed = True
             if self._file is not None:
-                self._file.close()
+                os.close(self._file)
                 self._file = None
             self._changed.notify_all()
 
@@ -390,6 +384,10 @@ class Timeline:
         return self.mark()
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _write(self, data: bytes) -> None:
+        while data and self._file is not None:
+            data = data[os.write(self._file, data) :]
 
     def _first(self, match: Predicate, timeout: float, after: int) -> Event | None:
         deadline = time.monotonic() + timeout
@@ -474,8 +472,29 @@ def _cannot_fit(match: Predicate | None, about: About) -> bool:
     return any(wanted is not None and wanted != found for wanted, found in zip(match.about, about, strict=True))
 
 
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+# What JSON does not take as it is in a text, but for the newline: most consoles print none of it.
+_NOT_PLAIN = bytes(set(range(32)) - {10}) + b'"\\'
+
+
+def _head(which: str, monotonic: float, wall: float, about: About) -> str:
+    """An event's JSON up to its data, as json.dumps would write it, at a third of the time."""
+    source, kind, board = about
+    return (
+        f'{{{which},"monotonic":{monotonic:.6f},"wall":{wall:.6f},'
+        f'"source":{_quoted(source)},"kind":{_quoted(kind)},"board":{_quoted(board)},"data":'
+    )
+
+
 def _quoted(word: str | None) -> str:
     return "null" if word is None else encode_basestring(word)
+
+
+def _quoted_lines(text: str) -> bytes:
+    raw = text.encode("utf-8", "backslashreplace")
+    if len(raw.translate(None, _NOT_PLAIN)) == len(raw):
+        return b'"' + raw.replace(b"\n", b"\\n") + b'"'
+    return encode_basestring(text).encode("utf-8", "backslashreplace")
 
 
 def _words(match: Predicate) -> str:
@@ -483,6 +502,8 @@ def _words(match: Predicate) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if type(value) is str:
+        return value
     if isinstance(value, bytes):
         try:
             return value.decode("utf-8")
