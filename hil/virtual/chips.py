@@ -27,6 +27,7 @@ class SpiController:
     mosi_length: int
     miso_length: int
     w0: int
+    address_shift: int  # the address register holds 24-bit addresses shifted up by this many bits
     fresh: tuple[int, int]  # user and user2 after reset
     used: tuple[int, int]  # ... and after the ROM has worked on the flash
 
@@ -95,6 +96,7 @@ _LATER_SPI = SpiController(
     mosi_length=0x24,
     miso_length=0x28,
     w0=0x58,
+    address_shift=0,
     fresh=(0x800000C0, 0x70000000),
     used=(0xD00000C0, 0x70000003),
 )
@@ -126,6 +128,7 @@ ESP32 = Chip(
         mosi_length=0x28,
         miso_length=0x2C,
         w0=0x80,
+        address_shift=8,
         fresh=(0x80000040, 0x40000000),
         used=(0xD0000040, 0x70000003),
     ),

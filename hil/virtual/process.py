@@ -63,9 +63,11 @@ async def serve(options: Options) -> None:
         control_port = await control.start(options.bind, options.control_port)
         if options.powered:
             await board.power_on()
+        # Not `?ign_set_control`: with it pyserial sleeps 0.1 s after every setting instead of waiting for the answer,
+        # which is there at once; esptool changes its time-out twice a command, and a flash takes half as long again.
         facts = {
             "pid": os.getpid(),
-            "serial": f"rfc2217://{options.bind}:{serial_port}?ign_set_control",
+            "serial": f"rfc2217://{options.bind}:{serial_port}",
             "control": f"{options.bind}:{control_port}",
             "token": token,
             "chip": options.chip,

@@ -18,6 +18,9 @@ _READ_STATUS = {0x05: 0, 0x35: 1, 0x15: 2}
 _READ_ID = 0x9F
 _READ_PARAMETERS = 0x5A
 
+_PARAMETERS = bytes.fromhex("53464450060101ff00060110300000ffc8000103600000ff")
+"""Head of the flash chip's SFDP table (JEDEC JESD216): signature, the basic table's header, the maker's header."""
+
 
 class Registers:
     """One chip's registers since its last reset. `flash_size` in bytes gives the flash chip's identity."""
@@ -79,5 +82,6 @@ class Registers:
         if command in _READ_STATUS:
             return self._status[_READ_STATUS[command]]
         if command == _READ_PARAMETERS:
-            return 0xFFFFFFFF  # no SFDP table: older parts have none
+            address = self._words.get(self.chip.spi.base + 4, 0) >> self.chip.spi.address_shift
+            return int.from_bytes(_PARAMETERS[address : address + 4].ljust(4, b"\xff"), "little")
         return 0
