@@ -1,0 +1,117 @@
+"""One MQTT connection, from CONNACK to its end: reads, writes, pings, sends again what has had no answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from hil.virtual.firmware.session import Session
+from hil.virtual.firmware.settings import Settings
+from hil.virtual.firmware.tls import TlsStream
+from hil.wire.mqtt import Decoder, Disconnect, Packet, Pingreq, Pingresp, Publish, Version, encode
+
+
+class ConnectionEnded(Exception):
+    """The connection is over, for the reason that the text gives."""
+
+
+class GoneInOrder(ConnectionEnded):
+    """We have sent DISCONNECT, as somebody had asked us to."""
+
+
+class NoPingResponse(ConnectionEnded):
+    """The broker did not answer a ping within half of the keep-alive."""
+
+
+class Connection:
+    """A connection whose TLS is up. `message` is called with each PUBLISH that arrives."""
+
+    def __init__(
+        self, tls: TlsStream, settings: Settings, session: Session, message: Callable[[Publish], None], *, pings: bool
+    ) -> None:
+        self._tls = tls
+        self._settings = settings
+        self._version = Version.V5 if settings.mqtt_version == "5" else Version.V311
+        self._session = session
+        self._message = message
+        self._decoder = Decoder(self._version)
+        self._arrived: list[Packet] = []
+        self._outgoing: asyncio.Queue[Packet] = asyncio.Queue()
+        self._pings = pings
+        self._ping_unanswered = False
+
+    def send(self, packet: Packet) -> None:
+        """Send a packet after those that wait already."""
+        self._outgoing.put_nowait(packet)
+
+    async def exchange(self, packet: Packet) -> Packet:
+        """Send the first packet, return the first that comes back. Raises what reading and writing raise."""
+        await self._write(packet)
+        while not self._arrived:
+            await self._read()
+        return self._arrived.pop(0)
+
+    async def run(self) -> None:
+        """Serve the connection until it ends: raises ConnectionEnded, NetworkError, TlsError or ProtocolError."""
+        work: list[Coroutine[Any, Any, None]] = [self._reads(), self._writes(), self._resends()]
+        if self._pings and self._settings.keep_alive:
+            work.append(self._pinger())
+        tasks = [asyncio.ensure_future(each) for each in work]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            # An orderly end counts more than what the peer made of it.
+            for task in sorted(done, key=lambda t: not isinstance(t.exception(), GoneInOrder)):
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _read(self) -> None:
+        data = await self._tls.read()
+        if not data:
+            raise ConnectionEnded("the broker closed the connection")
+        self._arrived += [packet for packet, _ in self._decoder.feed(data)]
+
+    async def _reads(self) -> None:
+        while True:
+            while self._arrived:
+                packet = self._arrived.pop(0)
+                if isinstance(packet, Pingresp):
+                    self._ping_unanswered = False
+                elif isinstance(packet, Disconnect):
+                    raise ConnectionEnded(f"the broker sent DISCONNECT, reason 0x{packet.code:02x}")
+                answers, message = self._session.handle(packet)
+                for answer in answers:
+                    self.send(answer)
+                if message is not None:
+                    self._message(message)
+            await self._read()
+
+    async def _writes(self) -> None:
+        while True:
+            packet = await self._outgoing.get()
+            await self._write(packet)
+            if isinstance(packet, Disconnect):
+                raise GoneInOrder("disconnected")
+
+    async def _write(self, packet: Packet) -> None:
+        await self._tls.write(encode(packet, self._version), self._settings.connect_ms / 1000)
+
+    async def _pinger(self) -> None:
+        while True:
+            await asyncio.sleep(self._settings.keep_alive / 2)
+            if self._ping_unanswered:
+                raise NoPingResponse("no PINGRESP within half of the keep-alive")
+            self._ping_unanswered = True
+            self.send(Pingreq())
+
+    async def _resends(self) -> None:
+        seconds = self._settings.resend / 1000
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(max(seconds / 4, 0.05) if seconds else 3600)
+            if seconds:
+                for packet in self._session.overdue(loop.time(), seconds):
+                    self.send(packet)

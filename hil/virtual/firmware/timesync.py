@@ -1,0 +1,87 @@
+"""SNTP: asks until it knows the time, then again from time to time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+from hil.virtual.firmware.backoff import Backoff
+from hil.virtual.firmware.network import Network, NetworkError
+from hil.virtual.firmware.settings import Settings
+from hil.virtual.firmware.system import System
+from hil.wire import sntp
+
+TAG = "sntp"
+
+ANSWER_SECONDS = 3.0
+"""Seconds to wait for an answer (lwIP: SNTP_RECV_TIMEOUT)."""
+
+PLAUSIBLE = 1_577_836_800
+"""2020-01-01, in seconds since 1970: a clock before that was never set. ESP-IDF's examples test in the same way."""
+
+
+def utc(seconds: float) -> str:
+    """A time as people read it: 2026-03-01T12:00:00Z."""
+    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+class TimeSync:
+    """Keeps the chip's clock. `known` is set once the clock can be believed: set by SNTP, or kept over a reset."""
+
+    def __init__(self, system: System, network: Network, settings: Settings) -> None:
+        self._system = system
+        self._network = network
+        self._settings = settings
+        self._backoff = Backoff(settings.time_retry, settings.time_retry_max)
+        self.known = asyncio.Event()
+        if system.clock.now() >= PLAUSIBLE:
+            system.log("I", TAG, f"the clock was kept over the reset: {utc(system.clock.now())}")
+            self.known.set()
+
+    async def run(self) -> None:
+        """Ask, set the clock, ask again after the period; never returns."""
+        if not self._settings.time_host:
+            self._system.log("E", TAG, "setting time_host is missing in NVS: the time stays unknown")
+            return
+        while True:
+            await self._network.joined.wait()
+            if await self._ask():
+                self._backoff.reset()
+                await asyncio.sleep(self._settings.time_period)
+            else:
+                gap = self._backoff.next()
+                self._system.log("I", TAG, f"asking again in {gap} ms")
+                await asyncio.sleep(gap / 1000)
+
+    async def _ask(self) -> bool:
+        settings, log = self._settings, self._system.log
+        log("I", TAG, f"asking {settings.time_host}:{settings.time_port}")
+        nonce, packet = sntp.request()
+        sent = self._system.clock.now()
+
+        def judge(data: bytes) -> sntp.Response | None:
+            try:
+                return sntp.parse_response(data, nonce)
+            except sntp.KissOfDeath:
+                raise
+            except sntp.SntpError as error:
+                log("W", TAG, str(error))
+                return None
+
+        try:
+            answer = await self._network.ask(settings.time_host, settings.time_port, packet, ANSWER_SECONDS, judge)
+        except NetworkError as error:
+            log("W", TAG, f"no answer ({error.words})")
+            return False
+        except sntp.KissOfDeath as refusal:
+            log("W", TAG, str(refusal))
+            if refusal.code in ("DENY", "RSTR"):
+                # One is to stop asking. The only server that there is may change its mind, so: as seldom as ever.
+                self._backoff.longest()
+            return False
+        arrived = self._system.clock.now()
+        offset = answer.offset(sent, arrived)
+        self._system.set_clock(arrived + offset)
+        log("I", TAG, f"time set to {utc(arrived + offset)}, changed by {offset:.3f} s")
+        self.known.set()
+        return True
