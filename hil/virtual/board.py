@@ -69,7 +69,7 @@ class Board:
         self.mode = "off"
         self.cause = Cause.POWER_ON
         self._start_core = start_core
-        self._uart = Uart(speed, self.serial.send, lambda: self.serial.port.baudrate)
+        self._uart = Uart(speed, lambda data: self.serial.send(data), lambda: self.serial.port.baudrate)
         self._clock = Clock()
         self._dtr = self._rts = False
         self._held = False  # EN was pulled low by the lines, not only slow to rise after power-on
@@ -79,6 +79,11 @@ class Board:
         self._host: Host | None = None
         self._core: Core | None = None
         self._endings: set[asyncio.Future[Any]] = set()
+
+    @property
+    def baud(self) -> int:
+        """The speed at which the chip's UART runs just now."""
+        return self._uart.baud
 
     # -- power and reset -------------------------------------------------------------------------------------------
 

@@ -248,7 +248,7 @@ class Loader:
         stay, entry = struct.unpack("<II", request.data)
         yield self._reply(request.op)
         if not stay and entry:
-            self.is_stub = True
+            self.is_stub = self._registers.stub_runs = True
             yield Send(slip.encode(STUB_GREETING))
 
     def _run_user_code(self, request: Request) -> Iterator[Action]:
@@ -269,7 +269,8 @@ class Loader:
         size, _, block, offset = struct.unpack_from("<IIII", request.data)
         if offset + size > self._flash.size or block > BLOCK:
             raise Refused(RomError.FAILED_TO_ACT, StubError.BAD_BLOCK_SIZE)
-        self._registers.flash_used()
+        if size:
+            self._registers.flash_used()
         self._download = Download(offset, size, request.op == Command.FLASH_DEFL_BEGIN)
         if not self.is_stub:
             yield from self._erase_up_to(self._download, self._download.end)

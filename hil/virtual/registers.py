@@ -28,6 +28,7 @@ class Registers:
     def __init__(self, chip: Chip, mac: bytes, flash_size: int) -> None:
         self.chip = chip
         self.uart_baud = 115200
+        self.stub_runs = False
         self._words = {**chip.registers, **chip.mac_words(mac)}
         spi = chip.spi
         self._words[spi.base + spi.user], self._words[spi.base + spi.user2] = spi.fresh
@@ -37,8 +38,7 @@ class Registers:
     def read(self, address: int) -> int:
         """The 32-bit word at `address`."""
         if address == self.chip.uart_divider:
-            # From the crystal's 40 MHz; esptool finds the crystal's frequency by it.
-            return XTAL // self.uart_baud - (1 if self.uart_baud == 115200 else 0)
+            return self._uart_divider()
         return self._words.get(address, 0)
 
     def write(self, address: int, value: int, mask: int = 0xFFFFFFFF) -> None:
@@ -56,6 +56,14 @@ class Registers:
         """The ROM has worked on the flash, which leaves its traces in the SPI controller."""
         spi = self.chip.spi
         self._words[spi.base + spi.user], self._words[spi.base + spi.user2] = spi.used
+
+    def _uart_divider(self) -> int:
+        # A host finds the crystal's frequency by it. The ROM measures the divider, a little low as the traces show;
+        # the stub runs the UART from 80 MHz and sets it, with the sixteenths above bit 20.
+        if not self.stub_runs:
+            return int(XTAL / self.uart_baud * 0.998)
+        sixteenths = 2 * XTAL * 16 // self.uart_baud
+        return sixteenths // 16 | sixteenths % 16 << 20
 
     def _run(self) -> None:
         spi = self.chip.spi
