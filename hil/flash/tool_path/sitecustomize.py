@@ -1,0 +1,31 @@
+"""Makes pyserial's RFC 2217 client quick in the process of a flashing tool, which finds this file by PYTHONPATH.
+
+pyserial negotiates all settings of the port anew whenever one of its attributes is set, the read time-out included,
+and waits at least 50 ms for each negotiation. esptool sets the time-out twice a command: reading the flash's size
+alone took 22 s. Setting what is set already needs no negotiation, so here it is left out; nothing else changes. A
+local serial port never comes here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+
+def _negotiate_changes_only(port_class: Any) -> None:
+    negotiate = port_class._reconfigure_port
+
+    def reconfigure(self: Any) -> None:
+        line = (self._baudrate, self._bytesize, self._parity, self._stopbits, self._rtscts, self._xonxoff)
+        if self._socket is None or getattr(self, "_negotiated", None) != (self._socket, line):
+            negotiate(self)
+            self._negotiated = (self._socket, line)
+
+    port_class._reconfigure_port = reconfigure
+
+
+# A tool in an environment without pyserial, or with one that has been changed, must run all the same.
+with contextlib.suppress(ImportError, AttributeError):
+    from serial import rfc2217
+
+    _negotiate_changes_only(rfc2217.Serial)
