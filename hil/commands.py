@@ -27,13 +27,8 @@ EXPECTED = (BenchError, NotPromised, *FAULTS)
 _screen = Screen(highlight=False)
 
 
-def state_folder(rig: Rig) -> Path:
-    """Where virtual boards keep their flash between commands."""
-    return rig.resolve(rig.file.artifacts) / "virtual"
-
-
 def _open(rig: Rig, chosen: list[RigBoard], *, broker_side: bool) -> Bench:
-    return Bench(rig, boards=[b.name for b in chosen], state=state_folder(rig), broker_side=broker_side)
+    return Bench(rig, boards=[b.name for b in chosen], state=parts.state_folder(rig), broker_side=broker_side)
 
 
 @contextlib.contextmanager
@@ -90,7 +85,7 @@ def power(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
     for board in chosen:
         virtual = _virtual(rig, board)
         if board.config.virtual and virtual is None:
-            command = f"python -m hil.virtual {board.config.virtual} --dir {state_folder(rig)} --name {board.name}"
+            command = f"python -m hil.virtual {board.config.virtual} --dir {parts.state_folder(rig)} --name {board.name}"
             print(f"hil: virtual board {board.name} does not run; start it with: {command}", file=sys.stderr)
             return 1
         switch = parts.make_power(board, virtual, None)
@@ -107,7 +102,7 @@ def power(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
 
 
 def _virtual(rig: Rig, board: RigBoard) -> VirtualBoard | None:
-    return running(board.name, state_folder(rig)) if board.config.virtual else None
+    return running(board.name, parts.state_folder(rig)) if board.config.virtual else None
 
 
 def reset_board(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:

@@ -45,6 +45,11 @@ def run_folder(rig: Rig) -> Path:
     raise FileExistsError(f"{parent}/{stamp} and 998 more exist")
 
 
+def state_folder(rig: Rig) -> Path:
+    """What outlives a run: the flash of virtual boards used by hand, and half-done provisioning."""
+    return rig.resolve(rig.file.artifacts) / "state"
+
+
 # -- the broker's side ---------------------------------------------------------------------------------------------
 
 
@@ -235,7 +240,16 @@ def make_board(
     flasher = Esptool(timeline, name, url, config.chip, baud=config.flash_baud, console=console, artifacts=artifacts)
     provisioner = None
     if board.contract.provision.method == "nvs":
-        provisioner = NvsProvisioner(flasher, timeline, name)
+        provision = board.contract.provision
+        provisioner = NvsProvisioner(
+            flasher,
+            timeline,
+            name,
+            namespace=provision.namespace,
+            partition=provision.partition,
+            journal=state_folder(rig) / "provision",
+            identity=config.mac or "",
+        )
     return Board(
         name=name,
         config=config,
