@@ -247,7 +247,7 @@ def make_board(
             name,
             namespace=provision.namespace,
             partition=provision.partition,
-            journal=state_folder(rig) / "provision",
+            journal=(state if virtual is not None else state_folder(rig)) / "provision",
             identity=config.mac or "",
         )
     return Board(
