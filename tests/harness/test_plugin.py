@@ -1,0 +1,145 @@
+"""The pytest plugin as a user meets it: options, errors in one line, verdicts, and a bench that is always closed."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+RIG = Path(__file__).parents[2] / "rigs" / "virtual.toml"
+
+
+def run(folder: Path, *options: str, text: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run pytest in a folder of its own, with `text` as its only test file."""
+    if text:
+        (folder / "test_it.py").write_text(text)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *options, str(folder)]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, timeout=170, env={**os.environ, **environment}, check=False
+    )
+
+
+def on_virtual_board(folder: Path) -> list[str]:
+    return [f"--rig={RIG}", "--board=esp32-a", f"--artifacts={folder / 'artifacts'}"]
+
+
+def test_help_explains_the_options(tmp_path: Path) -> None:
+    words = run(tmp_path, "--help").stdout
+    for option in ("--rig", "--board", "--artifacts"):
+        assert option in words
+    assert "needs(*what)" in run(tmp_path, "--markers").stdout
+
+
+def test_an_unrelated_run_loads_nothing_of_weight(tmp_path: Path) -> None:
+    text = (
+        "import sys\n"
+        "def test_nothing():\n"
+        "    loaded = [m for m in sys.modules if m.split('.')[0] in ('pydantic', 'serial', 'paho', 'cryptography')]\n"
+        "    assert not loaded\n"
+        "    assert [m for m in sys.modules if m.startswith('hil')] == ['hil', 'hil.plugin']\n"
+    )
+    done = run(tmp_path, text=text)
+    assert done.returncode == 0, done.stdout
+    assert "hil" not in done.stdout.split("test session starts", 1)[1].split("collected", 1)[1]
+
+
+def test_a_faulty_rig_is_told_in_one_line(tmp_path: Path) -> None:
+    rig = tmp_path / "rig.toml"
+    rig.write_text('name = "x"\n[boards.a]\nprot = "/dev/x"\n')
+    done = run(tmp_path, f"--rig={rig}", text="def test_a(board): pass\n")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    assert "boards.a.prot: found a key that is not known; did you mean 'port'?" in done.stderr
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_missing_rig_says_how_to_name_one(tmp_path: Path) -> None:
+    done = run(tmp_path, text="def test_a(board): pass\n", HIL_RIG="")
+    assert "say --rig FILE or set HIL_RIG" in done.stderr
+
+
+def test_an_unknown_board_lists_those_there_are(tmp_path: Path) -> None:
+    done = run(tmp_path, f"--rig={RIG}", "--board=nobody", text="def test_a(board): pass\n")
+    assert "found no board 'nobody'; the rig has esp32-a" in done.stderr
+
+
+BOARD_TEST = """
+import time
+
+def test_fails(online_board, timeline, finding):
+    finding("it has a serial number")
+    assert timeline is None
+
+def test_says_why_it_does_not_apply(board):
+    pass
+
+import pytest
+test_says_why_it_does_not_apply = pytest.mark.needs("broker:telepathy")(test_says_why_it_does_not_apply)
+"""
+
+
+def test_verdicts_findings_and_the_timeline_of_a_failure(tmp_path: Path) -> None:
+    done = run(tmp_path, *on_virtual_board(tmp_path), text=BOARD_TEST)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "board by scenario" in done.stdout
+    assert re.search(r"test_fails +FAIL", done.stdout)
+    assert re.search(r"test_says_why_it_does_not_apply +n/a", done.stdout)
+    assert "broker cannot do telepathy" in done.stdout
+    assert "it has a serial number" in done.stdout
+    section = done.stdout.split("timeline of esp32-a", 1)[1]
+    for seen in ("power.on", "gateway.connect", "monitor.message", "connection "):
+        assert seen in section
+    left = tmp_path / "artifacts"
+    assert (left / "timeline.jsonl").stat().st_size > 0
+    assert (left / "esp32-a.console.log").stat().st_size > 0
+    assert "PRIVATE KEY-----\n" not in (left / "timeline.jsonl").read_text()
+
+
+HANGS = """
+from pathlib import Path
+
+def test_hangs(online_board, timeline):
+    Path("hangs").touch()
+    timeline.never(lambda event: False, seconds=160)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_run_with_the_bench_closed(tmp_path: Path, number: signal.Signals) -> None:
+    (tmp_path / "test_it.py").write_text(HANGS)
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *on_virtual_board(tmp_path), str(tmp_path)]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    children: list[psutil.Process] = []
+    try:
+        waiter = psutil.Process(process.pid)
+        for _ in range(3000):
+            if (tmp_path / "hangs").exists() or process.poll() is not None:
+                break
+            try:
+                waiter.wait(0.05)
+            except psutil.TimeoutExpired:
+                continue
+        assert (tmp_path / "hangs").exists(), process.stdout.read() if process.stdout else ""
+        children = waiter.children(recursive=True)
+        assert children
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode in (2, 143), output
+    _, alive = psutil.wait_procs(children, timeout=15)
+    assert not alive, alive
+    events = (tmp_path / "artifacts" / "timeline.jsonl").read_text()
+    assert events.rfind('"off"') > events.rfind('"on"'), "the board was left with power"
+
+
+def test_a_test_that_hangs_is_ended_and_the_board_switched_off(tmp_path: Path) -> None:
+    done = run(tmp_path, *on_virtual_board(tmp_path), "--timeout=25", text=HANGS)
+    assert "Timeout" in done.stdout
+    events = (tmp_path / "artifacts" / "timeline.jsonl").read_text()
+    assert events.rfind('"off"') > events.rfind('"on"')
