@@ -1,0 +1,401 @@
+"""A board's serial line: everything it prints, with times, and what was sent to it.
+
+    with Console(timeline, "esp32-a", "/dev/serial/by-id/usb-...", log=Path("esp32-a.log")) as console:
+        mark = console.mark()
+        reset.hard(console)
+        ip = console.expect(re.compile(r"got ip:([\\d.]+)"), timeout=15, after=mark)[1]
+
+A reader thread takes the bytes as they come, whether a test is looking or not. Whole lines become `line` events on
+the timeline, a line with a ROM's reset cause a `boot` event too, and all bytes go to the log file as they are, but for
+secrets. A port that goes away is opened again as soon as it is back; both are `port` events.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil.boot import parse_boot
+from hil.lines import LONGEST_LINE, Found, Mark, Pattern, Search, Stream
+from hil.rawlog import RawLog, Redactor
+from hil.reader import Reader, Turn
+from hil.serial_port import PortError, SerialPort
+from hil.timeline import Event, Timeline
+
+# A match of a regular expression at the end of an unfinished line might yet grow ('21.' of '21.5'): it counts once
+# the line is finished, or nothing more has come for this long, in seconds. Three latency timers of an FTDI chip.
+QUIET = 0.05
+
+
+class ConsoleError(Exception):
+    """The console cannot do what was asked; the message is one line."""
+
+
+class ConsoleClosed(ConsoleError):
+    """The console was closed, or was never opened."""
+
+
+class NotSeen(AssertionError):
+    """`Console.expect` ran out of time. The message holds the last lines and the path of the log."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What `expect` found. `seen[1]` and `seen["name"]` are groups of the regular expression, `seen[0]` is the text."""
+
+    text: str
+    groups: tuple[str | None, ...]
+    named: dict[str, str | None]
+    end: Mark
+    """Where the match ends: what a later expect(..., after=seen.end) searches from."""
+    _event: Callable[[], Event | None]
+
+    @property
+    def event(self) -> Event | None:
+        """The `line` event of the line in which the match ends; None as long as that line is unfinished."""
+        return self._event()
+
+    def __getitem__(self, group: int | str) -> str | None:
+        if isinstance(group, str):
+            return self.named[group]
+        return self.text if group == 0 else self.groups[group - 1]
+
+
+class Console:
+    """The serial line of `board` at `url` (any pyserial URL: /dev/tty..., rfc2217://, socket://), at `baud`.
+
+    `log`: where all received bytes go (mode 0600; appended to), or None. `newline` ends what `send_line` sends.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        board: str,
+        url: str,
+        baud: int = 115200,
+        log: Path | None = None,
+        *,
+        newline: str = "\n",
+    ) -> None:
+        self.timeline = timeline
+        self.board = board
+        self.url = url
+        self.baud = baud
+        self.log = log
+        self.newline = newline
+        self._redactor = Redactor(lambda: timeline.secrets)
+        self._rawlog: RawLog | None = None
+        self._stream = Stream()
+        self._consumed = 0
+        self._changed = threading.Condition()
+        self._searches: list[_Waiter] = []
+        self._received = 0.0
+        self._reader = Reader(
+            url, baud, f"console of {board}", take=self._take, state=self._port_state, wake=self._wake
+        )
+        self._opened = False
+        self._lent = 0
+
+    # -- opening and closing -----------------------------------------------------------------------------------------
+
+    def open(self) -> Console:
+        """Open the port, without resetting the board, and start to listen. Raises ConsoleError."""
+        if self._opened:
+            return self
+        try:
+            port = SerialPort.open(self.url, self.baud)
+        except PortError as error:
+            raise ConsoleError(f"console of {self.board}: {error}") from error
+        if self.log is not None and self._rawlog is None:
+            self._rawlog = RawLog(self.log, self._redactor)
+        self._opened = True
+        self._reader.start(port, "open", None)
+        return self
+
+    def close(self) -> None:
+        """Stop listening, close port and log. Closing twice does nothing."""
+        if not self._opened:
+            return
+        self._opened = False
+        if not self._lent:
+            self._reader.stop(None)
+        if self._rawlog is not None:
+            self._rawlog.close()
+            self._rawlog = None
+        with self._changed:
+            self._changed.notify_all()
+
+    def __enter__(self) -> Console:
+        return self.open()
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the port is there now: not lent, not lost, not closed."""
+        return self._reader.port is not None
+
+    def wait_open(self, timeout: float = 10.0) -> None:
+        """Wait until the port is there. Raises ConsoleError after `timeout` seconds, ConsoleClosed when closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self.is_open or not self._opened or self._lent > 0, timeout)
+            self._port_now()
+
+    @contextmanager
+    def released(self, timeout: float = 10.0) -> Iterator[str]:
+        """Lend the port to a flasher: closes it, gives its URL, and takes it back afterwards. May be nested.
+
+        What the board prints meanwhile is the flasher's. Raises ConsoleError if the port is not back `timeout` seconds
+        after the flasher is done; the console goes on waiting for it all the same.
+        """
+        if not self._opened:
+            raise ConsoleClosed(f"the console of {self.board} is not open")
+        self._lent += 1
+        if self._lent == 1:
+            self._reader.stop("lent to another program")
+        try:
+            yield self.url
+        except BaseException:
+            self._take_back()
+            raise
+        if self._take_back():
+            self.wait_open(timeout)
+
+    def _take_back(self) -> bool:
+        self._lent -= 1
+        if self._lent or not self._opened:
+            return False
+        self._reader.why_away = "it has not come back from the program that it was lent to"
+        self._reader.start(None, "open", "taken back")
+        return True
+
+    # -- what the reader brings --------------------------------------------------------------------------------------
+
+    def _port_state(self, state: str, reason: str | None) -> None:
+        if state in ("lost", "closed"):
+            if self._rawlog is not None:
+                self._rawlog.settle()
+            whole, partial = self._stream.finish()
+            self._add(self._redactor.settle(whole), partial)
+        self.timeline.record("console", "port", self.board, state=state, reason=reason)
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _take(self, data: bytes) -> None:
+        if self._rawlog is not None:
+            self._rawlog.write(data)
+        whole, partial = self._stream.feed(data)
+        self._add(whole, partial)
+        if len(partial) > LONGEST_LINE:
+            cut = len(partial) - self._redactor.unsure(partial)
+            self._add(partial[:cut], partial[cut:])
+
+    def _add(self, whole: bytes, partial: bytes) -> None:
+        """Record whole lines as events, then show lines and unfinished line to those who expect something."""
+        pieces = self._recorded(whole) if whole else []
+        with self._changed:
+            for piece, first_event in pieces:
+                self._stream.keep(piece, first_event)
+            self._stream.partial = partial
+            self._received = time.monotonic()
+            if any([waiter.step(self._stream) for waiter in self._searches]):
+                self._changed.notify_all()
+
+    def _recorded(self, whole: bytes) -> list[tuple[bytes, int]]:
+        """Record `whole` in as many pieces as it takes to put each boot event behind its line."""
+        pieces = []
+        while whole:
+            cut = len(whole)
+            boot = None
+            if b"rst:0x" in whole:
+                cut = whole.find(b"\n", whole.index(b"rst:0x")) + 1 or len(whole)
+                line = whole[whole.rfind(b"\n", 0, cut - 1) + 1 : cut].rstrip(b"\n").decode("utf-8", "backslashreplace")
+                boot = parse_boot(line)
+            piece, whole = whole[:cut], whole[cut:]
+            text = piece.removesuffix(b"\n").decode("utf-8", "backslashreplace")
+            pieces.append((piece, self.timeline.record_lines("console", "line", self.board, text).start))
+            if boot is not None:
+                self.timeline.record("board", "boot", self.board, cause=boot.cause, name=boot.name, line=boot.line)
+        return pieces
+
+    # -- sending -----------------------------------------------------------------------------------------------------
+
+    def send(self, data: str | bytes, *, timeout: float = 10.0) -> None:
+        """Send text (as UTF-8) or bytes as they are, and record it. Waits up to `timeout` seconds for a lost port.
+
+        Raises ConsoleError when the port is lost or does not take the data, ConsoleClosed when closed.
+        """
+        raw = data.encode("utf-8") if isinstance(data, str) else data
+        text = data if isinstance(data, str) else data.decode("utf-8", "backslashreplace")
+        if not self.is_open:
+            self.wait_open(timeout)
+        with self._port_errors():
+            self._reader.send(
+                self._port_now(), raw, lambda: self.timeline.record("console", "sent", self.board, text=text)
+            )
+
+    def send_line(self, text: str, *, timeout: float = 10.0) -> None:
+        """Send `text` and a newline, as `send` does."""
+        self.send(text + self.newline, timeout=timeout)
+
+    def set_lines(self, *, dtr: bool, rts: bool) -> None:
+        """Assert or release the modem lines; what for, reset.py knows. Raises ConsoleError, ConsoleClosed."""
+        with self._port_errors():
+            self._port_now().set_lines(dtr=dtr, rts=rts)
+
+    def _port_now(self) -> SerialPort:
+        if self._reader.failure:
+            raise ConsoleError(f"console of {self.board}: {self._reader.failure}")
+        port = self._reader.port
+        if port is not None:
+            return port
+        if not self._opened:
+            raise ConsoleClosed(f"the console of {self.board} is not open")
+        if self._lent:
+            raise ConsoleError(f"the console of {self.board} has lent its port to another program, for now")
+        raise ConsoleError(f"the console of {self.board} has lost its port: {self._reader.why_away}")
+
+    @contextmanager
+    def _port_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except PortError as error:
+            raise ConsoleError(f"console of {self.board}: {error}") from error
+
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    def mark(self) -> Mark:
+        """The place 'now' in this console's stream, for `expect(..., after=mark)` and `lines(after=mark)`."""
+        with self._changed:
+            return Mark(self._stream.end)
+
+    def expect(self, pattern: Pattern, timeout: float, after: Mark | None = None) -> Seen:
+        """Wait up to `timeout` seconds for `pattern` and return the first match.
+
+        Text (or bytes, for what is no UTF-8) is found as soon as its last byte is there, also in an unfinished line
+        such as a prompt; line ends in it match any kind of line end. A compiled regular expression is matched within
+        one line; if its match reaches the end of an unfinished line, it counts once the line is finished or nothing
+        has come for 50 ms, so that a number is not cut short.
+
+        Searches from `after` on, else from the end of what `expect` found last; what it finds is used up to its end.
+        Raises NotSeen, which shows the last lines and where the log is; ConsoleClosed when the console is closed.
+        """
+        if after is not None and not isinstance(after, Mark):
+            raise TypeError("after= takes console.mark(); a place on the timeline means nothing to a console")
+        deadline = time.monotonic() + timeout
+        waiter = _Waiter(Search(pattern, self._consumed if after is None else after.offset))
+        with self._changed:
+            waiter.step(self._stream)
+            self._searches.append(waiter)
+        turn = None
+        try:
+            if waiter.found is None:
+                turn = self._reader.lead()
+            found = self._await(waiter, deadline, turn)
+        finally:
+            if turn is not None:
+                turn.end()
+            with self._changed:
+                self._searches.remove(waiter)
+        if found is None:
+            raise NotSeen(self.timeline.redacted(self._not_seen(pattern, timeout)))
+        self._consumed = found.end
+        return self._seen(found)
+
+    def _await(self, waiter: _Waiter, deadline: float, turn: Turn | None) -> Found | None:
+        while turn is not None:
+            left = self._patience(waiter.found, deadline)
+            if left <= 0:
+                return waiter.found
+            if not turn.step(left):
+                break
+        if turn is not None:
+            turn.end()
+        with self._changed:
+            while True:
+                left = self._patience(waiter.found, deadline)
+                if left <= 0:
+                    return waiter.found
+                self._changed.wait(left)
+
+    def _patience(self, found: Found | None, deadline: float) -> float:
+        """How many seconds to wait on, having `found` this; 0 for no longer. Raises if nothing more can come."""
+        now = time.monotonic()
+        if found is not None:
+            return min(self._received + QUIET, deadline) - now if found.open_end else 0
+        if not self._opened:
+            raise ConsoleClosed(f"the console of {self.board} was closed: nothing more will come")
+        if self._reader.failure:
+            raise ConsoleError(f"console of {self.board}: {self._reader.failure}")
+        return deadline - now
+
+    def _seen(self, found: Found) -> Seen:
+        last = max(found.start, found.end - 1)
+
+        def event() -> Event | None:
+            with self._changed:
+                number = self._stream.event_at(last)
+            return None if number is None else self.timeline.events(after=number, before=number + 1)[0]
+
+        return Seen(found.text, found.groups, found.named, Mark(found.end), event)
+
+    def lines(self, after: Mark | None = None) -> list[str]:
+        """The finished lines so far, from the one that holds `after` on; at most what 64 MiB hold, the newest."""
+        with self._changed:
+            ranges = list(self._stream.events(0 if after is None else after.offset))
+        return [e["text"] for r in ranges for e in self.timeline.events(after=r.start, before=r.stop)]
+
+    @property
+    def partial(self) -> str:
+        """What has come of a line that is not finished yet."""
+        with self._changed:
+            data = self._stream.partial
+        data = data[: len(data) - self._redactor.unsure(data)]
+        return self.timeline.redacted(data.decode("utf-8", "backslashreplace"))
+
+    def last_lines(self, most: int = 20) -> list[str]:
+        """The newest lines, an unfinished one included, for messages."""
+        with self._changed:
+            size = len(self._stream.partial)
+            begin = max(self._stream.start, self._stream.end - size - 256 * most)
+            data = self._stream.since(begin)
+        if begin > self._stream.start:
+            data = data[data.find(b"\n") + 1 :]  # half a line may show half a secret
+        text = self.timeline.redacted(data[: len(data) - size].decode("utf-8", "backslashreplace"))
+        lines = text.removesuffix("\n").split("\n") if text else []
+        return (lines + ([self.partial] if size else []))[-most:]
+
+    def _not_seen(self, pattern: Pattern, timeout: float) -> str:
+        wanted = repr(pattern.pattern) if isinstance(pattern, re.Pattern) else repr(pattern)
+        said = [f"  | {line}" for line in self.last_lines()] or ["  (it has printed nothing at all)"]
+        message = [f"{self.board} did not print {wanted} within {timeout:g} s; its last lines:", *said]
+        if not self.is_open:
+            message.append(f"its port is away: {self._reader.why_away or 'lent to another program'}")
+        if self.log is not None:
+            message.append(f"full log: {self.log}")
+        return "\n".join(message)
+
+
+class _Waiter:
+    """Somebody in `expect`: the reader's thread searches on their behalf, so they wake once, when it is there."""
+
+    def __init__(self, search: Search) -> None:
+        self._search = search
+        self.found: Found | None = None
+
+    def step(self, stream: Stream) -> bool:
+        """Search what is new; True if there is something to wake up for."""
+        if self.found is None or self.found.open_end:
+            before = self.found
+            self.found = self._search.step(stream)
+            return self.found is not None or before is not None
+        return True

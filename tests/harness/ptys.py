@@ -1,0 +1,43 @@
+"""The device end of a console in tests: a pty behind a symbolic link, as udev's by-id links stand before real ports."""
+
+from __future__ import annotations
+
+import os
+import pty
+import tty
+from pathlib import Path
+
+
+class Device:
+    """Holds the master side. `plug` makes the port appear at `path`, `unplug` takes it away as USB does."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._master = -1
+        self.plug()
+
+    def plug(self) -> None:
+        self._master, slave = pty.openpty()
+        tty.setraw(slave)
+        # Behind the link, as on a real bench; the open slave goes with this file descriptor.
+        self.path.unlink(missing_ok=True)
+        self.path.symlink_to(os.ttyname(slave))
+        self._slave = slave
+
+    def unplug(self) -> None:
+        if self._master >= 0:
+            self.path.unlink(missing_ok=True)
+            os.close(self._slave)
+            os.close(self._master)
+            self._master = -1
+
+    def say(self, data: bytes) -> None:
+        while data:
+            data = data[os.write(self._master, data) :]
+
+    def hear(self, size: int) -> bytes:
+        """Exactly `size` bytes that the console sent."""
+        data = b""
+        while len(data) < size:
+            data += os.read(self._master, size - len(data))
+        return data
