@@ -115,7 +115,7 @@ def facts_311(packet: Packet) -> dict[str, Any]:
 
 
 @given(some.packets(Version.V311))
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_amqtt_agrees_on_3_1_1(packet: Packet) -> None:
     if isinstance(packet, Connect):
         # amqtt makes up a client id where there is none, and takes a password for text.
@@ -231,7 +231,7 @@ def as_text(password: bytes | None) -> bytes | None:
 
 
 @given(some.packets(Version.V5))
-@settings(max_examples=700, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_moat_agrees_on_5(packet: Packet) -> None:
     # An AUTH of two bytes alone is beyond moat.
     assume(not (isinstance(packet, Disconnect) and packet.code in UNKNOWN_TO_MOAT["DISCONNECT"]))

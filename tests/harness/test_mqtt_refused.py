@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -148,6 +149,7 @@ BROKEN: list[tuple[Version, str, str, int, Any]] = [
     (V5, "f0 02 01 00", "[MQTT-3.15.2-1]", 0x82, Auth(1)),
     (V5, "f0 01 18", "ends within its property length", 0x81, Auth(0x18)),
     # properties
+    (V5, "20 07 00 00 8080808001", "property length of more than 4 bytes", 0x81, ALWAYS),
     (V5, "20 05 00 00 02 00 00", "property 0x00", 0x81, ALWAYS),
     (V5, "20 05 00 00 02 01 00", "MQTT 5 section 2.2.2.2", 0x81, Connack(properties={"payload_format_indicator": 0})),
     (V5, "20 07 00 00 04 2501 2501", "a second retain_available", 0x82, Connack(properties={"retain_available": 1})),
@@ -297,3 +299,35 @@ def test_a_packet_id_at_qos_0_cannot_be_written() -> None:
         with pytest.raises(ProtocolError) as caught:
             encode(Publish("a", packet_id=1), version)
         assert clause in caught.value.reason
+
+
+LIMITS = [
+    # property, a packet that may carry it, the least and the most that the standard allows
+    ("payload_format_indicator", Publish("a"), 0, 1),
+    ("message_expiry_interval", Publish("a"), 0, 0xFFFFFFFF),
+    ("subscription_identifier", Publish("a"), 1, 268_435_455),
+    ("topic_alias", Publish("a"), 1, 0xFFFF),
+    ("session_expiry_interval", Connack(), 0, 0xFFFFFFFF),
+    ("server_keep_alive", Connack(), 0, 0xFFFF),
+    ("receive_maximum", Connack(), 1, 0xFFFF),
+    ("topic_alias_maximum", Connack(), 0, 0xFFFF),
+    ("maximum_qos", Connack(), 0, 1),
+    ("retain_available", Connack(), 0, 1),
+    ("maximum_packet_size", Connack(), 1, 0xFFFFFFFF),
+    ("wildcard_subscription_available", Connack(), 0, 1),
+    ("subscription_identifier_available", Connack(), 0, 1),
+    ("shared_subscription_available", Connack(), 0, 1),
+    ("request_problem_information", Connect("a", V5), 0, 1),
+    ("request_response_information", Connect("a", V5), 0, 1),
+]
+
+
+@pytest.mark.parametrize(("name", "packet", "least", "most"), LIMITS, ids=[row[0] for row in LIMITS])
+def test_the_limits_of_a_property(name: str, packet: Any, least: int, most: int) -> None:
+    for value in (least, most):
+        given = (value,) if name == "subscription_identifier" else value
+        one = dataclasses.replace(packet, properties={name: given})
+        assert decode(encode(one, V5), V5) == one
+    for value in (least - 1, most + 1):
+        with pytest.raises(ProtocolError, match=name):
+            encode(dataclasses.replace(packet, properties={name: value}), V5)

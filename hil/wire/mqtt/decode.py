@@ -276,15 +276,11 @@ def _properties(reader: Reader) -> dict[str, Any]:
     return read_properties(reader, reader.packet) if reader.version is _V5 else {}
 
 
-def _publish_slowly(reader: Reader) -> Publish:
-    return _publish(reader.data, reader.position, reader.end, reader.version, reader.strict)
-
-
 # Type number -> name, the flag bits that the standard fixes (None: they mean something), and who reads the content.
 _READERS: Final[Mapping[int, tuple[str, int | None, Callable[[Reader], Packet]]]] = {
     1: ("CONNECT", 0, _connect),
     2: ("CONNACK", 0, _connack),
-    3: ("PUBLISH", None, _publish_slowly),
+    3: ("PUBLISH", None, lambda r: _publish(r.data, r.position, r.end, r.version, r.strict)),
     4: ("PUBACK", 0, _answer(Puback)),
     5: ("PUBREC", 0, _answer(Pubrec)),
     6: ("PUBREL", 2, _answer(Pubrel)),
