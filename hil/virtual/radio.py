@@ -175,6 +175,10 @@ class Radio:
         match message["do"]:
             case "associate":
                 self._associate(str(message["ssid"]), str(message["password"]))
+            case "connect" if not self.is_joined:
+                self.tell({"event": "failed", "id": message["id"], "phase": "connect", "error": "EHOSTUNREACH"})
+            case "datagram" if not self.is_joined:
+                pass  # as on a real board: a datagram into the void is no error
             case "connect":
                 self._start(message["id"], self._connect(message["id"], message["host"], message["port"]))
             case "datagram":
@@ -247,12 +251,9 @@ class Radio:
         return min(found, key=lambda entry: entry[0] != socket.AF_INET)
 
     async def _connect(self, ident: int, host: str, port: int) -> None:
-        if not self.is_joined:
-            self.tell({"event": "failed", "id": ident, "phase": "connect", "error": "EHOSTUNREACH"})
-            return
         try:
             family, kind, proto, _, address = await self._resolve(host, port, socket.SOCK_STREAM)
-        except OSError:
+        except (OSError, UnicodeError):  # UnicodeError: no name at all, such as a label of more than 63 characters
             self.tell({"event": "failed", "id": ident, "phase": "resolve", "error": "ENOENT"})
             return
         boot = self._boot
@@ -286,15 +287,15 @@ class Radio:
         connection.run()
 
     async def _datagram(self, ident: int, host: str, port: int, data: bytes) -> None:
-        if not self.is_joined:
-            return  # as on a real board: a datagram into the void is no error
         try:
             family, _, _, _, address = await self._resolve(host, port, socket.SOCK_DGRAM)
             transport, _ = await asyncio.get_running_loop().create_datagram_endpoint(
                 lambda: _Datagrams(self, ident, data), remote_addr=address[:2], family=family
             )
+        except (socket.gaierror, UnicodeError):
+            self.tell({"event": "failed", "id": ident, "phase": "resolve", "error": "ENOENT"})
+            return
         except OSError as error:
-            phase = "resolve" if isinstance(error, socket.gaierror) else "datagram"
-            self.tell({"event": "failed", "id": ident, "phase": phase, "error": error_name(error)})
+            self.tell({"event": "failed", "id": ident, "phase": "datagram", "error": error_name(error)})
             return
         self._datagrams[ident] = transport

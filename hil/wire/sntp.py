@@ -62,6 +62,10 @@ class SntpError(ValueError):
     """A packet that is no valid request or answer; the text says what was found and what was expected."""
 
 
+class NotSynchronised(SntpError):
+    """An answer to this very request, by a server that does not know the time itself."""
+
+
 class KissOfDeath(SntpError):
     """The server answered, and refused. `code` is its four letters, e.g. 'RATE'."""
 
@@ -176,7 +180,8 @@ class Response:
 def parse_response(data: bytes, nonce: Timestamp) -> Response:
     """Judge an answer to the request that carried `nonce`.
 
-    Raises KissOfDeath when the server refuses, SntpError when this is no answer to that request or holds no time.
+    Raises KissOfDeath when the server refuses, NotSynchronised when it does not know the time, and a plain SntpError
+    when this is no answer to that request (a client then goes on waiting for one).
     A kiss-o'-death must echo the request as well, or anybody could silence a client (RFC 5905, section 7.4).
     """
     packet = decode(data)
@@ -189,7 +194,7 @@ def parse_response(data: bytes, nonce: Timestamp) -> Response:
     if packet.stratum == 0:
         raise KissOfDeath(packet.reference_id.rstrip(b"\0 ").decode("ascii", "replace"))
     if packet.stratum > 15 or packet.leap == _LEAP_UNKNOWN or packet.transmit == 0:
-        raise SntpError(
+        raise NotSynchronised(
             f"SNTP answer without a time: stratum {packet.stratum}, leap indicator {packet.leap}, "
             f"transmit {packet.transmit:016x}; the server is not synchronised"
         )

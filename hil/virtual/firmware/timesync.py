@@ -62,7 +62,7 @@ class TimeSync:
         def judge(data: bytes) -> sntp.Response | None:
             try:
                 return sntp.parse_response(data, nonce)
-            except sntp.KissOfDeath:
+            except (sntp.KissOfDeath, sntp.NotSynchronised):
                 raise
             except sntp.SntpError as error:
                 log("W", TAG, str(error))
@@ -78,6 +78,9 @@ class TimeSync:
             if refusal.code in ("DENY", "RSTR"):
                 # One is to stop asking. The only server that there is may change its mind, so: as seldom as ever.
                 self._backoff.longest()
+            return False
+        except sntp.NotSynchronised as error:
+            log("W", TAG, str(error))
             return False
         arrived = self._system.clock.now()
         offset = answer.offset(sent, arrived)
