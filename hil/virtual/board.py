@@ -153,6 +153,10 @@ class Board:
             self._rising = None
         if self._life is not None:
             self._life.cancel()
+            if self._life is not asyncio.current_task():
+                # It may be starting a firmware: whoever waits for the end waits for what it leaves behind, too.
+                self._endings.add(self._life)
+                self._life.add_done_callback(self._endings.discard)
             self._life = None
         if self._host is not None:
             self._host.retire()

@@ -215,6 +215,7 @@ class Telnet:
         self.text = bytearray()
         self._frames = slip.Decoder()
         self._packets: list[bytes] = []
+        self.socket.sendall(bytes((255, 250, 44, 1)) + (115200).to_bytes(4, "big") + bytes((255, 240)))
 
     def lines(self, *changes: int) -> None:
         """Set control lines, one after the other."""

@@ -1,0 +1,422 @@
+"""What a virtual board says and does with what it finds in flash: the words and causes that a real chip shows."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from virtual_parts import board_here, flash_in, heard, images
+
+from hil.virtual.board import Board
+from hil.virtual.bootloader import Halt, Print, Reset, Start, boot
+from hil.virtual.chips import CHIPS
+from hil.virtual.flash import Flash
+from hil.virtual.host import Cause
+from hil.wire.esp_image import AppDescription, Segment, build
+from hil.wire.partitions import Partition
+from hil.wire.partitions import build as build_table
+
+FACTORY = (Partition("nvs", 1, 2, 0x9000, 0x5000), Partition("factory", 0, 0, 0x10000, 0x100000))
+
+
+def said(flash: Flash, chip: str = "esp32", cause: Cause = Cause.POWER_ON) -> tuple[str, object]:
+    """All that one boot prints, and its outcome."""
+    steps = list(boot(CHIPS[chip], flash, cause))
+    return "".join(step.text for step in steps if isinstance(step, Print)), steps[-1]
+
+
+@pytest.fixture
+def flash(tmp_path: Path) -> Flash:
+    return Flash(tmp_path / "f.flash", 4 << 20)
+
+
+def put(flash: Flash, built: dict[str, tuple[int, Path]]) -> None:
+    for offset, file in built.values():
+        flash.program(offset, file.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("chip", "banner", "rst"),
+    [
+        ("esp32", "ets Jul 29 2019 12:21:46\r\n\r\n", "rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)\r\n"),
+        ("esp32s3", "ESP-ROM:esp32s3-20210327\r\n", "rst:0x1 (POWERON),boot:0x8 (SPI_FAST_FLASH_BOOT)\r\n"),
+        ("esp32c3", "ESP-ROM:esp32c3-api1-20210207\r\n", "rst:0x1 (POWERON),boot:0xf (SPI_FAST_FLASH_BOOT)\r\n"),
+    ],
+)
+def test_a_good_flash_boots(chip: str, banner: str, rst: str, flash: Flash, tmp_path: Path) -> None:
+    put(flash, images(tmp_path, chip, version="4.5.6"))
+    text, outcome = said(flash, chip)
+    assert text.startswith(banner)
+    assert rst in text
+    assert "boot:  2 app0             OTA app          00 10 00010000 00140000" in text
+    assert "esp_image: segment 0: paddr=00010020 vaddr=3" in text
+    assert "boot: Loaded app from partition at offset 0x10000" in text
+    assert "app_init: App version:      4.5.6" in text
+    assert isinstance(outcome, Start)
+    assert (outcome.manifest.firmware, outcome.manifest.version) == ("reference", "4.5.6")
+    assert outcome.table["nvs"].offset == 0x9000
+
+
+@pytest.mark.parametrize(("chip", "watchdog"), [("esp32", 0x10), ("esp32s3", 0x7), ("esp32c3", 0x7)])
+def test_blank_flash(chip: str, watchdog: int, flash: Flash) -> None:
+    text, outcome = said(flash, chip)
+    assert text.count("invalid header: 0xffffffff\r\n") == 8
+    assert outcome == Reset(Cause(watchdog))
+
+
+Change = Callable[[Flash], None]
+
+
+def erased(offset: int, length: int = 0x1000) -> Change:
+    return lambda flash: flash.erase(offset, length)
+
+
+def zeroed(offset: int) -> Change:
+    return lambda flash: flash.program(offset, b"\0")
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "cause"),
+    [
+        (zeroed(0x1000), "invalid header: 0x", Cause.WATCHDOG),
+        (zeroed(0x1100), "csum err:0x", Cause.WATCHDOG),
+        (erased(0x3000), "csum err:0x", Cause.WATCHDOG),
+        (erased(0x8000), "boot: No bootable app partitions in the partition table", Cause.SOFTWARE_SYSTEM),
+        (zeroed(0x8000), "flash_parts: partition 0 invalid magic number 0x5000", Cause.SOFTWARE_SYSTEM),
+        (zeroed(0x8005), "flash_parts: Incorrect MD5 checksum", Cause.SOFTWARE_SYSTEM),
+        (erased(0x10000), "has invalid magic byte (nothing flashed here?)", Cause.SOFTWARE_SYSTEM),
+        (erased(0x11000), "esp_image: Checksum failed. Calculated 0x", Cause.SOFTWARE_SYSTEM),
+        (zeroed(0x10005), "esp_image: Image hash failed - image is corrupt", Cause.SOFTWARE_SYSTEM),
+        (
+            erased(0x12000),
+            "doesn't fit in partition length 1310720",
+            Cause.SOFTWARE_SYSTEM,
+        ),
+        (erased(0x15000, 0x2000), "boot: OTA app partition slot 0 is not bootable", Cause.SOFTWARE_SYSTEM),
+    ],
+)
+def test_damage_is_named_as_a_chip_names_it(
+    change: Change, words: str, cause: Cause, flash: Flash, tmp_path: Path
+) -> None:
+    put(flash, images(tmp_path))
+    change(flash)
+    text, outcome = said(flash)
+    assert words in text
+    assert outcome == Reset(cause)
+    if "esp_image: " in words or "boot: OTA" in words:
+        assert text.endswith("boot: No bootable app partitions in the partition table\r\n")
+
+
+def test_another_chips_app_is_refused(flash: Flash, tmp_path: Path) -> None:
+    put(flash, images(tmp_path / "right", "esp32"))
+    wrong = images(tmp_path / "wrong", "esp32s3")["firmware"][1].read_bytes()
+    flash.erase(0x10000, 0x10000)
+    flash.program(0x10000, wrong)
+    text, outcome = said(flash)
+    assert "boot_comm: mismatch chip ID, expected 0, found 9" in text
+    assert outcome == Reset(Cause.SOFTWARE_SYSTEM)
+
+
+def test_a_table_larger_than_the_flash_is_refused(tmp_path: Path) -> None:
+    flash = Flash(tmp_path / "small.flash", 2 << 20)
+    put(flash, images(tmp_path))
+    text, _ = said(flash)
+    assert "flash_parts: partition 3 invalid - " in text
+    assert "boot: Failed to verify partition table" in text
+
+
+def ota_record(sequence: int, state: int = 0xFFFFFFFF) -> bytes:
+    head = struct.pack("<I", sequence)
+    return head + b"\xff" * 20 + struct.pack("<II", state, zlib.crc32(head, 0xFFFFFFFF))
+
+
+def test_otadata_checksum_is_espressifs() -> None:
+    assert ota_record(1)[-4:].hex() == "9a984347"  # as in Arduino's boot_app0.bin
+
+
+@pytest.mark.parametrize(
+    ("records", "slot"),
+    [
+        ((b"", b""), 0x10000),
+        ((ota_record(1), b""), 0x10000),
+        ((ota_record(1), ota_record(2)), 0x150000),
+        ((ota_record(3), ota_record(2)), 0x10000),
+        ((ota_record(1), ota_record(2)[:-1] + b"\0"), 0x10000),
+        ((ota_record(1), ota_record(2, state=4)), 0x10000),
+    ],
+)
+def test_otadata_chooses_the_slot(records: tuple[bytes, bytes], slot: int, flash: Flash, tmp_path: Path) -> None:
+    built = images(tmp_path)
+    put(flash, built)
+    flash.program(0x150000, built["firmware"][1].read_bytes())
+    for copy, record in enumerate(records):
+        flash.program(0xE000 + 0x1000 * copy, record)
+    _, outcome = said(flash)
+    assert isinstance(outcome, Start)
+    assert outcome.app.offset == slot
+
+
+def test_a_bad_chosen_slot_falls_back_to_the_other(flash: Flash, tmp_path: Path) -> None:
+    put(flash, images(tmp_path))
+    flash.program(0xF000, ota_record(2))
+    text, outcome = said(flash)
+    assert "OTA app partition slot 1 is not bootable" in text
+    assert isinstance(outcome, Start)
+    assert outcome.app.label == "app0"
+
+
+@pytest.mark.parametrize(("chip", "code"), [("esp32", "Xtensa"), ("esp32c3", "RISC-V")])
+def test_real_firmware_is_validated_and_plainly_not_executed(
+    chip: str, code: str, flash: Flash, tmp_path: Path
+) -> None:
+    put(flash, {name: file for name, file in images(tmp_path, chip).items() if name == "bootloader"})
+    about = AppDescription("real-project", "v9.9", "v5.4.1", "Feb  2 2025", "01:02:03").encode()
+    segments = [Segment(CHIPS[chip].drom, about + bytes(500)), Segment(CHIPS[chip].iram, bytes(64))]
+    flash.program(0x8000, build_table(FACTORY))
+    flash.program(0x10000, build(chip, segments, entry=CHIPS[chip].iram))
+    text, outcome = said(flash, chip)
+    assert "app_init: Project name:     real-project" in text
+    assert "app_init: App version:      v9.9" in text
+    assert f"this virtual board cannot execute {code} code" in text
+    assert outcome == Halt()
+
+
+# -- a whole board -----------------------------------------------------------------------------------------------------
+
+
+def test_firmware_runs_hears_and_restarts_with_its_clock(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with board_here(tmp_path) as (board, raw):
+            flash_in(board, images(tmp_path))
+            await board.power_on()
+            await heard(raw, r"firmware reference 1\.0\.0 cause 0x1\r\n")
+            board.receive(b"hi\r\n")
+            await heard(raw, "echo hi\r\n")
+            first = board.cores[-1]
+            assert first.host.clock.now() < 60  # 1970
+            assert first.host.partitions["nvs"] == (0x9000, 0x5000)
+            first.host.clock.set(1_700_000_000)
+            first.host.uart_output(b"last words\r\n")
+            cuts = board.radio.cuts
+            first.host.restart(Cause.SOFTWARE)
+            assert board.radio.cuts == cuts + 1
+            text = await heard(raw, "cause 0xc\r\n")
+            assert text.index("last words") < text.index("rst:0xc (SW_CPU_RESET)")
+            assert first.killed.is_set()
+            assert board.cores[-1].host.clock.now() >= 1_700_000_000
+            first.host.restart(Cause.SOFTWARE)  # from the dead: nothing happens
+            first.host.uart_output(b"ghost")
+            assert board.mode == "run"
+            await board.power_off()
+            assert board.cores[-1].killed.is_set()
+            await board.power_on()
+            text = await heard(raw, "cause 0x1\r\n")
+            assert "ghost" not in text
+            assert board.cores[-1].host.clock.now() < 60
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("chip", "cause", "shown"),
+    [
+        ("esp32", Cause.PANIC, r"rst:0xc \(SW_CPU_RESET\)"),
+        ("esp32c3", Cause.SOFTWARE, r"rst:0x3 \(RTC_SW_SYS_RST\)"),
+        ("esp32s3", Cause.SOFTWARE, r"rst:0xc \(RTC_SW_CPU_RST\)"),
+        ("esp32", Cause.BROWNOUT, r"rst:0xf \(RTCWDT_BROWN_OUT_RESET\)"),
+        ("esp32", Cause.WATCHDOG_TIMER, r"rst:0x8 \(TG1WDT_SYS_RESET\)"),
+    ],
+)
+def test_causes_as_each_chip_shows_them(chip: str, cause: Cause, shown: str, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with board_here(tmp_path, chip) as (board, raw):
+            flash_in(board, images(tmp_path, chip))
+            await board.power_on()
+            await heard(raw, "firmware")
+            board.cores[-1].host.restart(cause)
+            await heard(raw, shown)
+
+    asyncio.run(run())
+
+
+def test_a_blank_board_loops_without_eating_the_host(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with board_here(tmp_path, speed=100_000) as (board, raw):
+            await board.power_on()
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            await heard(raw, r"rst:0x10 \(RTCWDT_RTC_RESET\)", 5)
+            assert loop.time() - began >= 0.4
+            await board.power_off()
+            await asyncio.sleep(0)
+            raw.heard.clear()
+            assert board.mode == "off"
+
+    asyncio.run(run())
+
+
+def test_a_power_cut_in_an_erase_leaves_a_sector_half_erased(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with board_here(tmp_path, speed=1.0) as (board, _):
+            board.flash.program(0, bytes(0x2000))
+            await board.power_on()
+            erase = asyncio.create_task(board._erase(0, 0x2000))
+            while board.flash.read(0, 1) == b"\0":
+                await asyncio.sleep(0)
+            erase.cancel()
+            await board.power_off()
+            assert board.flash.read(0, 0x2000) == b"\xff" * 0x800 + bytes(0x1800)
+
+    asyncio.run(run())
+
+
+def test_a_reset_while_the_firmware_starts_leaves_no_core_behind(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with board_here(tmp_path) as (board, raw):
+            flash_in(board, images(tmp_path))
+            gate = asyncio.Event()
+            started = asyncio.Event()
+            start = board._start_core
+
+            async def slow(manifest: object, host: object) -> object:
+                started.set()
+                await gate.wait()
+                return await start(manifest, host)  # type: ignore[arg-type]
+
+            board._start_core = slow  # type: ignore[assignment]
+            await board.power_on()
+            await started.wait()
+            cut = asyncio.create_task(board.power_off())
+            await asyncio.sleep(0)
+            gate.set()
+            await cut
+            assert len(board.cores) == 1
+            assert board.cores[0].killed.is_set()
+            assert "firmware" not in raw.heard.decode()
+
+    asyncio.run(run())
+
+
+def test_a_firmware_that_cannot_start_is_told_on_the_console(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with board_here(tmp_path) as (board, raw):
+            flash_in(board, images(tmp_path))
+
+            async def broken(manifest: object, host: object) -> object:
+                raise RuntimeError("no such thing")
+
+            board._start_core = broken  # type: ignore[assignment]
+            await board.power_on()
+            await heard(raw, "virtual: the firmware cannot start: no such thing\r\n")
+
+    asyncio.run(run())
+
+
+def _modes(board: Board) -> str:
+    return board.mode
+
+
+def test_lines_and_modes(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with board_here(tmp_path) as (board, raw):
+            board.lines_changed(True, False)
+            assert _modes(board) == "off"  # no supply, whatever the lines say
+            board.lines_changed(False, False)
+            await board.power_on()
+            await heard(raw, "rst:0x1 ")
+            for dtr, rts in ((True, True), (False, False), (True, False), (False, False), (True, True)):
+                board.lines_changed(dtr, rts)
+                assert _modes(board) == "run"  # EN stays high
+            board.lines_changed(False, True)
+            assert _modes(board) == "reset"
+            board.lines_changed(False, False)
+            await heard(raw, r"rst:0x1 .*SPI_FAST_FLASH_BOOT")
+            assert _modes(board) == "run"
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("chip", "words"),
+    [
+        (
+            "esp32",
+            r"rst:0x1 \(POWERON_RESET\),boot:0x3 \(DOWNLOAD_BOOT\(UART0/UART1/SDIO_REI_REO_V2\)\)\r\nwaiting for",
+        ),
+        ("esp32s3", r"rst:0x1 \(POWERON\),boot:0x0 \(DOWNLOAD\(USB/UART0\)\)\r\nwaiting for download\r\n"),
+        ("esp32c3", r"rst:0x1 \(POWERON\),boot:0x4 \(DOWNLOAD\(USB/UART0/1\)\)\r\nwaiting for download\r\n"),
+    ],
+)
+@pytest.mark.parametrize("through_both", [True, False])
+def test_into_download_mode(chip: str, words: str, through_both: bool, tmp_path: Path) -> None:
+    async def run() -> None:
+        async with board_here(tmp_path, chip) as (board, raw):
+            await board.power_on()
+            await heard(raw, "rst:0x1 ")
+            board.lines_changed(False, True)
+            if through_both:  # one line after the other, as over a network
+                board.lines_changed(True, True)
+                await asyncio.sleep(0.1)
+                assert _modes(board) == "reset"
+            board.lines_changed(True, False)
+            await heard(raw, words)
+            assert _modes(board) == "download"
+            board.lines_changed(False, False)
+            assert _modes(board) == "download"
+
+    asyncio.run(run())
+
+
+def test_both_lines_held_asserted_boot_normally_in_the_end(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with board_here(tmp_path) as (board, raw):
+            await board.power_on()
+            await heard(raw, "rst:0x1 ")
+            board.lines_changed(False, True)
+            board.lines_changed(True, True)
+            await heard(raw, r"rst:0x1 .*SPI_FAST_FLASH_BOOT")
+
+    asyncio.run(run())
+
+
+def test_power_on_with_io0_low_enters_download_mode(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with board_here(tmp_path) as (board, raw):
+            board.lines_changed(True, False)
+            await board.power_on()
+            await heard(raw, "waiting for download")
+
+    asyncio.run(run())
+
+
+def test_the_wrong_baud_rate_gives_noise(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with board_here(tmp_path) as (board, raw):
+
+            class Slow:
+                baudrate = 9600
+
+            raw.port = Slow()  # type: ignore[assignment]
+            await board.power_on()
+            while not raw.heard:
+                await asyncio.sleep(0.01)
+            assert b"rst:" not in raw.heard
+
+    asyncio.run(run())
+
+
+def test_the_console_takes_its_time_at_real_speed(tmp_path: Path) -> None:
+    async def run() -> None:
+        async with board_here(tmp_path, speed=1.0) as (board, raw):
+            loop = asyncio.get_running_loop()
+            began = loop.time()
+            board._uart.transmit(b"x" * 1152)  # 0.1 s at 115200
+            await board._uart.drained()
+            assert loop.time() - began >= 0.09
+            assert raw.heard == b"x" * 1152
+
+    asyncio.run(run())
