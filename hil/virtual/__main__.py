@@ -12,12 +12,14 @@ import sys
 from pathlib import Path
 
 from hil.virtual.chips import CHIPS
+from hil.virtual.firmware.options import OPTIONS, Build
 from hil.virtual.flash import FlashFileError
 from hil.virtual.host import Manifest
 from hil.virtual.image import write_images
 from hil.virtual.process import Options, serve
 from hil.wire.partitions import ARDUINO_DEFAULT
 
+REFERENCE = "reference"
 _UNITS = {"": 1, "B": 1, "K": 1 << 10, "KB": 1 << 10, "M": 1 << 20, "MB": 1 << 20}
 _FLASH_SIZES = {f"{1 << power}MB": 1 << power << 20 for power in range(5)}
 
@@ -30,9 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.command == "esp32":
             asyncio.run(serve(_options(asked)))
         else:
-            options = [f"without:{word}" for word in asked.without] + [f"with:{word}" for word in asked.extra]
-            manifest = Manifest(asked.firmware, asked.version, tuple(options))
-            listed = write_images(asked.out, CHIPS[asked.chip], manifest, asked.size, ARDUINO_DEFAULT)
+            listed = write_images(asked.out, CHIPS[asked.chip], _manifest(asked), asked.size, ARDUINO_DEFAULT)
             print(json.dumps(listed))
     except (FlashFileError, OSError, ValueError) as error:
         print(f"hil.virtual {asked.command}: {error}", file=sys.stderr)
@@ -55,15 +55,29 @@ def _parser() -> argparse.ArgumentParser:
     board.add_argument("--control-port", type=int, default=0, help="control port; default: any free one")
     board.add_argument("--powered", action="store_true", help="start with the supply on")
     board.add_argument("--follow-stdin", action="store_true", help="end when standard input ends")
-    image = commands.add_parser("image", help="build images to flash", description="Build what a virtual board boots.")
+    image = commands.add_parser(
+        "image",
+        help="build images to flash",
+        description="Build what a virtual board boots.",
+        epilog="Options of the reference firmware:\n"
+        + "\n".join(f"  {option.flag:<28} {option.does}" for option in OPTIONS),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     image.add_argument("--chip", choices=CHIPS, default="esp32", help="default: %(default)s")
     image.add_argument("--out", type=Path, required=True, help="directory for the images")
-    image.add_argument("--firmware", default="reference", help="which firmware it names; default: %(default)s")
+    image.add_argument("--firmware", default=REFERENCE, help="which firmware it names; default: %(default)s")
     image.add_argument("--version", default="1.0.0", help="the app's version; default: %(default)s")
     image.add_argument("--size", type=_size, default="192K", help="of the app image; default: %(default)s")
     image.add_argument("--without", action="append", default=[], metavar="X", help="leave a build option out")
     image.add_argument("--with", dest="extra", action="append", default=[], metavar="X", help="add a build option")
     return parser
+
+
+def _manifest(asked: argparse.Namespace) -> Manifest:
+    options = [f"without:{word}" for word in asked.without] + [f"with:{word}" for word in asked.extra]
+    if asked.firmware == REFERENCE:
+        Build(options)  # raises for options that it does not have
+    return Manifest(asked.firmware, asked.version, tuple(options))
 
 
 def _options(asked: argparse.Namespace) -> Options:

@@ -80,6 +80,7 @@ async def serve(options: Options) -> None:
         about.unlink(missing_ok=True)
         await control.close()
         await board.close()
+        await _end_firmware()
 
 
 async def _start_core(manifest: Manifest, host: Host) -> Core:
@@ -87,6 +88,13 @@ async def _start_core(manifest: Manifest, host: Host) -> Core:
     from hil.virtual.firmware import start_core
 
     return await start_core(manifest, host)
+
+
+async def _end_firmware() -> None:
+    if "hil.virtual.firmware" in sys.modules:
+        from hil.virtual import firmware
+
+        await firmware.close()
 
 
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:

@@ -193,6 +193,9 @@ def test_images_by_command(tmp_path: Path) -> None:
     told = run("image", "--out", str(tmp_path), "--size", "2M")
     assert told.returncode == 1
     assert "its partition only 1310720" in told.stderr
+    told = run("image", "--out", str(tmp_path), "--with", "magic")
+    assert told.returncode == 1
+    assert "the reference firmware has no option --with magic; it has: " in told.stderr
 
 
 def test_two_boards_have_two_addresses(tmp_path: Path) -> None:
