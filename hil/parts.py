@@ -14,7 +14,7 @@ from hil.background import Loop
 from hil.board import Board
 from hil.broker import Broker, Embedded, External, Monitor, Mosquitto, find_mosquitto
 from hil.console import Console
-from hil.credentials import Authority, Credentials
+from hil.credentials import Authority, Credentials, read_credentials
 from hil.flash.esptool import Esptool
 from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy
 from hil.power import PowerSwitch
@@ -101,9 +101,9 @@ def make_time_server(rig: Rig, timeline: Timeline, loop: Loop) -> TimeServer:
         timeline,
         loop,
         bind=config.bind,
-        boards=dict.fromkeys(rig.boards, 0) if config.port == 0 else None,
-        port=config.port,
-        board_of_address=addresses.get,
+        boards=dict.fromkeys(rig.boards, 0),
+        shared=config.port or None,
+        board_of=addresses.get,
     )
 
 
@@ -205,6 +205,10 @@ def make_power(board: RigBoard, virtual: VirtualBoard | None, timeline: Timeline
 
 def credentials(rig: Rig, board: RigBoard, issuer: Authority) -> Credentials:
     """The board's credentials: those that the rig names, the kept ones, or new ones of this run's authority."""
+    identity = board.config.identity
+    if identity is not None:
+        anchors, chain, key = (rig.resolve(value) for _, value in identity)
+        return read_credentials(anchors, chain, key)
     directory = rig.file.credentials.directory
     if directory is None:
         return issuer.issue_device(board.contract.mqtt.client_id)

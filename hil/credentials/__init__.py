@@ -3,5 +3,14 @@
 from hil.credentials.authority import Authority
 from hil.credentials.broken import Flaw
 from hil.credentials.identity import Credentials, CredentialsError, ServerIdentity, redactable
+from hil.credentials.store import read_credentials
 
-__all__ = ["Authority", "Credentials", "CredentialsError", "Flaw", "ServerIdentity", "redactable"]
+__all__ = [
+    "Authority",
+    "Credentials",
+    "CredentialsError",
+    "Flaw",
+    "ServerIdentity",
+    "read_credentials",
+    "redactable",
+]

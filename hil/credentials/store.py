@@ -16,7 +16,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from hil.credentials.identity import CredentialsError
+from hil.credentials.identity import Credentials, CredentialsError, certificates, serial_of
 from hil.credentials.issue import Signed
 
 
@@ -100,6 +100,23 @@ def read_signed(certificate: Path, key: Path) -> Signed:
     if loaded.public_key() != found.public_key():
         raise CredentialsError(f"{key}: not the key of the certificate in {certificate}; restore the right one")
     return Signed(found, loaded)
+
+
+def read_credentials(trust_anchors: Path, chain: Path, key: Path) -> Credentials:
+    """A device's credentials that were made elsewhere, of three PEM files. Raises CredentialsError."""
+    leaf = read_signed(chain, key).certificate
+    anchors = _read(trust_anchors)
+    if not certificates(anchors):
+        raise CredentialsError(f"{trust_anchors}: holds no PEM certificate that can be read, expected trust anchors")
+    return Credentials(
+        trust_anchors_pem=anchors,
+        chain_pem=_read(chain),
+        key_pem=_read(key),
+        subject=leaf.subject.rfc4514_string(),
+        serial=serial_of(leaf),
+        not_before=leaf.not_valid_before_utc,
+        not_after=leaf.not_valid_after_utc,
+    )
 
 
 def check_signature(path: Path, certificate: x509.Certificate, issuer: x509.Certificate) -> None:

@@ -14,7 +14,16 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from hil.credentials import Authority, Credentials, CredentialsError, Flaw, ServerIdentity, broken, redactable
+from hil.credentials import (
+    Authority,
+    Credentials,
+    CredentialsError,
+    Flaw,
+    ServerIdentity,
+    broken,
+    read_credentials,
+    redactable,
+)
 from hil.credentials.identity import certificates, leaf
 from hil.credentials.issue import Validity
 
@@ -326,3 +335,15 @@ def test_a_directory_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bench").write_text("")
     with pytest.raises(CredentialsError, match="bench: cannot be read as a directory"):
         Authority.kept(tmp_path / "bench")
+
+
+def test_credentials_from_elsewhere_are_read_from_three_files(tmp_path: Path) -> None:
+    made = Authority.create().issue_device("board")
+    paths = [tmp_path / name for name in ("ca.pem", "device.pem", "device.key")]
+    for path, data in zip(paths, (made.trust_anchors_pem, made.chain_pem, made.key_pem), strict=True):
+        path.write_bytes(data)
+        path.chmod(0o600)
+    assert read_credentials(*paths) == made
+    paths[0].write_text("no certificate")
+    with pytest.raises(CredentialsError, match=r"ca\.pem: holds no PEM certificate"):
+        read_credentials(*paths)
