@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from hil.board import Board
     from hil.broker.monitor import Monitor
     from hil.gateway import Gateway
+    from hil.report.verdicts import Verdicts
     from hil.rig import Rig
     from hil.timeline import Timeline
     from hil.timeserver import TimeServer
@@ -226,9 +227,9 @@ def pytest_runtest_makereport(
     bench = item.config.stash.get(_bench_key, None)
     if bench is None or "board" not in getattr(item, "fixturenames", ()):
         return report
-    from hil.report.verdicts import Verdicts
+    from hil.report import verdicts as reports
 
-    verdicts = item.config.stash.setdefault(_verdicts_key, Verdicts())
+    verdicts = item.config.stash.setdefault(_verdicts_key, reports.Verdicts())
     board = item.callspec.params.get("board", "") if hasattr(item, "callspec") else ""
     scenario = item.get_closest_marker("scenario")
     title = str(scenario.args[0]) if scenario and scenario.args else getattr(item, "originalname", item.name)
