@@ -61,6 +61,15 @@ async def test_mqtt_5(clean: int, tmp_path: Path) -> None:
 
 
 @asynchronous
+async def test_the_keep_alive_that_an_mqtt_5_server_states_counts(tmp_path: Path) -> None:
+    broker = Broker(directory=tmp_path)
+    broker.connack = Connack(properties={"server_keep_alive": 1})
+    async with await bench(tmp_path, broker=broker, mqtt_version="5", keep_alive=6000) as b:
+        await b.chip.boot()
+        await b.broker.packet(Pingreq)
+
+
+@asynchronous
 async def test_commands_are_answered(tmp_path: Path) -> None:
     async with await bench(tmp_path) as b:
         await b.chip.boot()

@@ -71,9 +71,7 @@ class Device:
         """Boot, then serve for ever. An exception here is a fault of the firmware; the caller makes it a panic."""
         system, log = self._system, self._system.log
         await system.hardware_wait(START_MS)
-        log("I", "app_init", "Project name:     hil-reference")
-        log("I", "app_init", f"App version:      {system.version}")
-        log("I", TAG, f"build options: {system.build}")
+        log("I", TAG, f"reference firmware {system.version}, build options: {system.build}")
         try:
             self._load()
         except (NvsError, setting_store.SettingError) as error:

@@ -196,6 +196,9 @@ class Client:
             self._log_lost(error)
         else:
             if isinstance(answer, Connack) and answer.code == 0:
+                stated = answer.properties.get("server_keep_alive")
+                if isinstance(stated, int):
+                    connection.keep_alive = stated  # [MQTT-3.1.2-21]
                 return answer.session_present
             if isinstance(answer, Connack):
                 words = REFUSALS.get(answer.code, f"reason 0x{answer.code:02x}")

@@ -39,6 +39,7 @@ class Connection:
         self._arrived: list[Packet] = []
         self._outgoing: asyncio.Queue[Packet] = asyncio.Queue()
         self._pings = pings
+        self.keep_alive = settings.keep_alive  # s; an MQTT 5 broker may state another one in its CONNACK
         self._ping_unanswered = False
 
     def send(self, packet: Packet) -> None:
@@ -55,7 +56,7 @@ class Connection:
     async def run(self) -> None:
         """Serve the connection until it ends: raises ConnectionEnded, NetworkError, TlsError or ProtocolError."""
         work: list[Coroutine[Any, Any, None]] = [self._reads(), self._writes(), self._resends()]
-        if self._pings and self._settings.keep_alive:
+        if self._pings and self.keep_alive:
             work.append(self._pinger())
         tasks = [asyncio.ensure_future(each) for each in work]
         try:
@@ -101,7 +102,7 @@ class Connection:
 
     async def _pinger(self) -> None:
         while True:
-            await asyncio.sleep(self._settings.keep_alive / 2)
+            await asyncio.sleep(self.keep_alive / 2)
             if self._ping_unanswered:
                 raise NoPingResponse("no PINGRESP within half of the keep-alive")
             self._ping_unanswered = True
