@@ -32,6 +32,8 @@ _PATIENCE = 15.0
 """Seconds for the broker to answer one request."""
 _FIRST_PATIENCE = 5.0
 """Seconds for an answer to an MQTT 5 CONNECT before 3.1.1 is tried: brokers that do not know it may keep silent."""
+_GRACE = 0.05
+"""Seconds of silence after which a broker is taken to have told all that it retains."""
 _UNSUPPORTED_VERSION: Final = 0x84
 """Reason code of MQTT 5, section 3.2.2.2; paho gives it for CONNACK 1 of 3.1.1 as well."""
 _SYS: Final = "$SYS/"
@@ -49,8 +51,9 @@ class Monitor:
     finds out, which takes some seconds where it does not.
 
     It speaks MQTT 5 where the broker does, because only then does the broker say of a live message whether it was
-    published with the retain flag. On a broker of 3.1.1 alone `retain` in the `message` events means 'was stored
-    before the monitor subscribed', and `retained` asks the broker afresh.
+    published with the retain flag. What the broker keeps from before is then no `message` event, but `retained` knows
+    it as soon as `start` returns. On a broker of 3.1.1 alone `retain` in an event means 'was stored before the
+    monitor subscribed', and `retained` asks the broker afresh.
     """
 
     def __init__(
@@ -75,8 +78,10 @@ class Monitor:
         self._client: paho.Client | None = None
         self._changed = threading.Condition()
         self._retained: dict[str, bytes] = {}
+        self._touched: set[str] = set()  # topics whose retained message has changed since the monitor came
         self._sys: dict[str, bytes] = {}
         self._subscribed = False
+        self._first = True  # no connection has been made yet
         self._failure: str | None = None
         self._refused = False  # for a reason that has nothing to do with the version
         self._waiting_for: int | None = None  # the SUBSCRIBE whose SUBACK completes a connect
@@ -90,6 +95,7 @@ class Monitor:
         self._mqtt5 = self._wants_mqtt5 is not False
         guessing = self._wants_mqtt5 is None
         if self._connect(_FIRST_PATIENCE if guessing else _PATIENCE):
+            self._take_stock()
             return
         if guessing and not self._refused:
             self._mqtt5 = False
@@ -103,6 +109,7 @@ class Monitor:
     def close(self) -> None:
         """Disconnect. Closing twice does nothing."""
         client, self._client = self._client, None
+        self._subscribed = False  # so that the end is not told as a loss
         if client is not None:
             client.disconnect()
             client.loop_stop()
@@ -188,6 +195,9 @@ class Monitor:
         self._failure = None
         self._refused = False
         self._subscribed = False
+        self._first = True
+        self._retained.clear()
+        self._touched.clear()
         self._waiting_for = None
         client = self._new_client("hil-monitor")
         client.on_connect = self._on_connect
@@ -235,31 +245,47 @@ class Monitor:
             raise MonitorError("the monitor is not started; call start() first")
         return self._client
 
-    def _subscribe(self, client: paho.Client, *filters: str) -> int | None:
-        if self._mqtt5:
-            # Retain as published: the broker keeps the flag on live messages (MQTT 5 section 3.8.3.1).
-            options = SubscribeOptions(qos=1, retainAsPublished=True)
-            return client.subscribe([(f, options) for f in filters])[1]
-        return client.subscribe([(f, 1) for f in filters])[1]
+    def _watch(self, client: paho.Client) -> int | None:
+        """Subscribe to everything."""
+        if not self._mqtt5:
+            return client.subscribe([("#", 1), ("$SYS/#", 1)])[1]
+        # Retain as published: the broker keeps the flag on live messages (MQTT 5 section 3.8.3.1).
+        handling = SubscribeOptions.RETAIN_DO_NOT_SEND if self._first else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
+        everything = SubscribeOptions(qos=1, retainAsPublished=True, retainHandling=handling)
+        return client.subscribe([("#", everything), ("$SYS/#", SubscribeOptions(qos=1))])[1]
+
+    def _take_stock(self) -> None:
+        """Learn what the broker keeps. At QoS 0 by another client: at QoS 1 it would come in windows of 20, with
+        nothing to tell when it has all come."""
+        if not self._mqtt5:
+            return
+        stock = self._ask("#")
+        with self._changed:
+            for topic, payload in stock.items():
+                if topic not in self._touched:
+                    self._retained[topic] = payload
 
     def _ask(self, topic_filter: str) -> dict[str, bytes]:
         """What the broker gives to a new subscriber: by a client that subscribes, collects, and leaves."""
         found: dict[str, bytes] = {}
         seen = threading.Event()
+        newest = time.monotonic()
         client = self._new_client("hil-retained")
         first: list[int | None] = []
 
         def on_connect(asker: paho.Client, *_: Any) -> None:
-            first.append(self._subscribe(asker, topic_filter))
+            first.append(asker.subscribe(topic_filter, 0)[1])
 
         def on_subscribe(asker: paho.Client, _: Any, mid: int, *__: Any) -> None:
             # A second subscription: brokers send what they retain after the SUBACK, and serve a client in order.
             if mid in first:
-                self._subscribe(asker, f"hil/{uuid.uuid4().hex}")
+                asker.subscribe(f"hil/{uuid.uuid4().hex}", 0)
             else:
                 seen.set()
 
         def on_message(_: paho.Client, __: Any, told: paho.MQTTMessage) -> None:
+            nonlocal newest
+            newest = time.monotonic()
             if told.retain:
                 found[told.topic] = bytes(told.payload)
 
@@ -274,7 +300,10 @@ class Monitor:
         try:
             if not seen.wait(_PATIENCE):
                 raise MonitorError(f"the broker does not say what it retains on {topic_filter}")
-            time.sleep(0.2)  # no rule binds a broker to the order relied on above; this is grace, not the mechanism
+            # No rule binds a broker to the order relied on above. This is grace for those, not the mechanism.
+            newest = time.monotonic()
+            while (left := newest + _GRACE - time.monotonic()) > 0:
+                time.sleep(left)
         finally:
             client.disconnect()
             client.loop_stop()
@@ -290,8 +319,10 @@ class Monitor:
             self._fail(str(code))
             return
         with self._changed:
-            self._retained.clear()  # the broker tells it all again
-            self._waiting_for = self._subscribe(client, "#", "$SYS/#")
+            if not self._first:
+                self._retained.clear()  # the broker tells it all again
+            self._waiting_for = self._watch(client)
+            self._first = False
 
     def _on_subscribe(
         self, client: paho.Client, _: Any, mid: int, codes: list[ReasonCode], properties: Properties | None
@@ -313,10 +344,12 @@ class Monitor:
                 self._sys[told.topic] = payload
                 if not self._record_sys:
                     return
-            elif told.retain and payload:
-                self._retained[told.topic] = payload
             elif told.retain:
-                self._retained.pop(told.topic, None)
+                self._touched.add(told.topic)
+                if payload:
+                    self._retained[told.topic] = payload
+                else:
+                    self._retained.pop(told.topic, None)
         self._timeline.record(
             "monitor", "message", topic=told.topic, payload=payload, qos=told.qos, retain=bool(told.retain)
         )

@@ -89,7 +89,10 @@ class Mosquitto:
         self._attribution.board_of_port = board_of_port
 
     def start(self) -> None:
-        """Start it; returns when it accepts connections. Raises BrokerError with its own words when it does not."""
+        """Start it, unless it runs; returns when it accepts connections. Raises BrokerError with its own words if it
+        does not."""
+        if self.pid is not None:
+            return
         program = self._program or find_mosquitto()
         if program is None:
             raise BrokerError(f"mosquitto is not installed; {_INSTALL}")
@@ -97,6 +100,7 @@ class Mosquitto:
         for attempt in range(_TRIES):
             self.port = self._wanted_port or free_port(self.host)
             if self._launch(program):
+                self._wanted_port = self.port  # started again, it is to be found where it was
                 self._timeline.record("broker", "started", kind=self.kind, version=self.version, port=self.port)
                 return
             taken = any("in use" in line for line in self._lines)
@@ -110,7 +114,6 @@ class Mosquitto:
         """Stop it and start it again on the same port, with `down_for` seconds in between: a broker that fails."""
         self.close()
         time.sleep(down_for)
-        self._wanted_port = self.port
         self.start()
 
     def close(self) -> None:
