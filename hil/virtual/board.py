@@ -174,8 +174,9 @@ class Board:
         ending.add_done_callback(self._endings.discard)
 
     async def _ended(self) -> None:
+        # wait, not gather: a reset may cancel the waiting, and must not cancel what is waited for.
         while self._endings:
-            await asyncio.gather(*self._endings, return_exceptions=True)
+            await asyncio.wait(set(self._endings))
 
     # -- from reset to reset ---------------------------------------------------------------------------------------
 

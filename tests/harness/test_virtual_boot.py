@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 from virtual_parts import board_here, flash_in, heard, images
 
 from hil.virtual.board import Board
@@ -216,6 +218,56 @@ def test_firmware_runs_hears_and_restarts_with_its_clock(tmp_path: Path) -> None
             text = await heard(raw, "cause 0x1\r\n")
             assert "ghost" not in text
             assert board.cores[-1].host.clock.now() < 60
+
+    asyncio.run(run())
+
+
+events = st.lists(
+    st.sampled_from(["on", "off", "en-low", "en-high", "download", "restart", "panic", "tick", "pause", "settle"]),
+    max_size=15,
+)
+
+
+@settings(max_examples=25, deadline=None)
+@example(["on", "settle", "settle", "restart", "tick", "off"])  # the cut once cancelled the kill it waited for
+@given(events)
+def test_whatever_happens_one_firmware_runs_at_most(tmp_path_factory: pytest.TempPathFactory, todo: list[str]) -> None:
+    tmp_path = tmp_path_factory.mktemp("any")
+
+    async def happen(board: Board, event: str) -> None:
+        match event:
+            case "on":
+                await board.power_on()
+            case "off":
+                await board.power_off()
+                assert all(core.killed.is_set() for core in board.cores)
+            case "en-low":
+                board.lines_changed(False, True)
+            case "en-high":
+                board.lines_changed(False, False)
+            case "download":
+                board.lines_changed(True, False)
+            case "restart" | "panic" if board.cores:
+                board.cores[-1].host.restart(Cause.SOFTWARE if event == "restart" else Cause.PANIC)
+            case "pause":
+                await asyncio.sleep(0.004)
+            case "settle":
+                await asyncio.sleep(0.03)
+            case _:
+                await asyncio.sleep(0)
+
+    async def run() -> None:
+        async with board_here(tmp_path, speed=100_000) as (board, raw):
+            flash_in(board, images(tmp_path, size=0x1800))
+            for event in todo:
+                await happen(board, event)
+                assert sum(not core.killed.is_set() for core in board.cores) <= 1
+            board.lines_changed(False, False)
+            await board.power_off()
+            assert all(core.killed.is_set() for core in board.cores)
+            raw.heard.clear()
+            await board.power_on()
+            await heard(raw, "firmware reference")  # after all that, it works
 
     asyncio.run(run())
 

@@ -57,6 +57,7 @@ class EchoCore:
         host.uart_output(f"firmware {manifest.firmware} {manifest.version} cause 0x{host.cause:x}\r\n".encode())
 
     async def kill(self) -> None:
+        await asyncio.sleep(0.002)
         self.killed.set()
 
     def uart_input(self, data: bytes) -> None:
