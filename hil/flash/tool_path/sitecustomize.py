@@ -17,7 +17,10 @@ def _negotiate_changes_only(port_class: Any) -> None:
 
     def reconfigure(self: Any) -> None:
         line = (self._baudrate, self._bytesize, self._parity, self._stopbits, self._rtscts, self._xonxoff)
-        if self._socket is None or getattr(self, "_negotiated", None) != (self._socket, line):
+        known = getattr(self, "_negotiated", None) == (self._socket, line)
+        # What must be refused is pyserial's to refuse: no connection, or a write time-out, which esptool tries and
+        # takes back when this kind of port turns it down.
+        if not known or self._socket is None or self._write_timeout is not None:
             negotiate(self)
             self._negotiated = (self._socket, line)
 

@@ -1,0 +1,71 @@
+"""What writes firmware and data to a board's flash. One file for each tool, one interface for all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+__all__ = ["SECTOR", "FlashError", "FlashResult", "Flasher", "Image"]
+
+# What NOR flash erases at once, in bytes.
+SECTOR = 4096
+
+
+class FlashError(Exception):
+    """The board could not be flashed. The first line says what happened and what to do, then come the tool's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """A file and where it goes: `offset` in bytes from the start of the flash."""
+
+    offset: int
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class FlashResult:
+    """What flashing came to: `seconds` it took, bytes `written`, bytes `skipped` because they were there already,
+    at which attempt it succeeded, and where the tool's output lies."""
+
+    seconds: float
+    written: int
+    skipped: int
+    attempts: int = 1
+    log: Path | None = None
+
+
+class Flasher(Protocol):
+    """A tool that can read and write the flash of one board. All methods raise FlashError.
+
+    Each leaves the board running; inside `session` it stays with the tool from one to the next.
+    """
+
+    tool: str
+
+    def session(self) -> AbstractContextManager[object]:
+        """Keep the board for several steps, and have it run again at the end. May be nested."""
+        ...
+
+    def flash(self, images: Sequence[Image], *, force: bool = False) -> FlashResult:
+        """Write the images, but for those that lie in flash already; `force` writes them all the same."""
+        ...
+
+    def read(self, offset: int, size: int) -> bytes:
+        """`size` bytes from `offset` on."""
+        ...
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Erase the sectors under `data` and write it; both `offset` and size in whole sectors."""
+        ...
+
+    def erase(self) -> None:
+        """Erase the whole flash."""
+        ...
+
+    def verify(self, images: Sequence[Image]) -> None:
+        """Compare the flash with the images."""
+        ...

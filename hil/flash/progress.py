@@ -1,0 +1,49 @@
+"""A flashing tool's progress as a bar on the terminal, for people who wait; nothing where nobody looks."""
+
+from __future__ import annotations
+
+import re
+import sys
+from types import TracebackType
+
+from rich.console import Console as Terminal
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+_PERCENT = re.compile(r"(Writing|Reading|Erasing|Verifying) at 0x([0-9a-fA-F]+)[^\n\r]*?(\d+(?:\.\d+)?) ?%")
+
+
+class ProgressBar:
+    """Understands esptool's 'Writing at 0x00015e5e ... 12.3%'. Use as a context manager, call `feed` with output."""
+
+    def __init__(self, title: str, *, shown: bool | None = None) -> None:
+        shown = sys.stderr.isatty() if shown is None else shown
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            console=Terminal(stderr=True),
+            transient=True,
+            disable=not shown,
+        )
+        self._title = title
+        self._task = self._bar.add_task(title, total=100.0)
+        self.percent = 0.0
+
+    def __enter__(self) -> ProgressBar:
+        self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.stop()
+
+    def feed(self, text: str) -> None:
+        """Take in a piece of the tool's output."""
+        matches = list(_PERCENT.finditer(text))
+        if matches:
+            found = matches[-1]
+            self.percent = float(found[3])
+            words = f"{self._title}: {found[1].lower()} at {int(found[2], 16):#x}"
+            self._bar.update(self._task, completed=self.percent, description=words)

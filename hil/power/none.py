@@ -1,0 +1,33 @@
+"""No switch. A hard reset stands in where that will do; scenarios that need a real power cut are not applicable."""
+
+from __future__ import annotations
+
+from hil.power import CannotCut
+
+
+class NoSwitch:
+    """The board has its supply all the time."""
+
+    kind = "none"
+    can_cut = False
+
+    def __init__(self, *, board: str) -> None:
+        self._board = board
+
+    def on(self) -> None:
+        raise self._cannot()
+
+    def off(self) -> None:
+        raise self._cannot()
+
+    def is_on(self) -> bool | None:
+        return True
+
+    def close(self) -> None:
+        pass
+
+    def _cannot(self) -> CannotCut:
+        return CannotCut(
+            f"power of {self._board}: it has no switch (power kind 'none'), so its supply cannot be cut: "
+            "name a 'command' or 'uhubctl' switch in the rig, or use a hard reset"
+        )
