@@ -232,14 +232,6 @@ class _SecondStage:
 
     def _enter(self, app: Partition, image: Image, table: Table) -> Iterator[Step]:
         yield self._log("I", "boot", f"Loaded app from partition at offset 0x{app.offset:x}")
-        try:
-            manifest = next(filter(None, (Manifest.find(segment.data) for segment in image.segments)), None)
-        except BadManifest as error:
-            yield self._log("E", "virtual", str(error))
-            manifest = None
-        if manifest is not None:
-            yield Start(manifest, app, table)
-            return
         about = image.description
         if about is not None:
             yield self._log("I", "app_init", "Application information:", 0.05)
@@ -248,6 +240,14 @@ class _SecondStage:
             yield self._log("I", "app_init", f"Compile time:     {about.date} {about.time}")
             yield self._log("I", "app_init", f"ELF file SHA256:  {about.elf_sha256.hex()[:9]}...")
             yield self._log("I", "app_init", f"ESP-IDF:          {about.idf_version}")
+        try:
+            manifest = next(filter(None, (Manifest.find(segment.data) for segment in image.segments)), None)
+        except BadManifest as error:
+            yield self._log("E", "virtual", str(error))
+            manifest = None
+        if manifest is not None:
+            yield Start(manifest, app, table)
+            return
         code = "RISC-V" if self._chip.name == "esp32c3" else "Xtensa"
         yield self._log("E", "virtual", f"the app is valid, but this virtual board cannot execute {code} code")
         yield self._log(

@@ -57,6 +57,7 @@ def test_a_good_flash_boots(chip: str, banner: str, rst: str, flash: Flash, tmp_
     assert "boot:  2 app0             OTA app          00 10 00010000 00140000" in text
     assert "esp_image: segment 0: paddr=00010020 vaddr=3" in text
     assert "boot: Loaded app from partition at offset 0x10000" in text
+    assert "app_init: App version:      4.5.6" in text
     assert isinstance(outcome, Start)
     assert (outcome.manifest.firmware, outcome.manifest.version) == ("reference", "4.5.6")
     assert outcome.table["nvs"].offset == 0x9000

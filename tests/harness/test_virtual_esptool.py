@@ -180,17 +180,20 @@ def over_rfc2217(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str,
 
     def start(name: str, chip: str, *arguments: str) -> Callable[[], tuple[Run, BoardProcess]]:
         path = tmp_path_factory.mktemp(name)
+        built = images(path, chip, size=0x6000)
+        there = Flash(path / "board.flash", FLASH_SIZE)
+        for offset, file in (built["bootloader"], built["partition-table"]):
+            there.program(offset, file.read_bytes())
+        there.close()
         board = BoardProcess(path, "--chip", chip, "--mac", MAC[chip], "--speed", "1000", "--powered")
         boards.append(board)
-        if arguments[-1] == "IMAGES":
-            built = images(path, chip, size=0x6000)
-            files = [word for offset, file in built.values() for word in (hex(offset), str(file))]
-            arguments = (*arguments[:-1], *files)
+        if arguments[-1] == "APP":
+            arguments = (*arguments[:-1], hex(built["firmware"][0]), str(built["firmware"][1]))
         port = ("--chip", chip, "--port", board.facts["serial"])
         return lambda: (esptool(*port, *arguments), board)
 
     runs = {
-        "write-flash": start("write", "esp32", "--baud", "921600", "write-flash", "IMAGES"),
+        "write-flash": start("write", "esp32", "--baud", "921600", "write-flash", "APP"),
         "esp32s3": start("s3", "esp32s3", "read-mac"),
         "esp32c3": start("c3", "esp32c3", "read-mac"),
     }
@@ -267,7 +270,7 @@ def test_reset_by_dtr_and_rts(chip: str, over_rfc2217: dict[str, Future[tuple[Ru
 def test_flash_and_boot(over_rfc2217: dict[str, Future[tuple[Run, BoardProcess]]]) -> None:
     told, board = over_rfc2217["write-flash"].result(170)
     assert told.returncode == 0, told.stdout + told.stderr
-    assert told.stdout.count("Hash of data verified") == 3
+    assert "Hash of data verified" in told.stdout
     client = Telnet(board.facts["serial"])
     client.lines(Telnet.RTS_ON, Telnet.RTS_OFF)
     client.until(b"app_init: App version:      1.0.0")
