@@ -16,7 +16,7 @@ import socket
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 from hil.background import Loop, LoopClosed
 from hil.timeline import Timeline
@@ -272,12 +272,14 @@ class TimeServer:
         peer: Address,
         received: float,
     ) -> None:
-        # The time is taken last: between it and the packet's leaving lie some 50 us.
-        answer = mode.answer(request, received, time.time())
-        if answer is None or transport.is_closing():
+        if transport.is_closing() or mode.answer(request, received, time.time()) is None:
             return
-        transport.sendto(answer, peer)
+        # Told before it is sent, or a board could act on an answer that the timeline does not know yet; and stamped
+        # last, so that between the stamp and the packet's leaving lie some 50 us.
         self._timeline.record("time", "answer", board, peer=f"{peer[0]}:{peer[1]}", mode=mode.name, offset=mode.offset)
+        answer = mode.answer(request, received, time.time())
+        if answer is not None:
+            transport.sendto(answer, peer)
 
     def _known(self, board: str) -> None:
         if board not in self._boards:
@@ -295,8 +297,7 @@ class _Listener(asyncio.DatagramProtocol):
         self._transport: asyncio.DatagramTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.DatagramTransport, transport)
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         received = time.time()

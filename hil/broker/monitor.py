@@ -366,7 +366,7 @@ class Monitor:
 
     def _fail(self, reason: str) -> None:
         with self._changed:
-            self._failure = reason
+            self._failure = self._failure or reason  # the first one; what follows from it says less
             self._changed.notify_all()
 
 

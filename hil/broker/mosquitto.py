@@ -17,6 +17,8 @@ from hil.timeline import Timeline
 
 _START_PATIENCE = 15.0
 """Seconds that it gets until it accepts connections; 0.02 are usual."""
+_LOG_PATIENCE = 2.0
+"""Seconds after which a connection that was accepted counts as its doing although its log does not show it."""
 _TRIES: Final = 5
 _INSTALL: Final = "install it (apt install mosquitto), or use the embedded broker"
 
@@ -167,14 +169,28 @@ class Mosquitto:
         self._child = child
         deadline = time.monotonic() + _START_PATIENCE
         while child.exit_status is None and time.monotonic() < deadline:
-            if accepts(self.host, self.port):
-                return child.exit_status is None
+            if self._answers(child):
+                return True
             time.sleep(0.005)
         self.close()
         return False
 
+    def _answers(self, child: Child) -> bool:
+        """Whether it serves the port. Another program may have taken it, so it must have logged our own connection."""
+        try:
+            with socket.create_connection((self.host, self.port), timeout=1.0) as probe:
+                ours = f":{probe.getsockname()[1]} "
+                deadline = time.monotonic() + _LOG_PATIENCE
+                while child.exit_status is None and time.monotonic() < deadline:
+                    if any(ours in line for line in self._lines):
+                        return True
+                    time.sleep(0.002)
+                return child.exit_status is None
+        except OSError:
+            return False
+
     def _line(self, text: str) -> None:
-        if len(self._lines) < 20:
+        if len(self._lines) < 100:
             self._lines.append(text)
         if self._log is not None:
             self._log.write(text + "\n")

@@ -181,6 +181,12 @@ class Gateway:
 
         return self._loop.call(arming)
 
+    def clear_faults(self, board: str) -> None:
+        """Clear the faults that were armed for this board alone."""
+        self._known(board)
+        for handle in self._loop.call(lambda: [h for h in self._armory.armed if h.board == board]):
+            handle.clear()
+
     @contextlib.contextmanager
     def fault(self, fault: Fault, board: str | None = None) -> Iterator[ArmedFault]:
         """`arm`, and `clear` at the end of the block."""

@@ -1,0 +1,152 @@
+"""The time server: true, wrong, silent, refusing and late answers, each told for the board that asked."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+from gateway_bench import LIMIT
+
+from hil.background import Loop
+from hil.timeline import Timeline, where
+from hil.timeserver import Delayed, KissOfDeath, Offset, Silent, TimeServer, TimeServerError
+from hil.wire.sntp import KissOfDeath as Kissed
+from hil.wire.sntp import Response, parse_response, request
+
+
+@pytest.fixture
+def timeline() -> Timeline:
+    return Timeline()
+
+
+@pytest.fixture
+def loop() -> Iterator[Loop]:
+    made = Loop()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def server(timeline: Timeline, loop: Loop) -> Iterator[TimeServer]:
+    with TimeServer(timeline, loop, boards={"a": 0, "b": 0}) as made:
+        yield made
+
+
+def ask(endpoint: tuple[str, int], timeout: float = LIMIT) -> tuple[Response, float]:
+    """An answer, and by how many seconds it says that our clock is wrong."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(timeout)
+        nonce, packet = request()
+        sent = time.time()
+        sock.sendto(packet, endpoint)
+        data = sock.recv(1000)
+        arrived = time.time()
+    answer = parse_response(data, nonce)
+    return answer, answer.offset(sent, arrived)
+
+
+def test_the_true_time_is_told_to_the_board_that_asks(server: TimeServer, timeline: Timeline) -> None:
+    for _ in range(20):
+        before = time.time()
+        answer, _ = ask(server.endpoint("a"))
+        after = time.time()
+        # Both stamps lie between our own two; a timestamp's 32 bits of fraction round by less than a nanosecond.
+        assert before - 1e-6 <= answer.receive <= answer.transmit <= after + 1e-6
+    offsets = [abs(ask(server.endpoint("a"))[1]) for _ in range(20)]
+    assert min(offsets) < 0.001
+    asked = timeline.events(where("time", "request", "a"))
+    told = timeline.events(where("time", "answer", "a"))
+    assert len(asked) == len(told) == 40
+    assert asked[0]["mode"] == "true"
+    assert told[0]["offset"] == 0.0
+    assert not timeline.events(where("time", None, "b"))
+
+
+def test_a_wrong_time_is_wrong_by_what_was_asked(server: TimeServer, timeline: Timeline) -> None:
+    for seconds in (-10 * 365 * 86400.0, 3600.0, 20 * 365 * 86400.0):  # the last one lies beyond 2036
+        server.set(Offset(seconds))
+        before = time.time()
+        answer, _ = ask(server.endpoint("a"))
+        assert before + seconds - 1e-6 <= answer.transmit <= time.time() + seconds + 1e-6
+        found = timeline.last(where("time", "answer"))
+        assert found is not None
+        assert (found["mode"], found["offset"]) == ("offset", seconds)
+
+
+def test_silence_is_a_request_without_an_answer(server: TimeServer, timeline: Timeline) -> None:
+    server.set(Silent(), "a")
+    with pytest.raises(TimeoutError):
+        ask(server.endpoint("a"), timeout=0.1)
+    assert timeline.wait(where("time", "request", "a"), timeout=LIMIT)["mode"] == "silent"
+    ask(server.endpoint("b"))
+    assert not timeline.events(where("time", "answer", "a"))
+    server.set(Offset(0.0))
+    ask(server.endpoint("a"))
+
+
+@pytest.mark.parametrize("code", ["RATE", "DENY", "RSTR"])
+def test_a_kiss_of_death(server: TimeServer, timeline: Timeline, code: str) -> None:
+    server.set(KissOfDeath(code))
+    with pytest.raises(Kissed, match=code):
+        ask(server.endpoint("a"))
+    answer = timeline.wait(where("time", "answer", "a"), timeout=LIMIT)
+    assert (answer["mode"], answer["offset"]) == ("kiss-of-death", None)
+
+
+def test_a_late_answer_is_late_and_true(server: TimeServer) -> None:
+    server.set(Delayed(0.3))
+    started = time.monotonic()
+    answer, _ = ask(server.endpoint("a"))
+    assert time.monotonic() - started >= 0.3
+    assert 0.3 <= answer.transmit - answer.receive < LIMIT
+    assert abs(answer.transmit - time.time()) < LIMIT
+
+
+def test_one_port_for_all_tells_boards_apart_by_their_address(timeline: Timeline, loop: Loop) -> None:
+    boards = {"127.0.0.1": "a"}
+    with TimeServer(timeline, loop, boards={"a": 0, "b": 0}, shared=0, board_of=boards.get) as server:
+        assert server.endpoint("a") == server.endpoint("b")
+        server.set(Offset(5.0), "a")
+        answer, _ = ask(server.endpoint("b"))
+        assert answer.transmit - time.time() > 1
+        assert timeline.events(where("time", "request", "a"))
+        boards.clear()
+        ask(server.endpoint("b"))
+        assert timeline.events(lambda e: e.kind == "request" and e.board is None)
+
+
+def test_what_is_no_request_is_told_and_not_answered(server: TimeServer, timeline: Timeline) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(0.1)
+        for data in (b"", b"short", bytes(48), b"\x24" + bytes(47)):
+            sock.sendto(data, server.endpoint("a"))
+        found = timeline.wait_count(where("time", "malformed", "a"), 4, timeout=LIMIT)
+        assert "SNTP packet of 0 bytes" in found[0]["reason"]
+        with pytest.raises(TimeoutError):
+            sock.recv(100)
+
+
+def test_closing_forgets_late_answers(timeline: Timeline, loop: Loop) -> None:
+    server = TimeServer(timeline, loop, boards={"a": 0}, mode=Delayed(600))
+    server.start()
+    with pytest.raises(TimeoutError):
+        ask(server.endpoint("a"), timeout=0.05)
+    timeline.wait(where("time", "request"), timeout=LIMIT)
+    server.close()
+    server.close()
+    with pytest.raises(TimeServerError, match="not listening"):
+        server.endpoint("a")
+
+
+def test_mistakes_are_told(server: TimeServer, timeline: Timeline, loop: Loop) -> None:
+    with pytest.raises(TimeServerError, match="knows no board 'c'; it has a, b"):
+        server.set(Silent(), "c")
+    port = server.endpoint("a")[1]
+    with pytest.raises(TimeServerError, match=rf"cannot listen on 127.0.0.1:{port} \(UDP\)"):
+        TimeServer(timeline, loop, boards={"x": port}).start()
+    with pytest.raises(ValueError, match="code is '12', expected up to four letters"):
+        KissOfDeath("12")
+    with pytest.raises(ValueError, match="seconds is -1"):
+        Delayed(-1)
