@@ -167,13 +167,20 @@ class Bench:
         What is there already is left alone: a second call costs next to nothing.
         """
         try:
+            if not (board.flashed and board.as_agreed):
+                self._write(board)
+            self.calm(board)
+        except FAULTS as error:
+            raise BenchError(f"board {board.name}: {error}") from error
+
+    def _write(self, board: Board) -> None:
+        """Flash and provision in one session: one reset into the loader, one boot."""
+        board.power_on()
+        with board.flasher.session():
             if not board.flashed:
                 board.flash()
             if not board.as_agreed:
                 board.provision()
-            self.calm(board)
-        except FAULTS as error:
-            raise BenchError(f"board {board.name}: {error}") from error
 
     def calm(self, board: Board) -> None:
         """Switch the board off, and undo all that a test may have left behind for it: faults, lies, retained state."""

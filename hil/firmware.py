@@ -5,23 +5,15 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from hil import templates
+from hil.flash import Image
 from hil.rig import RigBoard
 
 
 class FirmwareError(Exception):
     """Images that are missing or could not be built. One line: the command or the file, and the cure."""
-
-
-@dataclass(frozen=True)
-class Image:
-    """A file and where it goes: `offset` in bytes from the start of the flash."""
-
-    offset: int
-    path: Path
 
 
 def images(board: RigBoard, folder: Path) -> list[Image]:
@@ -50,7 +42,7 @@ def images(board: RigBoard, folder: Path) -> list[Image]:
             path = board.contract_path.parent / templates.fill(image.file, names)
             if not path.is_file():
                 raise FirmwareError(
-                    f"board {board.name}: {board.contract_path} names the image {path}, which does not exist; build it first"
+                    f"board {board.name}: {board.contract_path} names {path}, which does not exist; build it first"
                 )
             found.append(Image(image.offset, path))
     if not found:

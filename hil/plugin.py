@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 #: Seconds that a test with a board may take, unless it, the command line or pytest.ini says otherwise.
 TEST_TIMEOUT = 180
 
-_rig_key = pytest.StashKey["Rig"]()
-_bench_key = pytest.StashKey["Bench"]()
-_verdicts_key = pytest.StashKey["Verdicts"]()
-_mark_key = pytest.StashKey[int]()
+_rig_key: pytest.StashKey[Rig] = pytest.StashKey()
+_bench_key: pytest.StashKey[Bench] = pytest.StashKey()
+_verdicts_key: pytest.StashKey[Verdicts] = pytest.StashKey()
+_mark_key: pytest.StashKey[int] = pytest.StashKey()
 
 FIXTURES = {"rig", "bench", "board", "online_board", "monitor", "gateway", "time_server", "timeline", "finding"}
 
@@ -157,7 +157,11 @@ def board(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Board]:
     try:
         bench.make_ready(chosen)
     except BenchError as error:
-        pytest.fail(str(error), pytrace=False)
+        problem = str(error)
+    else:
+        problem = None
+    if problem is not None:
+        pytest.fail(problem, pytrace=False)
     request.node.stash[_mark_key] = bench.timeline.mark()
     bench.timeline.record("test", "start", chosen.name, name=request.node.name)
     yield chosen

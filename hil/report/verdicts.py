@@ -16,12 +16,16 @@ _RANK = {"pass": 0, "n/a": 1, "FAIL": 2, "ERROR": 3}
 class Report(Protocol):
     """What is needed of a pytest.TestReport."""
 
-    when: str
-    failed: bool
-    skipped: bool
-    passed: bool
-    duration: float
-    longrepr: object
+    @property
+    def when(self) -> str | None: ...
+    @property
+    def failed(self) -> bool: ...
+    @property
+    def skipped(self) -> bool: ...
+    @property
+    def duration(self) -> float: ...
+    @property
+    def longrepr(self) -> object: ...
 
 
 @dataclass(slots=True)
