@@ -237,6 +237,7 @@ class Broker:
         self.answer: Callable[[Link, Packet], None] = self.well_behaved
         self.changed = asyncio.Condition()
         self._server: asyncio.Server | None = None
+        self._serving: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
         self.port = 0
 
     async def start(self, port: int = 0) -> Broker:
@@ -247,8 +248,10 @@ class Broker:
     async def close(self) -> None:
         if self._server is not None:
             self._server.close()
-        for link in self.links:
-            link.wire.close()
+        for task, writer in self._serving.items():
+            writer.transport.abort()
+            await task
+        self._serving.clear()
 
     def well_behaved(self, link: Link, packet: Packet) -> None:
         match packet:
@@ -292,7 +295,10 @@ class Broker:
         async with self.changed:
             self.changed.notify_all()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._serving[asyncio.ensure_future(self._serve(reader, writer))] = writer
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.tcp.append(time.monotonic())
         await self._notify()
         wire = Wire(self.context, reader, writer)

@@ -210,6 +210,16 @@ async def test_data_on_a_connection_of_an_earlier_boot_is_answered_with_reset(wh
 
 
 @asynchronous
+async def test_a_fin_on_a_connection_of_an_earlier_boot_is_answered_with_reset() -> None:
+    async with Stand() as stand:
+        stand.power_cut()
+        stand.peer.shutdown(socket.SHUT_WR)
+        Core(stand.radio).join()
+        with pytest.raises(ConnectionResetError):
+            await receive(stand.peer)
+
+
+@asynchronous
 async def test_the_next_boot_connects_beside_the_half_open_connection() -> None:
     async with Stand() as stand:
         stand.power_cut()
