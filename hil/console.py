@@ -16,7 +16,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -162,7 +162,9 @@ class Console:
         try:
             yield self.url
         except BaseException:
-            self._take_back()
+            if self._take_back():
+                with suppress(ConsoleError):  # what went wrong before is what counts
+                    self.wait_open(min(timeout, 3.0))
             raise
         if self._take_back():
             self.wait_open(timeout)

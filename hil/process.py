@@ -54,7 +54,7 @@ def run(
     """Run `command` for at most `timeout` seconds, and no longer than `silence` seconds without any output.
 
     `on_output` gets each piece of text as it comes; `merge` puts errors among the output. Raises FileNotFoundError or
-    PermissionError if the command cannot be started. Its process group is gone when this returns or raises.
+    PermissionError if the command cannot be started. Its process group has been killed when this returns or raises.
     """
     start = time.monotonic()
     process = subprocess.Popen(

@@ -245,7 +245,7 @@ def test_an_endless_line_is_cut_and_nothing_is_lost(device: Device, console: Con
     device.say(b"\r\ndone\r\n")
     console.expect("done\n", timeout=LONG)
     lines = console.lines()
-    assert len(lines) > 3
+    assert len(lines) > 2
     assert max(map(len, lines)) < 2 * 65536 + 300_000
     assert "".join(lines) == "y" * 200_000 + "[redacted]" + "y" * 200_000 + "done"
 

@@ -149,7 +149,7 @@ def test_a_failed_flasher_is_not_hidden_by_a_lost_port(device: Device) -> None:
     with Console(Timeline(), "a", str(device.path)) as console:
 
         def flash() -> None:
-            with console.released():
+            with console.released(timeout=0.2):
                 device.unplug()
                 raise RuntimeError("flasher")
 
