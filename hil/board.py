@@ -63,7 +63,7 @@ class Board:
     def power_cycle(self) -> None:
         """Cut the supply, wait for the capacitors (`off_time` of the rig, seconds), restore it.
 
-        Where no switch can cut it, a hard reset stands in: the clock and RTC memory then survive.
+        Where no switch can cut it, a hard reset stands in: not the same for whatever else has its own supply.
         """
         if not self.power.can_cut:
             self.hard_reset()
@@ -78,11 +78,11 @@ class Board:
         return 0.0 if self.config.virtual else self.config.off_time
 
     def hard_reset(self) -> None:
-        """Pull EN low for a moment through RTS."""
+        """Pull EN low for a moment through RTS. To the chip this is a power-on: clock and RTC memory are lost."""
         reset.hard(self.console)
 
     def soft_reset(self) -> None:
-        """Ask the firmware to restart. Raises NotPromised where the contract has no command for it."""
+        """Ask the firmware to restart; the clock survives. Raises NotPromised where the contract has no command for it."""
         reset.soft(self.console, self._promised_command("reset_command"))
 
     def disconnect(self) -> None:

@@ -59,7 +59,7 @@ DEFECTS = {
         "test_needs_the_time.py::test_connects_only_once_it_has_the_time",
         "0 of 2 times time.request",
     ),
-    "with warm-boot-hang": ("test_needs_the_time.py::test_comes_back_after_a_hard_reset", "no monitor.message"),
+    "with warm-boot-hang": ("test_needs_the_time.py::test_comes_back_after_a_soft_reset", "no monitor.message"),
     "without retry": ("test_tries_again.py::test_tries_again_until_it_is_let_in", "1 of 6 times gateway.accept"),
     "with fixed-retry": ("test_tries_again.py::test_tries_again_until_it_is_let_in", "the gaps do not grow"),
 }

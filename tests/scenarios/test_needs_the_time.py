@@ -16,15 +16,24 @@ from hil.timeserver import Silent, TimeServer, TrueTime
 UNANSWERED = 2
 
 
-@pytest.mark.needs("gateway", "power-cut", "time")
+@pytest.mark.needs("gateway", "time")
+@pytest.mark.parametrize("how", ["power-cut", "hard-reset"])
 @pytest.mark.scenario("connects only once it has the time")
-def test_connects_only_once_it_has_the_time(board: Board, timeline: Timeline, time_server: TimeServer) -> None:
+def test_connects_only_once_it_has_the_time(
+    board: Board, timeline: Timeline, time_server: TimeServer, how: str
+) -> None:
+    """The time server stays silent at first, and answers later. Where no switch cuts the power, a reset stands in."""
     if board.contract.time.dates == "unchecked":
         pytest.skip("not applicable: dates unchecked, as the contract says (time.dates): a security finding, no pass")
     within = board.contract.online.within
     time_server.set(Silent(), board.name)
+    if how == "hard-reset":
+        board.power_on()
     mark = timeline.mark()
-    board.power_cycle()
+    if how == "hard-reset":
+        board.hard_reset()
+    else:
+        board.power_cycle()
     timeline.wait_count(where("time", "request", board.name), UNANSWERED, timeout=3 * within, after=mark)
     early = timeline.events(where("gateway", "connack", board.name, code=0), after=mark)
     assert not early, "the device connected before it had the time: it cannot have checked any date"
@@ -36,10 +45,10 @@ def test_connects_only_once_it_has_the_time(board: Board, timeline: Timeline, ti
     board.wait_online(after=answer, timeout=2 * within)
 
 
-@pytest.mark.needs("gateway", "time")
-@pytest.mark.scenario("keeps the time over a hard reset, or asks again")
-def test_comes_back_after_a_hard_reset(online_board: Board, timeline: Timeline) -> None:
-    """A reset through EN keeps the clock on some chips and loses it on others: either way the device must be back."""
+@pytest.mark.needs("reset-command")
+@pytest.mark.scenario("comes back after a soft reset")
+def test_comes_back_after_a_soft_reset(online_board: Board, timeline: Timeline) -> None:
+    """A restart by software keeps the clock and what lies in RTC memory; neither may keep the device from returning."""
     mark = timeline.mark()
-    online_board.hard_reset()
+    online_board.soft_reset()
     online_board.wait_online(after=mark)

@@ -2,13 +2,14 @@
 
 pyserial negotiates all settings of the port anew whenever one of its attributes is set, the read time-out included,
 and waits at least 50 ms for each negotiation. esptool sets the time-out twice a command: reading the flash's size
-alone took 22 s. Setting what is set already needs no negotiation, so here it is left out; nothing else changes. A
-local serial port never comes here.
+alone took 22 s. Setting what is set already needs no negotiation, so here it is left out, and answers are looked for
+every 2 ms. A local serial port never comes here.
 """
 
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import Any
 
 
@@ -27,8 +28,20 @@ def _negotiate_changes_only(port_class: Any) -> None:
     port_class._reconfigure_port = reconfigure
 
 
+class _QuickPolls:
+    """The module `time` as serial.rfc2217 sees it: its 50 ms polls for an answer become 2 ms, other waits stay."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+    @staticmethod
+    def sleep(seconds: float) -> None:
+        time.sleep(0.002 if seconds == 0.05 else seconds)
+
+
 # A tool in an environment without pyserial, or with one that has been changed, must run all the same.
 with contextlib.suppress(ImportError, AttributeError):
     from serial import rfc2217
 
     _negotiate_changes_only(rfc2217.Serial)
+    rfc2217.time = _QuickPolls()
