@@ -21,6 +21,7 @@ class Flash:
     def __init__(self, content: bytes, survive: int | None = None) -> None:
         self.content = bytearray(content)
         self.operations = 0
+        self.erased = 0
         self._survive = survive
 
     def store(self) -> Store:
@@ -36,6 +37,7 @@ class Flash:
                 self.content[offset + i] &= byte
 
     def erase(self, offset: int, length: int) -> None:
+        self.erased += 1
         if self._on():
             self.content[offset : offset + length] = b"\xff" * length
 
@@ -121,13 +123,16 @@ def test_a_partition_too_small_is_an_error() -> None:
         Store(b"\xff" * PAGE, lambda o, d: None, lambda o, n: None)
 
 
-@pytest.mark.parametrize("boots", [1, 124, 125, 126, 127, 250, 380, 505])
-def test_a_power_cut_at_any_operation_loses_neither_the_counter_nor_the_settings(boots: int) -> None:
-    """Also where a page is full, and where one is emptied into another."""
+@pytest.mark.parametrize("moves", [0, 1, 2])
+def test_a_power_cut_at_any_operation_loses_neither_the_counter_nor_the_settings(moves: int) -> None:
+    """In the first boot (0), and in those in which a page is emptied into another for the first and second time."""
     flash = generated({"text": LONG_TEXT[:500], "blob": BIG_BLOB[:5000]})
-    for number in range(1, boots):
-        flash.store().set_u32("device", "boots", number)
+    boots = 1
     before = bytes(flash.content)
+    while flash.erased < moves:
+        before = bytes(flash.content)
+        flash.store().set_u32("device", "boots", boots)
+        boots += flash.erased < moves
     whole = Flash(before)
     whole.store().set_u32("device", "boots", boots)
     for survive in range(whole.operations):
