@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from firmware_bench import Bench, asynchronous, bench
 from hil.virtual.firmware import OPTIONS, UnknownOption
 from hil.virtual.firmware.heap import Heap
 from hil.virtual.firmware.options import Build, find
+from hil.virtual.firmware.settings import Settings
 from hil.wire.mqtt import Connect, Pingreq, Puback, Publish, Subscribe
 
 
@@ -40,6 +42,14 @@ def test_every_option_is_looked_at_by_the_firmware() -> None:
     for option in OPTIONS:
         call = "has" if option.kind == "with" else "lacks"
         assert f'{call}("{option.name}")' in source, option.key
+
+
+def test_the_manual_has_every_option_and_every_setting() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "reference-firmware.md").read_text()
+    for option in OPTIONS:
+        assert f"| `{option.flag}` | {option.does} | {option.breaks} |" in manual
+    for setting in fields(Settings):
+        assert f"`{setting.name}`" in manual
 
 
 async def online(b: Bench) -> None:
