@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from hil import needs, parts
@@ -85,6 +86,9 @@ class Bench:
         self.gateway: Gateway | None = None
         self._calm_at: dict[str, int] = {}
         self._power_as_idle = True
+        self._writers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="hil-writer")
+        self._first_writing: dict[str, Future[None]] = {}
+        self._exit.callback(self._writers.shutdown, wait=True, cancel_futures=True)
         try:
             chosen = rig.select(boards)
             self.authority = parts.authority(rig)
@@ -167,14 +171,19 @@ class Bench:
         What is there already is left alone: a second call costs next to nothing.
         """
         try:
-            if not (board.flashed and board.as_agreed):
-                self._write(board)
+            if not self._first_writing:
+                # What waits most is the serial line: all boards side by side take little longer than one.
+                self._first_writing = {b.name: self._writers.submit(self._write, b) for b in self.boards.values()}
+            self._first_writing[board.name].result()
+            self._write(board)
             self.calm(board)
         except FAULTS as error:
             raise BenchError(f"board {board.name}: {error}") from error
 
     def _write(self, board: Board) -> None:
-        """Flash and provision in one session: one reset into the loader, one boot."""
+        """Flash and provision what is not as it should be, in one session: one reset into the loader, one boot."""
+        if board.flashed and board.as_agreed:
+            return
         board.power_on()
         with board.flasher.session():
             if not board.flashed:

@@ -82,7 +82,7 @@ class Board:
         reset.hard(self.console)
 
     def soft_reset(self) -> None:
-        """Ask the firmware to restart; the clock survives. Raises NotPromised where the contract has no command for it."""
+        """Ask the firmware to restart; the clock survives. Raises NotPromised where the contract has no command."""
         reset.soft(self.console, self._promised_command("reset_command"))
 
     def disconnect(self) -> None:
@@ -97,13 +97,13 @@ class Board:
 
     # -- firmware and credentials ----------------------------------------------------------------------------------
 
-    def flash(self, *, force: bool = False) -> FlashResult:
+    def flash(self, *, force: bool = False, baud: int | None = None) -> FlashResult:
         """Write the contract's images, except those that lie in flash already; `force` writes them all the same.
 
-        Leaves the board with power, running. Raises hil.flash.FlashError.
+        `baud`: in place of the rig's flash_baud. Leaves the board with power, running. Raises hil.flash.FlashError.
         """
         self.power_on()
-        result = self.flasher.flash(self.images, force=force)
+        result = self.flasher.flash(self.images, force=force, baud=baud)
         self.flashed = True
         return result
 
@@ -149,10 +149,13 @@ class Board:
 
         `timeout` in seconds; the contract's `online.within` without one. Raises timeline.NoSuchEvent.
         """
-        if after is None:
-            start = self.timeline.last(lambda e: e.board == self.name and (e.source, e.kind) in _STARTS)
-            after = start.sequence if start is not None else 0
-        return self.timeline.wait(self.online_event(), timeout=timeout or self.contract.online.within, after=after)
+        position = self.started() if after is None else after
+        return self.timeline.wait(self.online_event(), timeout=timeout or self.contract.online.within, after=position)
+
+    def started(self) -> int:
+        """The timeline's position of the board's last start: power, hard reset or soft reset; 0 if there was none."""
+        start = self.timeline.last(lambda e: e.board == self.name and (e.source, e.kind) in _STARTS)
+        return 0 if start is None else start.sequence
 
 
 _STARTS = {("power", "on"), ("reset", "hard"), ("reset", "soft")}

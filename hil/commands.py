@@ -85,7 +85,9 @@ def power(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
     for board in chosen:
         virtual = _virtual(rig, board)
         if board.config.virtual and virtual is None:
-            command = f"python -m hil.virtual {board.config.virtual} --dir {parts.state_folder(rig)} --name {board.name}"
+            command = (
+                f"python -m hil.virtual {board.config.virtual} --dir {parts.state_folder(rig)} --name {board.name}"
+            )
             print(f"hil: virtual board {board.name} does not run; start it with: {command}", file=sys.stderr)
             return 1
         switch = parts.make_power(board, virtual, None)

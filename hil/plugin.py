@@ -154,13 +154,12 @@ def board(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Board]:
 
     _skip_if_not_applicable(request, bench, request.param)
     chosen = bench.boards[request.param]
+    problem: str | None = None
     try:
         bench.make_ready(chosen)
     except BenchError as error:
         problem = str(error)
-    else:
-        problem = None
-    if problem is not None:
+    if problem is not None:  # outside of the except block, or pytest shows where the error came from as well
         pytest.fail(problem, pytrace=False)
     request.node.stash[_mark_key] = bench.timeline.mark()
     bench.timeline.record("test", "start", chosen.name, name=request.node.name)

@@ -25,7 +25,7 @@ IO0_LOW = 0.05
 
 
 def hard(console: Console) -> None:
-    """Hold EN low for 100 ms: the chip starts anew, its clock and RTC memory survive. Raises ConsoleError.
+    """Hold EN low for 100 ms: to the chip a power-on: its clock and RTC memory are lost. Raises ConsoleError.
 
     A chip whose USB port is its own vanishes from the bus meanwhile; this waits until it is back.
     """

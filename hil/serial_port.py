@@ -29,8 +29,11 @@ import serial
 from serial import rfc2217
 
 READ_SIZE = 65536
-# Enough of a burst for one go; more would only delay the waiters.
-BATCH_SIZE = 4 * READ_SIZE
+# So much in one read means that the other end sends at full speed, faster than any UART. Then it saves more time than
+# it costs to wait a millisecond for the rest, and to work on up to this much at once.
+FULL_SPEED = 1024
+BURST_PATIENCE = 1
+BATCH_SIZE = READ_SIZE
 # How often a port without a file descriptor is asked whether it was closed meanwhile, in seconds.
 STREAM_PATIENCE = 0.1
 # How long a write may be held up by flow control, in seconds.
@@ -63,6 +66,8 @@ class SerialPort:
         self._expect_a_byte(self._fd)
         # One for each of two threads that may wait at the same time: a poll object serves one only.
         self._polls = (self._new_poll(), self._new_poll())
+        self._burst = select.poll()
+        self._burst.register(self._fd, select.POLLIN)
 
     @staticmethod
     def _expect_a_byte(fd: int) -> None:
@@ -197,16 +202,18 @@ class SerialPort:
             return b""
         if not data:
             raise OSError("the other end has hung up")
-        if len(data) < 1024:
+        if len(data) < FULL_SPEED:
             return data
         pieces, size = [data], len(data)
-        while size < BATCH_SIZE:
+        while size < BATCH_SIZE and len(data) >= FULL_SPEED:
             try:
                 data = os.read(fd, READ_SIZE)
-            except OSError:
-                break  # nothing more, or gone: then the next read says so
-            if not data:
+            except BlockingIOError:
+                if self._burst.poll(BURST_PATIENCE):
+                    continue
                 break
+            except OSError:
+                break  # gone: the next read says so
             pieces.append(data)
             size += len(data)
         return b"".join(pieces)

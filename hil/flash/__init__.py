@@ -50,8 +50,11 @@ class Flasher(Protocol):
         """Keep the board for several steps, and have it run again at the end. May be nested."""
         ...
 
-    def flash(self, images: Sequence[Image], *, force: bool = False) -> FlashResult:
-        """Write the images, but for those that lie in flash already; `force` writes them all the same."""
+    def flash(self, images: Sequence[Image], *, force: bool = False, baud: int | None = None) -> FlashResult:
+        """Write the images, but for those that lie in flash already; `force` writes them all the same.
+
+        `baud`: at this rate in bit/s in place of the usual one, where the tool has a rate.
+        """
         ...
 
     def read(self, offset: int, size: int) -> bytes:

@@ -166,11 +166,17 @@ class Esptool:
     # -- what it does ------------------------------------------------------------------------------------------------
 
     def flash(
-        self, images: Sequence[Image], *, force: bool = False, verify: bool = False, erase_all: bool = False
+        self,
+        images: Sequence[Image],
+        *,
+        force: bool = False,
+        baud: int | None = None,
+        verify: bool = False,
+        erase_all: bool = False,
     ) -> FlashResult:
         """Write `images`, but for those that lie in flash already (`force`: these too). Raises FlashError.
 
-        `verify` reads all of it back once more; `erase_all` erases the whole flash first.
+        `baud`: in place of the usual one. `verify` reads all of it back once more; `erase_all` erases all flash first.
         """
         self._check(images)
         names = [f"{image.offset:#x} {image.path.name}" for image in images]
@@ -180,7 +186,7 @@ class Esptool:
         arguments += [] if force or erase_all else ["--skip-flashed"]
         start = time.monotonic()
         with self.session():
-            done, attempt = self._esptool([*arguments, *_pairs(images)], "flashing")
+            done, attempt = self._esptool([*arguments, *_pairs(images)], "flashing", baud)
             if verify:
                 self.verify(images)
             seconds = round(time.monotonic() - start, 3)
@@ -254,15 +260,16 @@ class Esptool:
             if not image.path.is_file():
                 raise FlashError(f"board {self.board}: image {image.path} does not exist: build it first")
 
-    def _esptool(self, arguments: list[str], doing: str) -> tuple[Finished, int]:
+    def _esptool(self, arguments: list[str], doing: str, baud: int | None = None) -> tuple[Finished, int]:
         """Run one command, again if the connection fails. Raises FlashError when all attempts have failed."""
-        command = [*self._command, "--chip", self.chip, "--port", self.port, "--baud", str(self.baud)]
+        command = [*self._command, "--chip", self.chip, "--port", self.port, "--baud", str(baud or self.baud)]
         command += ["--before", self._before, "--after", "hard-reset" if self._console is None else "no-reset"]
         command += [*self._options, *arguments]
         for attempt in range(1, self.attempts + 1):
             if attempt > 1 and self._before_retry is not None:
                 self._before_retry()
-            with ProgressBar(f"{self.board}: {doing}", shown=self._show_progress) as bar:
+            told = self._tell_progress if doing == "flashing" else None
+            with ProgressBar(f"{self.board}: {doing}", shown=self._show_progress, told=told) as bar:
                 try:
                     done = run(
                         command,
@@ -285,6 +292,9 @@ class Esptool:
         tries = f" ({attempt} attempts)" if attempt > 1 else ""
         tail = self.timeline.redacted(_tail(done))
         raise FlashError(f"board {self.board}: {doing} failed{tries}: {reason}\n{tail}{log}")
+
+    def _tell_progress(self, offset: int, percent: float) -> None:
+        self.timeline.record("flash", "progress", self.board, offset=offset, percent=percent)
 
     def _reason(self, done: Finished) -> str:
         if done.ended == "time-out":

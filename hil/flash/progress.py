@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Callable
 from types import TracebackType
 
 from rich.console import Console as Terminal
@@ -13,9 +14,15 @@ _PERCENT = re.compile(r"(Writing|Reading|Erasing|Verifying) at 0x([0-9a-fA-F]+)[
 
 
 class ProgressBar:
-    """Understands esptool's 'Writing at 0x00015e5e ... 12.3%'. Use as a context manager, call `feed` with output."""
+    """Understands esptool's 'Writing at 0x00015e5e ... 12.3%'. Use as a context manager, call `feed` with output.
 
-    def __init__(self, title: str, *, shown: bool | None = None) -> None:
+    `told` is called with the flash offset and the percentage of the current image, where they are new.
+    """
+
+    def __init__(
+        self, title: str, *, shown: bool | None = None, told: Callable[[int, float], object] | None = None
+    ) -> None:
+        self._told = told
         shown = sys.stderr.isatty() if shown is None else shown
         self._bar = Progress(
             TextColumn("{task.description}"),
@@ -41,9 +48,10 @@ class ProgressBar:
 
     def feed(self, text: str) -> None:
         """Take in a piece of the tool's output."""
-        matches = list(_PERCENT.finditer(text))
-        if matches:
-            found = matches[-1]
-            self.percent = float(found[3])
-            words = f"{self._title}: {found[1].lower()} at {int(found[2], 16):#x}"
-            self._bar.update(self._task, completed=self.percent, description=words)
+        for found in _PERCENT.finditer(text):
+            offset, percent = int(found[2], 16), float(found[3])
+            if self._told is not None and percent != self.percent:
+                self._told(offset, percent)
+            self.percent = percent
+            words = f"{self._title}: {found[1].lower()} at {offset:#x}"
+            self._bar.update(self._task, completed=percent, description=words)

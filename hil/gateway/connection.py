@@ -50,9 +50,9 @@ if TYPE_CHECKING:
 By = Literal["device", "broker", "gateway"]
 How = Literal["disconnect", "fin", "reset", "keep-alive", "fault", "policy", "tls", "takeover", "shutdown", "malformed"]
 
-_FROM_CLIENTS: Final = (
-    Publish, Puback, Pubrec, Pubrel, Pubcomp, Subscribe, Unsubscribe, Pingreq, Disconnect, Auth, Connect
-)  # fmt: skip
+_FROM_CLIENTS: Final = frozenset((
+    Publish, Puback, Pubrec, Pubrel, Pubcomp, Subscribe, Unsubscribe, Pingreq, Disconnect, Auth
+))  # fmt: skip
 _SESSION_TAKEN_OVER: Final = 0x8E
 _KEEP_ALIVE_TIMEOUT: Final = 0x8D
 _NOT_AUTHORIZED: Final = 0x87
@@ -220,13 +220,13 @@ class Connection:
         if isinstance(packet, Publish):
             if packet.properties:
                 packet = self._aliases["up"].resolve(packet)
-        elif not isinstance(packet, _FROM_CLIENTS):
+        elif type(packet) not in _FROM_CLIENTS:
+            if isinstance(packet, Connect):
+                raise ProtocolError("a second CONNECT on the same connection [MQTT-3.1.0-2]", 0x82)
             raise ProtocolError(f"a device sent {type(packet).__name__.upper()}, which only a broker sends", 0x82)
-        elif isinstance(packet, Connect):
-            raise ProtocolError("a second CONNECT on the same connection [MQTT-3.1.0-2]", 0x82)
-        self._tell(packet, "up")
-        if isinstance(packet, Disconnect):
+        elif isinstance(packet, Disconnect):
             self._left_by = "device"
+        self._tell(packet, "up")
         if self._gate.idle:
             return frame
         return self._obey(self._gate.up(packet, frame))
@@ -425,8 +425,8 @@ class Connection:
         self.device.send(encode(packet, self._version))
 
     def _tell(self, packet: Packet, direction: Direction) -> None:
-        kind, facts = describe(packet, direction)
-        self._station.record(kind, {"connection": self.number, **facts})
+        kind, facts = describe(packet, direction, self.number)
+        self._station.record(kind, facts)
 
     def _record(self, kind: str, **data: Any) -> None:
         self._station.record(kind, {"connection": self.number, **data})

@@ -357,9 +357,10 @@ class Station:
         self.board = board
         self.limits = gateway.limits
         self._open = 0
+        self._timeline = gateway._timeline
 
     def record(self, kind: str, data: dict[str, Any]) -> None:
-        self._gateway._timeline.record("gateway", kind, self.board, **data)
+        self._timeline.record("gateway", kind, self.board, **data)
 
     def next_number(self) -> int:
         self._gateway._count += 1

@@ -30,8 +30,9 @@ Direction = Literal["up", "down"]
 """'up' comes from the device, 'down' goes to it."""
 
 
-def _connect(packet: Connect, direction: Direction) -> dict[str, Any]:
+def _connect(packet: Connect, direction: Direction, connection: int) -> dict[str, Any]:
     return {
+        "connection": connection,
         "client_id": packet.client_id,
         "version": str(packet.version),
         "clean": packet.clean,
@@ -47,8 +48,9 @@ def _will(will: Will | None) -> dict[str, Any] | None:
     return {"topic": will.topic, "payload": will.payload, "qos": will.qos, "retain": will.retain}
 
 
-def _publish(packet: Publish, direction: Direction) -> dict[str, Any]:
+def _publish(packet: Publish, direction: Direction, connection: int) -> dict[str, Any]:
     return {
+        "connection": connection,
         "direction": direction,
         "topic": packet.topic,
         "payload": packet.payload,
@@ -59,13 +61,13 @@ def _publish(packet: Publish, direction: Direction) -> dict[str, Any]:
     }
 
 
-def _acknowledged(packet: Puback | Pubrec | Pubrel | Pubcomp, direction: Direction) -> dict[str, Any]:
-    return {"direction": direction, "packet_id": packet.packet_id, "code": packet.code}
+def _acknowledged(packet: Puback | Pubrec | Pubrel | Pubcomp, direction: Direction, connection: int) -> dict[str, Any]:
+    return {"connection": connection, "direction": direction, "packet_id": packet.packet_id, "code": packet.code}
 
 
-_KINDS: Final[dict[type[Any], tuple[str, Callable[[Any, Direction], dict[str, Any]]]]] = {
+_KINDS: Final[dict[type[Any], tuple[str, Callable[[Any, Direction, int], dict[str, Any]]]]] = {
     Connect: ("connect", _connect),
-    Connack: ("connack", lambda p, d: {"code": p.code, "session_present": p.session_present}),
+    Connack: ("connack", lambda p, d, c: {"connection": c, "code": p.code, "session_present": p.session_present}),
     Publish: ("publish", _publish),
     Puback: ("puback", _acknowledged),
     Pubrec: ("pubrec", _acknowledged),
@@ -73,22 +75,25 @@ _KINDS: Final[dict[type[Any], tuple[str, Callable[[Any, Direction], dict[str, An
     Pubcomp: ("pubcomp", _acknowledged),
     Subscribe: (
         "subscribe",
-        lambda p, d: {"packet_id": p.packet_id, "filters": [[s.filter, s.qos] for s in p.filters]},
+        lambda p, d, c: {"connection": c, "packet_id": p.packet_id, "filters": [[s.filter, s.qos] for s in p.filters]},
     ),
-    Suback: ("suback", lambda p, d: {"packet_id": p.packet_id, "codes": list(p.codes)}),
-    Unsubscribe: ("unsubscribe", lambda p, d: {"packet_id": p.packet_id, "filters": list(p.filters)}),
-    Unsuback: ("unsuback", lambda p, d: {"packet_id": p.packet_id, "codes": list(p.codes)}),
-    Pingreq: ("pingreq", lambda p, d: {}),
-    Pingresp: ("pingresp", lambda p, d: {}),
-    Disconnect: ("disconnect", lambda p, d: {"direction": d, "code": p.code}),
-    Auth: ("auth", lambda p, d: {"direction": d, "code": p.code}),
+    Suback: ("suback", lambda p, d, c: {"connection": c, "packet_id": p.packet_id, "codes": list(p.codes)}),
+    Unsubscribe: (
+        "unsubscribe",
+        lambda p, d, c: {"connection": c, "packet_id": p.packet_id, "filters": list(p.filters)},
+    ),
+    Unsuback: ("unsuback", lambda p, d, c: {"connection": c, "packet_id": p.packet_id, "codes": list(p.codes)}),
+    Pingreq: ("pingreq", lambda p, d, c: {"connection": c}),
+    Pingresp: ("pingresp", lambda p, d, c: {"connection": c}),
+    Disconnect: ("disconnect", lambda p, d, c: {"connection": c, "direction": d, "code": p.code}),
+    Auth: ("auth", lambda p, d, c: {"connection": c, "direction": d, "code": p.code}),
 }
 
 
-def describe(packet: Packet, direction: Direction) -> tuple[str, dict[str, Any]]:
-    """The kind and the data of the event for `packet`. A password is not part of it."""
+def describe(packet: Packet, direction: Direction, connection: int) -> tuple[str, dict[str, Any]]:
+    """The kind and the data of the event for `packet` on that connection. A password is not part of it."""
     kind, facts = _KINDS[type(packet)]
-    return kind, facts(packet, direction)
+    return kind, facts(packet, direction, connection)
 
 
 class Aliases:

@@ -24,7 +24,8 @@ from cryptography import x509
 from hil.gateway.alerts import HANDSHAKE_MESSAGES, alert_name, device_says, gateway_says
 from hil.gateway.hello import ClientHello, parse_client_hello, what_is_this
 
-_READ = 65536
+_READ = 16384
+"""Bytes; the plaintext of one TLS record has no more (RFC 8446 section 5.1)."""
 _ALERT: Final = 21
 _HANDSHAKE: Final = 22
 

@@ -11,6 +11,9 @@ from hil.board import Board
 from hil.flash import FlashError
 from hil.timeline import Timeline, where
 
+#: Bit/s: so slow that there is a middle to cut in.
+SLOW = 9600
+
 
 @pytest.mark.needs("power-cut")
 @pytest.mark.scenario("recovers from a power cut while flashing")
@@ -19,11 +22,11 @@ def test_recovers_from_a_power_cut_while_flashing(board: Board, timeline: Timeli
 
     def flash() -> None:
         with contextlib.suppress(FlashError):
-            board.flash(force=True)
+            board.flash(force=True, baud=SLOW)
 
     flashing = threading.Thread(target=flash)
     flashing.start()
-    timeline.wait(where("flash", "progress", board.name, percent=lambda p: p >= 20), timeout=60, after=mark)
+    timeline.wait(where("flash", "progress", board.name, percent=lambda p: 5 <= p < 60), timeout=60, after=mark)
     board.power_off()
     timeline.wait(where("flash", "failed", board.name), timeout=120, after=mark)
     # The flasher may be trying again by itself: then it meets a board with power, as after a short cut.

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from hil.bench import Bench
 from hil.board import Board
 from hil.broker.monitor import Monitor
 from hil.timeline import Timeline, where
@@ -35,16 +36,11 @@ def test_telemetry(online_board: Board, timeline: Timeline) -> None:
 
 @pytest.mark.needs("command")
 @pytest.mark.scenario("answers a command")
-def test_command(online_board: Board, monitor: Monitor, timeline: Timeline) -> None:
+def test_command(online_board: Board, bench: Bench, monitor: Monitor) -> None:
     command = online_board.contract.command
     assert command is not None
-    if online_board.names.get("gateway_port"):
-        # A device subscribes after it said that it is online; a command sent in between would be lost.
-        timeline.wait(
-            where("gateway", "suback", online_board.name) | where("monitor", "message"),
-            timeout=MARGIN,
-            after=0,
-        )
-    mark = timeline.mark()
-    monitor.publish(command.topic, command.payload, qos=1)
-    monitor.expect(command.answer_topic, re.compile(command.answer), timeout=command.within, after=mark)
+    if bench.gateway is not None:
+        # A device subscribes after it has said that it is online; a command sent in between would be lost.
+        bench.timeline.wait(where("gateway", "suback", online_board.name), timeout=MARGIN, after=online_board.started())
+    asked = monitor.publish(command.topic, command.payload, qos=1)
+    monitor.expect(command.answer_topic, re.compile(command.answer), timeout=command.within, after=asked)

@@ -44,4 +44,4 @@ with contextlib.suppress(ImportError, AttributeError):
     from serial import rfc2217
 
     _negotiate_changes_only(rfc2217.Serial)
-    rfc2217.time = _QuickPolls()
+    setattr(rfc2217, "time", _QuickPolls())  # noqa: B010 (mypy knows no such attribute)
