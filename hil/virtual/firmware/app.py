@@ -30,7 +30,7 @@ from hil.virtual.firmware.network import Network
 from hil.virtual.firmware.nvs import NvsError, Store
 from hil.virtual.firmware.settings import Settings
 from hil.virtual.firmware.system import System
-from hil.virtual.firmware.timesync import TimeSync, utc
+from hil.virtual.firmware.timesync import PLAUSIBLE, TimeSync, utc
 from hil.wire.mqtt import Publish
 
 TAG = "app"
@@ -72,6 +72,8 @@ class Device:
         system, log = self._system, self._system.log
         await system.hardware_wait(START_MS)
         log("I", TAG, f"reference firmware {system.version}, build options: {system.build}")
+        if system.build.has("warm-boot-hang") and system.clock.now() >= PLAUSIBLE:
+            system.hang()
         try:
             self._load()
         except (NvsError, setting_store.SettingError) as error:
@@ -144,6 +146,8 @@ class Device:
             self._start(self._subscribe(f"foreign/{settings.client_id}/cmd"))
         if settings.online_topic and not build.lacks("online"):
             client.publish(settings.online_topic, settings.online_payload.encode(), 1, bool(settings.online_retain))
+        if build.has("foreign-publish"):
+            client.publish(f"foreign/{settings.client_id}/data", b"{}", 1)
         if settings.cmd_topic and not (kept and settings.cmd_topic in client.session.subscribed):
             self._start(self._subscribe(settings.cmd_topic))
 
@@ -160,6 +164,8 @@ class Device:
 
     async def _report(self) -> None:
         settings, client = self._settings, self._client
+        if self._system.build.lacks("telemetry"):
+            return
         while client is not None and settings.tele_topic:
             await client.connected.wait()
             self._telemetry += 1
@@ -207,7 +213,9 @@ class Device:
         client = self._client
         if client is None:
             return
-        done = client.publish(self._settings.ans_topic, json.dumps(answer).encode(), 1)
+        done = None
+        if not self._system.build.lacks("answers"):
+            done = client.publish(self._settings.ans_topic, json.dumps(answer).encode(), 1)
         if do in ("restart", "disconnect"):
             await self._delivered(done)
             wait = order.get("ms")

@@ -17,7 +17,7 @@ from hil.virtual.firmware.network import Network, NetworkError
 from hil.virtual.firmware.session import OutboxFull, Session
 from hil.virtual.firmware.settings import Settings
 from hil.virtual.firmware.system import System
-from hil.virtual.firmware.tls import NO_MEMORY, VERIFY_FAILED, Identity, TlsError, TlsStream
+from hil.virtual.firmware.tls import ALL_ERRORS, CHAIN_ERRORS, NO_MEMORY, VERIFY_FAILED, Identity, TlsError, TlsStream
 from hil.wire.mqtt import Connack, Connect, Disconnect, Properties, ProtocolError, Publish, Version, Will
 
 TAG = "mqtt_client"
@@ -137,7 +137,12 @@ class Client:
         tls = await self._open()
         try:
             connection = Connection(
-                tls, self._settings, self.session, self.on_message, pings=not self._system.build.has("no-keepalive")
+                tls,
+                self._settings,
+                self.session,
+                self.on_message,
+                pings=not self._system.build.has("no-keepalive"),
+                polite=not self._system.build.has("rude-disconnect"),
             )
             kept = await self._handshake(connection)
             await self._serve(connection, kept)
@@ -182,7 +187,13 @@ class Client:
             name=None if build.lacks("name-check") else server,
             server=server,
             newest=settings.tls_max,
+            forgives=self._forgiven(),
         )
+
+    def _forgiven(self) -> frozenset[int]:
+        if self._system.build.lacks("server-verification"):
+            return ALL_ERRORS
+        return CHAIN_ERRORS if self._system.build.lacks("chain-checks") else frozenset()
 
     async def _handshake(self, connection: Connection) -> bool:
         """CONNECT and CONNACK; whether the broker kept the session."""

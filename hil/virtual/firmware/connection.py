@@ -28,7 +28,14 @@ class Connection:
     """A connection whose TLS is up. `message` is called with each PUBLISH that arrives."""
 
     def __init__(
-        self, tls: TlsStream, settings: Settings, session: Session, message: Callable[[Publish], None], *, pings: bool
+        self,
+        tls: TlsStream,
+        settings: Settings,
+        session: Session,
+        message: Callable[[Publish], None],
+        *,
+        pings: bool,
+        polite: bool = True,
     ) -> None:
         self._tls = tls
         self._settings = settings
@@ -39,6 +46,7 @@ class Connection:
         self._arrived: list[Packet] = []
         self._outgoing: asyncio.Queue[Packet] = asyncio.Queue()
         self._pings = pings
+        self._polite = polite
         self.keep_alive = settings.keep_alive  # s; an MQTT 5 broker may state another one in its CONNACK
         self._ping_unanswered = False
 
@@ -93,7 +101,8 @@ class Connection:
     async def _writes(self) -> None:
         while True:
             packet = await self._outgoing.get()
-            await self._write(packet)
+            if self._polite or not isinstance(packet, Disconnect):
+                await self._write(packet)
             if isinstance(packet, Disconnect):
                 raise GoneInOrder("disconnected")
 

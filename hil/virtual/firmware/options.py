@@ -52,6 +52,14 @@ OPTIONS: tuple[Option, ...] = (
         "a server that holds any certificate of the same authority is trusted",
     ),
     Option(
+        "without", "server-verification", "accepts any server certificate, whoever signed it (setInsecure)",
+        "whoever can redirect its traffic can read it and command the device",
+    ),
+    Option(
+        "without", "chain-checks", "does not ask whether an intermediate may sign",
+        "the holder of any certificate of the authority can make more of them",
+    ),
+    Option(
         "without", "client-certificate", "sends no client certificate",
         "a broker that demands one refuses the handshake",
     ),
@@ -90,6 +98,22 @@ OPTIONS: tuple[Option, ...] = (
         "a broker that confines devices to their own topics cuts it off; its own log says only that it subscribed",
     ),
     Option(
+        "with", "foreign-publish", "publishes on foreign/{client_id}/data straight after connecting",
+        "a broker that confines devices to their own topics cuts it off, again and again",
+    ),
+    Option(
+        "with", "rude-disconnect", "closes the connection without DISCONNECT when it is to disconnect",
+        "the last will is published although the device went in order",
+    ),
+    Option(
+        "without", "telemetry", "sends no telemetry",
+        "it looks online, and says nothing",
+    ),
+    Option(
+        "without", "answers", "does what a command says, and answers nothing",
+        "nobody learns whether a command arrived",
+    ),
+    Option(
         "without", "online", "never publishes its online message",
         "the retained 'offline' of the last will stays although the device is back",
     ),
@@ -97,6 +121,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "with", "silent-hang", "hangs after its third telemetry message: no output, no pings, no reset",
         "only the missing telemetry and the keep-alive show it",
+    ),
+    Option(
+        "with", "warm-boot-hang", "hangs at boot if the clock was kept, trusting what else a reset kept",
+        "after a software restart it stays away; switching it off and on helps, so nobody finds the fault",
     ),
     Option(
         "with", "heap-leak", "loses 4 KB of heap at each connect that fails",

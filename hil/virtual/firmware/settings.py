@@ -34,6 +34,7 @@ class Settings:
     # Time
     time_host: str = ""
     time_port: int = 123
+    time_answer: int = 3_000  # ms to wait for an answer (lwIP: SNTP_RECV_TIMEOUT)
     time_retry: int = 1_000  # ms before asking again when no answer came; doubles up to time_retry_max
     time_retry_max: int = 60_000  # ms
     time_period: int = 3_600  # s between two good answers

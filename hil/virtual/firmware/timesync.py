@@ -13,9 +13,6 @@ from hil.wire import sntp
 
 TAG = "sntp"
 
-ANSWER_SECONDS = 3.0
-"""Seconds to wait for an answer (lwIP: SNTP_RECV_TIMEOUT)."""
-
 PLAUSIBLE = 1_577_836_800
 """2020-01-01, in seconds since 1970: a clock before that was never set. ESP-IDF's examples test in the same way."""
 
@@ -69,7 +66,9 @@ class TimeSync:
                 return None
 
         try:
-            answer = await self._network.ask(settings.time_host, settings.time_port, packet, ANSWER_SECONDS, judge)
+            answer = await self._network.ask(
+                settings.time_host, settings.time_port, packet, settings.time_answer / 1000, judge
+            )
         except NetworkError as error:
             log("W", TAG, f"no answer ({error.words})")
             return False

@@ -51,6 +51,10 @@ _FLAG_OF_ERROR = {
     66: BAD_KEY, 67: BAD_KEY, 68: BAD_DIGEST,
 }  # fmt: skip
 
+# What an authority's certificate may be judged for (x509_vfy.h): invalid CA, path length, key usage, no CA.
+CHAIN_ERRORS = frozenset({24, 25, 32, 79, 37, 41})
+ALL_ERRORS = frozenset(range(1, 256))
+
 _NO_PARTIAL_WILDCARDS = 0x4  # X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS: 'x*.example' matches nothing, as in mbedTLS
 
 
@@ -81,19 +85,20 @@ class Identity:
     name: str | None
     server: str  # for the server name indication
     newest: str = "1.2"
+    forgives: frozenset[int] = frozenset()  # OpenSSL's verify errors that this firmware does not mind
 
 
 @dataclass(slots=True)
 class _Verdict:
     """What the verification found; filled by OpenSSL's callback."""
 
-    checks_dates: bool
+    forgives: frozenset[int]
     flags: int = 0
 
     def __call__(self, conn: SSL.Connection, cert: crypto.X509, error: int, depth: int, ok: int) -> bool:
         if ok:
             return True
-        if error in (_NOT_YET_VALID, _HAS_EXPIRED) and not self.checks_dates:
+        if error in self.forgives:
             return True
         self.flags |= _FLAG_OF_ERROR.get(error, NOT_TRUSTED)
         return False
@@ -173,7 +178,8 @@ class TlsStream:
     def __init__(self, stream: Stream, identity: Identity) -> None:
         self._stream = stream
         self._identity = identity
-        self._verdict = _Verdict(checks_dates=identity.now is not None)
+        dates = frozenset({_NOT_YET_VALID, _HAS_EXPIRED}) if identity.now is None else frozenset()
+        self._verdict = _Verdict(identity.forgives | dates)
         self._tls = SSL.Connection(_context(identity, self._verdict), None)
         if not _is_address(identity.server):
             self._tls.set_tlsext_host_name(identity.server.encode("idna"))
