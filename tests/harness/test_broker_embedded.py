@@ -109,8 +109,8 @@ def test_it_lacks_mqtt_5(bench: Bench) -> None:
     device = bench.device(version=Version.V5)
     device.socket.settimeout(1.0)
     device.send(Connect("five", version=Version.V5))
-    with pytest.raises((TimeoutError, EOFError, ValueError, AssertionError)):
-        assert device.receive() == "a CONNACK of MQTT 5"
+    with pytest.raises((TimeoutError, EOFError)):
+        device.receive()
 
 
 def test_it_lacks_a_will_on_takeover(bench: Bench, monitor: Monitor) -> None:

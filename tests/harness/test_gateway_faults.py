@@ -139,6 +139,17 @@ def test_closing_the_gateway_clears_faults(bench: Bench) -> None:
     assert bench.wait("close")["how"] == "shutdown"
 
 
+def test_a_boards_own_faults_can_be_cleared_without_a_handle(bench: Bench) -> None:
+    bench.gateway.arm(RefuseConnect(), board="a")
+    bench.gateway.arm(presenting(pki().expired_server, "expired"), board="a")
+    other = bench.gateway.arm(RefuseConnect(), board="b")
+    bench.gateway.clear_faults("a")
+    bench.device("a").connect()
+    assert not other.cleared
+    with pytest.raises(ConnectionResetError), bench.raw("b") as raw:
+        raw.recv(1)
+
+
 def test_two_faults_work_together(bench: Bench) -> None:
     bench.gateway.arm(RefuseConnect(count=1))
     bench.gateway.arm(presenting(pki().strange_server, "unknown authority", count=1))
