@@ -298,14 +298,12 @@ class Console:
         with self._changed:
             waiter.step(self._stream)
             self._searches.append(waiter)
-        turn = None
+        turn = self._reader.turn()
         try:
-            if waiter.found is None:
-                turn = self._reader.lead()
-            found = self._await(waiter, deadline, turn)
+            leads = waiter.found is None and turn.begin()
+            found = self._await(waiter, deadline, turn if leads else None)
         finally:
-            if turn is not None:
-                turn.end()
+            turn.end()
             with self._changed:
                 self._searches.remove(waiter)
         if found is None:

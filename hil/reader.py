@@ -22,6 +22,8 @@ BACK_OFF = (0.02, 0.02, 0.05, 0.05, 0.1, 0.1, 0.25)
 # How soon the reader's thread looks whether a leader's short turn is over, and what a short turn is, in seconds.
 STAND_BY = 0.005
 SHORT_TURN = 0.02
+# A leader that was told to leave does so at once; waiting on would only turn a bug into a hang. In seconds.
+LEAVE_WITHIN = 5.0
 
 
 class Reader:
@@ -51,7 +53,7 @@ class Reader:
         self._wake = wake
         self._gate = threading.Lock()
         self._turn = threading.Condition()
-        self._leader = False
+        self._leader: Turn | None = None
         self._turns = 0
         self._turn_ended = 0.0
         self._resume = threading.Event()
@@ -77,7 +79,7 @@ class Reader:
             self._thread.join()
             self._thread = None
         with self._turn:
-            self._turn.wait_for(lambda: not self._leader)
+            self._turn.wait_for(lambda: self._leader is None, LEAVE_WITHIN)
         port, self.port = self.port, None
         if port is not None:
             port.close()
@@ -131,7 +133,7 @@ class Reader:
             self._stand_by()
 
     def _led(self) -> bool:
-        return self._leader or time.monotonic() - self._turn_ended < STAND_BY
+        return self._leader is not None or time.monotonic() - self._turn_ended < STAND_BY
 
     def _stand_by(self) -> None:
         turn, since = self._turns, time.monotonic()
@@ -166,28 +168,28 @@ class Reader:
         self.why_away = reason
         self.port = None
         with self._turn:
-            self._turn.wait_for(lambda: not self._leader)
+            self._turn.wait_for(lambda: self._leader is None, LEAVE_WITHIN)
         port.close()
         self._state("lost", reason)
 
     # -- leading -----------------------------------------------------------------------------------------------------
 
-    def lead(self) -> Turn | None:
-        """Let this thread read until it ends the turn.
+    def turn(self) -> Turn:
+        """A turn that may begin, and must end."""
+        return Turn(self)
 
-        None where there is nothing to lead: the port is away or cannot be polled, or another thread leads.
-        """
+    def _begin(self, turn: Turn) -> SerialPort | None:
         port = self.port
         if port is None or not port.pollable:
             return None
         with self._turn:
-            if self._leader or self._stopping.is_set():
+            if self._leader is not None or self._stopping.is_set():
                 return None
-            self._leader = True
             self._turns += 1
+            self._leader = turn
         with self._gate:
             pass  # what the reader's thread is taking in just now is in before the leader looks
-        return Turn(self, port)
+        return port
 
     def _step(self, port: SerialPort, timeout: float) -> bool:
         if self.port is not port or self._stopping.is_set():
@@ -205,36 +207,43 @@ class Reader:
                 return False
         return not self._stopping.is_set()
 
-    def _end(self, short: bool) -> None:
+    def _end(self, turn: Turn, short: bool) -> None:
         with self._turn:
+            if self._leader is not turn:
+                return
             self._turn_ended = time.monotonic() if short else 0.0
-            self._leader = False
+            self._leader = None
             self._turn.notify_all()
         if not short:
             self._resume.set()
 
 
 class Turn:
-    """A leader's time as the one who reads."""
+    """A leader's time as the one who reads: begin(), step() as long as it is True, and end() whatever happens.
 
-    __slots__ = ("_ended", "_failed", "_port", "_reader", "_since")
+    An interrupt may come anywhere, so `end` asks the reader whose turn it is.
+    """
 
-    def __init__(self, reader: Reader, port: SerialPort) -> None:
+    __slots__ = ("_failed", "_port", "_reader", "_since")
+
+    def __init__(self, reader: Reader) -> None:
         self._reader = reader
-        self._port = port
+        self._port: SerialPort | None = None
         self._since = time.monotonic()
         self._failed = False
-        self._ended = False
+
+    def begin(self) -> bool:
+        """Lead from now on. False: the port is away or cannot be polled, or another thread leads."""
+        self._port = self._reader._begin(self)
+        return self._port is not None
 
     def step(self, timeout: float) -> bool:
         """Wait up to `timeout` seconds and take in what comes. False: this thread cannot lead any more."""
-        if self._reader._step(self._port, timeout):
+        if self._port is not None and self._reader._step(self._port, timeout):
             return True
         self._failed = True
         return False
 
     def end(self) -> None:
-        """Hand the reading back, whatever has happened. Ending twice does nothing."""
-        if not self._ended:
-            self._ended = True
-            self._reader._end(time.monotonic() - self._since < SHORT_TURN and not self._failed)
+        """Hand the reading back. Ending twice, or what has not begun, does nothing."""
+        self._reader._end(self, time.monotonic() - self._since < SHORT_TURN and not self._failed)

@@ -6,6 +6,7 @@ import hashlib
 import os
 import random
 import re
+import signal
 import socket
 import stat
 import threading
@@ -300,6 +301,18 @@ def test_closing_finishes_the_last_line(device: Device, console: Console, timeli
     assert console.lines() == ["whole", "half"]
     assert console.expect("whole\nhalf\n", timeout=0, after=Mark(0)).event is not None
     assert [e["state"] for e in timeline.events(where("console", "port"))] == ["open", "closed"]
+
+
+def test_an_interrupt_while_waiting_leaves_the_console_usable(device: Device, console: Console) -> None:
+    """Ctrl-C and pytest-timeout raise in whoever waits: reading must go on, and closing must not hang."""
+    for number in range(10):
+        interrupt = threading.Timer(0.003 * number, os.kill, [os.getpid(), signal.SIGINT])
+        interrupt.start()
+        with pytest.raises(KeyboardInterrupt):
+            console.expect("never", timeout=LONG)
+        interrupt.join()
+        device.say(b"line %d\r\n" % number)
+        console.timeline.wait(where("console", "line", text=f"line {number}"), timeout=LONG)
 
 
 def test_a_full_disk_is_told_and_does_not_hang(device: Device, timeline: Timeline) -> None:
