@@ -51,8 +51,8 @@ _FLAG_OF_ERROR = {
     66: BAD_KEY, 67: BAD_KEY, 68: BAD_DIGEST,
 }  # fmt: skip
 
-# What an authority's certificate may be judged for (x509_vfy.h): invalid CA, path length, key usage, no CA.
-CHAIN_ERRORS = frozenset({24, 25, 32, 79, 37, 41})
+# What an intermediate may be refused for (x509_vfy.h): invalid CA, path length, purpose, key usage, no CA.
+CHAIN_ERRORS = frozenset({24, 25, 26, 32, 37, 41, 79})
 ALL_ERRORS = frozenset(range(1, 256))
 
 _NO_PARTIAL_WILDCARDS = 0x4  # X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS: 'x*.example' matches nothing, as in mbedTLS
