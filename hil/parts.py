@@ -74,7 +74,7 @@ def make_monitor(rig: Rig, broker: Broker, timeline: Timeline) -> Monitor:
     """The monitor, not started yet; with the rig's credentials if the broker is external."""
     config = rig.file.broker
     if not isinstance(config, ExternalBroker):
-        return Monitor(timeline, broker.host, broker.port)
+        return Monitor(timeline, broker.host, broker.port, mqtt5="mqtt5" in broker.capabilities)
     username = config.username.value("broker user name") if isinstance(config.username, Secret) else config.username
     password = config.password.value("broker password") if config.password else None
     if password is not None and len(password) >= 4:

@@ -143,10 +143,14 @@ class Network:
         ident = next(self._idents)
         done: asyncio.Future[socket.socket] = asyncio.get_running_loop().create_future()
 
+        early: list[dict[str, Any]] = []  # a peer that resets at once may be faster than the stream is made
+
         def heard(facts: dict[str, Any], carried: socket.socket | None) -> None:
             if facts["event"] == "connected" and carried is not None:
                 carried.close() if done.done() else done.set_result(carried)
-            elif not done.done():
+            elif done.done():
+                early.append(facts)
+            else:
                 done.set_exception(NetworkError(facts["error"], facts["phase"]))
 
         self._waiting[ident] = heard
@@ -168,6 +172,8 @@ class Network:
                 stream.ended.set_result(facts["error"])
 
         self._waiting[ident] = ended
+        for facts in early:
+            ended(facts, None)
         return stream
 
     async def ask(self, host: str, port: int, data: bytes, seconds: float, judge: Callable[[bytes], T | None]) -> T:
