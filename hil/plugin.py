@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,6 +29,7 @@ TEST_TIMEOUT = 180
 _rig_key: pytest.StashKey[Rig] = pytest.StashKey()
 _bench_key: pytest.StashKey[Bench] = pytest.StashKey()
 _verdicts_key: pytest.StashKey[Verdicts] = pytest.StashKey()
+_fault_key: pytest.StashKey[str] = pytest.StashKey()
 _mark_key: pytest.StashKey[int] = pytest.StashKey()
 
 FIXTURES = {"rig", "bench", "board", "online_board", "monitor", "gateway", "time_server", "timeline", "finding"}
@@ -65,7 +66,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "board" in metafunc.fixturenames and not _parametrized(metafunc, "board"):
-        names = [board.name for board in _selected(metafunc.config)]
+        names: list[str] = []
+        try:
+            names = [board.name for board in _rig(metafunc.config).select(metafunc.config.getoption("--board"))]
+        except ValueError as error:
+            metafunc.config.stash[_fault_key] = str(error)  # told when all is collected: here it would be a traceback
         metafunc.parametrize("board", names, indirect=True, scope="function")
 
 
@@ -74,6 +79,8 @@ def _parametrized(metafunc: pytest.Metafunc, name: str) -> bool:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if _fault_key in config.stash:
+        raise pytest.UsageError(config.stash[_fault_key])
     for item in items:
         if not FIXTURES.intersection(getattr(item, "fixturenames", ())):
             continue
@@ -87,7 +94,7 @@ def _timeout_is_set(config: pytest.Config) -> bool:
 
 
 def _rig(config: pytest.Config) -> Rig:
-    """The rig of this run, read once. A fault in the file ends pytest with its lines and no traceback."""
+    """The rig of this run, read once. Raises hil.toml.FileError, a ValueError with a line for each fault."""
     if _rig_key not in config.stash:
         from hil import rig as rigs
         from hil.toml import FileError
@@ -95,21 +102,9 @@ def _rig(config: pytest.Config) -> Rig:
         given = config.getoption("--rig") or os.environ.get("HIL_RIG")
         path = Path(given) if given else config.rootpath / "rigs" / "virtual.toml"
         if not given and not path.exists():
-            raise pytest.UsageError(f"no rig: {path} does not exist; say --rig FILE or set HIL_RIG")
-        try:
-            config.stash[_rig_key] = rigs.load(path)
-        except FileError as error:
-            raise pytest.UsageError(str(error)) from None
+            raise FileError(path, ["no such rig file; say --rig FILE or set HIL_RIG"])
+        config.stash[_rig_key] = rigs.load(path)
     return config.stash[_rig_key]
-
-
-def _selected(config: pytest.Config) -> list[Any]:
-    from hil.toml import FileError
-
-    try:
-        return _rig(config).select(config.getoption("--board"))
-    except FileError as error:
-        raise pytest.UsageError(str(error)) from None
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class FileError(Exception):
+class FileError(ValueError):
     """A rig, contract or policy file that cannot be used. `str()` is one line a fault, each naming file and key."""
 
     def __init__(self, path: Path, faults: list[str]) -> None:

@@ -139,7 +139,8 @@ def test_a_signal_ends_the_run_with_the_bench_closed(tmp_path: Path, number: sig
 
 
 def test_a_test_that_hangs_is_ended_and_the_board_switched_off(tmp_path: Path) -> None:
-    done = run(tmp_path, *on_virtual_board(tmp_path), "--timeout=25", text=HANGS)
+    limited = HANGS.replace("def test", "import pytest\n@pytest.mark.timeout(2, func_only=True)\ndef test")
+    done = run(tmp_path, *on_virtual_board(tmp_path), text=limited)
     assert "Timeout" in done.stdout
     events = (tmp_path / "artifacts" / "timeline.jsonl").read_text()
     assert events.rfind('"off"') > events.rfind('"on"')
