@@ -1,0 +1,122 @@
+"""The seven failures from the field, reproduced side by side, each told apart by what the broker's side saw.
+
+On the device most of them are one line: 'MQTT connect failed'.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hil import rig as rigs
+from hil.attempts import Attempt, End, attempts
+from hil.bench import Bench
+from hil.credentials import Flaw, broken
+from hil.gateway import RefuseConnect
+from hil.timeline import Event, where
+
+ROOT = Path(__file__).parents[2]
+
+#: Board, and how its firmware is built.
+BOARDS = {
+    "foreign-will": ["--with", "foreign-will"],
+    "foreign-subscribe": ["--with", "foreign-subscribe"],
+    "no-certificate": ["--without", "client-certificate"],
+    "partial-chain": ["--with", "partial-chain"],
+    "poor-intermediate": [],
+    "gives-up": ["--without", "retry"],
+    "no-time": ["--without", "time-sync"],
+    "good": [],
+}
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("field")
+    text = 'name = "field"\n[gateway]\nnamespace = { allowed = ["devices/{board}/#"] }\n'
+    for name, options in BOARDS.items():
+        text += (
+            f'[boards.{name}]\nvirtual = "esp32"\nspeed = 100\nwifi = {{ ssid = "net" }}\noptions = {options}\n'
+            f'contract = "{ROOT}/rigs/contracts/reference.toml"\n'
+        )
+    (folder / "rig.toml").write_text(text)
+    with Bench(rigs.load(folder / "rig.toml"), artifacts=folder / "run") as opened:
+        board = opened.boards["poor-intermediate"]
+        for each in opened.boards.values():
+            opened.make_ready(each)
+        board.provision(broken.device(opened.authority, "poor-intermediate", Flaw.NO_CERT_SIGN))
+        board.power_off()
+        yield opened
+
+
+def tried(bench: Bench, name: str, count: int) -> list[Attempt]:
+    """Switch the board on; its first `count` connections, once all of them have ended."""
+    board, timeline = bench.boards[name], bench.timeline
+    mark = timeline.mark()
+    board.power_cycle()
+    timeline.wait_count(where("gateway", "close", name), count, timeout=60, after=mark)
+    return attempts(timeline.events(after=mark), name)[:count]
+
+
+@pytest.mark.parametrize(
+    ("name", "end", "detail"),
+    [
+        ("foreign-will", End.WILL_DENIED, "foreign/foreign-will/status"),
+        ("foreign-subscribe", End.SUBSCRIBE_DENIED, "foreign/foreign-subscribe/cmd"),
+        ("no-certificate", End.NO_CERTIFICATE, ""),
+        ("partial-chain", End.CERTIFICATE_REFUSED, "verify code 20"),
+        ("poor-intermediate", End.CERTIFICATE_REFUSED, "verify code 79"),
+        ("no-time", End.SERVER_REFUSED, "alert bad_certificate"),
+    ],
+)
+def test_it_happens_again_and_again_and_can_be_told_apart(bench: Bench, name: str, end: End, detail: str) -> None:
+    for attempt in tried(bench, name, 3):
+        assert attempt.end is end, attempt
+        assert detail in attempt.detail
+    # Who is cut off for its topics was let in first; who fails in TLS never was.
+    assert attempt.accepted_by_broker == (end in (End.WILL_DENIED, End.SUBSCRIBE_DENIED))
+
+
+def test_without_time_the_device_never_asked_for_it(bench: Bench) -> None:
+    mark = bench.timeline.mark()
+    tried(bench, "no-time", 2)
+    assert not bench.timeline.events(where("time", "request", "no-time"), after=mark)
+
+
+def test_one_failed_connect_and_then_silence(bench: Bench) -> None:
+    assert bench.gateway is not None
+    with bench.gateway.fault(RefuseConnect(count=1), board="gives-up"):
+        (attempt,) = tried(bench, "gives-up", 1)
+    assert attempt.end is End.UNREACHED
+    bench.timeline.never(where("gateway", "accept", "gives-up"), seconds=3, after=attempt.events[-1].sequence)
+    log = bench.timeline.events(where("console", "line", "gives-up"))
+    assert any("giving up" in line["text"] for line in log)
+
+
+def test_good_firmware_in_the_same_place_stays(bench: Bench) -> None:
+    board = bench.boards["good"]
+    mark = bench.timeline.mark()
+    board.power_cycle()
+    board.wait_online(after=mark)
+
+    def ended(event: Event) -> bool:
+        return event.board == "good" and event.kind in ("close", "denied", "tls-failed")
+
+    bench.timeline.never(ended, seconds=2, after=mark)
+
+
+def test_a_retained_will_is_no_foreign_will(bench: Bench) -> None:
+    """The retain flag confounds: the same will, retained in one connection and not in the other, stays in both."""
+    board, timeline = bench.boards["good"], bench.timeline
+    for retain in (0, 1):
+        mark = timeline.mark()
+        board.provision(settings={"will_retain": str(retain)})
+        board.power_cycle()
+        connect = timeline.wait(where("gateway", "connect", "good"), timeout=30, after=mark)
+        board.wait_online(after=connect.sequence)
+        last = timeline.last(where("gateway", "connect", "good"))
+        assert last is not None
+        assert last["will"]["retain"] is bool(retain)
+        assert not timeline.events(where("gateway", "denied", "good"), after=mark)
