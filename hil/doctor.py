@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import importlib.metadata
 import os
 import shutil
@@ -163,10 +164,9 @@ def _listen(about: str, bind: str, port: int, kind: socket.SocketKind, host: str
             yield Finding("fault", about, f"the address {bind!r} cannot be resolved", "write a numeric address")
             return
         except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
             cure = (
-                f"see who has it: ss -lnp 'sport = :{port}'"
-                if port
-                else f"is {bind} an address of this host? see ip addr"
+                f"see who has it: ss -lnp 'sport = :{port}'" if taken else f"is {bind} an address of this host? ip addr"
             )
             yield Finding("fault", about, f"cannot listen on {bind}:{port}: {error.strerror}", cure)
             return

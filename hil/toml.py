@@ -135,5 +135,5 @@ def _models_in(annotation: Any) -> list[type[BaseModel]]:
 def _similar_file(path: Path) -> str:
     if not path.parent.is_dir():
         return f"; the folder {path.parent} does not exist either"
-    near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.toml")], n=1)
+    near = difflib.get_close_matches(path.name, [p.name for p in path.parent.glob("*.toml")], n=1, cutoff=0.75)
     return f"; did you mean {path.parent / near[0]}?" if near else ""

@@ -37,6 +37,10 @@ class FlashResult:
     attempts: int = 1
     log: Path | None = None
 
+    def __str__(self) -> str:
+        tries = f", at attempt {self.attempts}" if self.attempts > 1 else ""
+        return f"{self.written} bytes written, {self.skipped} there already, in {self.seconds:.1f} s{tries}"
+
 
 class Flasher(Protocol):
     """A tool that can read and write the flash of one board. All methods raise FlashError.

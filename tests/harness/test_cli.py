@@ -1,0 +1,164 @@
+"""The `hil` command: what it prints, what it does to boards, and one line for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hil.cli import main
+
+ROOT = Path(__file__).parents[2]
+CONTRACT = ROOT / "rigs" / "contracts" / "reference.toml"
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Path:
+    path = tmp_path / "rig.toml"
+    path.write_text(
+        'name = "cli"\n[boards.one]\nvirtual = "esp32"\nspeed = 100\nwifi = { ssid = "net" }\n'
+        f'contract = "{CONTRACT}"\n'
+    )
+    return path
+
+
+@pytest.fixture
+def running(rig: Path) -> Iterator[subprocess.Popen[str]]:
+    """The rig's virtual board, started by hand where `hil` looks for it."""
+    folder = rig.parent / "artifacts" / "state"
+    folder.mkdir(parents=True)
+    command = [sys.executable, "-m", "hil.virtual", "esp32", "--dir", str(folder), "--name", "one", "--speed", "100"]
+    with subprocess.Popen(
+        [*command, "--follow-stdin"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == "ready"
+        yield process
+        process.stdin.close()
+        process.wait(30)
+
+
+def hil(rig: Path, *words: str) -> int:
+    return main([words[0], "--rig", str(rig), *words[1:]])
+
+
+def test_boards_lists_what_is_there(rig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hil(rig, "boards") == 0
+    out = capsys.readouterr().out
+    assert "one" in out
+    assert "reference" in out
+
+
+def test_doctor_finds_nothing_wrong_with_a_virtual_rig(rig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hil(rig, "doctor") == 0
+    assert "no faults" in capsys.readouterr().out
+
+
+def test_doctor_names_each_fault_with_its_cure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rig.toml"
+    path.write_text(
+        'name = "x"\n[time_server]\nbind = "203.0.113.9"\n[boards.real]\nport = "/dev/serial/by-id/nothing"\n'
+        'power = { kind = "command", on = "true", off = "true", status = "exit 7" }\n'
+        f'wifi = {{ ssid = {{ env = "HIL_NO_SUCH_SSID" }} }}\ncontract = "{CONTRACT}"\n'
+    )
+    assert hil(path, "doctor") == 1
+    out = capsys.readouterr().out
+    for words in (
+        "real port: /dev/serial/by-id/nothing does not exist",
+        "-> plug it in",
+        "real cannot reach it",
+        "-> set bind to this host's address in the boards' network",
+        "cannot listen on 203.0.113.9",
+        "-> is 203.0.113.9 an address of this host?",
+        "HIL_NO_SUCH_SSID is not set",
+        "-> export HIL_NO_SUCH_SSID=",
+        "FAULT real power",
+    ):
+        assert words in out, out
+
+
+def test_doctor_sees_that_a_broker_cannot_be_reached(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rig.toml"
+    path.write_text(
+        'name = "x"\n[broker]\nkind = "external"\nhost = "127.0.0.1"\nport = 1\n[boards.one]\nvirtual = "esp32"\n'
+        f'wifi = {{ ssid = "net" }}\ncontract = "{CONTRACT}"\n'
+    )
+    assert hil(path, "doctor") == 1
+    assert "127.0.0.1:1 is not reached" in capsys.readouterr().out
+
+
+def test_power_switches_a_board_that_runs(
+    rig: Path, running: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for action, state in (("status", "off"), ("on", "on"), ("status", "on"), ("off", "off")):
+        assert hil(rig, "power", action) == 0
+        assert capsys.readouterr().out == f"one: {state}\n"
+
+
+def test_power_says_how_to_start_a_board_that_does_not_run(rig: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert hil(rig, "power", "on") == 1
+    assert "does not run; start it with: python -m hil.virtual esp32" in capsys.readouterr().err
+
+
+def test_flash_reset_and_console_act_on_the_running_board(
+    rig: Path, running: subprocess.Popen[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert hil(rig, "flash") == 0
+    assert "bytes written, 0 there already" in capsys.readouterr().out
+    assert hil(rig, "flash") == 0
+    assert "0 bytes written" in capsys.readouterr().out
+    assert hil(rig, "power", "status") == 0
+    assert "one: on" in capsys.readouterr().out, "the board was not left running"
+    assert hil(rig, "reset") == 0
+    capsys.readouterr()
+    done = subprocess.run(
+        [sys.executable, "-m", "hil.cli", "console", "--rig", str(rig), "--reset", "--seconds", "3"],
+        input="status\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "reference firmware" in done.stdout
+    state = json.loads((rig.parent / "artifacts" / "state" / "one.json").read_text())
+    assert state["token"] not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["flash", "--board", "nobody"], 2, "found no board 'nobody'; the rig has one"),
+        (["reset", "--rig", "/nonexistent/rig.toml"], 2, "no such file"),
+        (["monitor", "--rig", "/etc/passwd"], 2, "is not valid TOML"),
+    ],
+)
+def test_what_is_wrong_is_told_in_one_line(
+    rig: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, message: str
+) -> None:
+    assert main([words[0], "--rig", str(rig), *words[1:]]) == code
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+
+
+def test_a_port_that_is_not_there_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rig.toml"
+    contract = tmp_path / "contract.toml"
+    (tmp_path / "app.bin").write_bytes(b"app")
+    text = CONTRACT.read_text()
+    start, end = text.index("build = "), text.index("[mqtt]")
+    contract.write_text(text[:start] + 'images = [{ offset = 0, file = "app.bin" }]\n' + text[end:])
+    path.write_text(
+        'name = "x"\n[boards.real]\nport = "/dev/hil-no-such-port"\n'
+        f'wifi = {{ ssid = "net" }}\ncontract = "{contract}"\n'
+    )
+    assert hil(path, "reset") == 1
+    error = capsys.readouterr().err
+    assert "/dev/hil-no-such-port" in error
+    assert "Traceback" not in error
