@@ -325,7 +325,8 @@ class Console:
                 left = self._patience(waiter.found, deadline)
                 if left <= 0:
                     return waiter.found
-                self._changed.wait(left)
+                # At most a second at once: an interrupt that came just before the wait is seen only after it.
+                self._changed.wait(min(left, 1.0))
 
     def _patience(self, found: Found | None, deadline: float) -> float:
         """How many seconds to wait on, having `found` this; 0 for no longer. Raises if nothing more can come."""

@@ -22,8 +22,10 @@ BACK_OFF = (0.02, 0.02, 0.05, 0.05, 0.1, 0.1, 0.25)
 # How soon the reader's thread looks whether a leader's short turn is over, and what a short turn is, in seconds.
 STAND_BY = 0.005
 SHORT_TURN = 0.02
-# A leader that was told to leave does so at once; waiting on would only turn a bug into a hang. In seconds.
-LEAVE_WITHIN = 5.0
+# A leader waits no longer than this at once, in seconds: an interrupt that came just before it began to wait is seen
+# only after it. So one that has not been heard of for some times as long is gone: interrupted twice, even in its end.
+LONGEST_STEP = 1.0
+GONE_AFTER = 5.0
 
 
 class Reader:
@@ -79,7 +81,7 @@ class Reader:
             self._thread.join()
             self._thread = None
         with self._turn:
-            self._turn.wait_for(lambda: self._leader is None, LEAVE_WITHIN)
+            self._turn.wait_for(lambda: self._leader is None, GONE_AFTER)
         port, self.port = self.port, None
         if port is not None:
             port.close()
@@ -139,6 +141,9 @@ class Reader:
         turn, since = self._turns, time.monotonic()
         while True:
             self._resume.clear()
+            leader = self._leader
+            if leader is not None and time.monotonic() - leader.heard > GONE_AFTER:
+                self._end(leader, short=False)
             if not self._led() or self._stopping.is_set():
                 return
             if self._turns != turn:
@@ -168,7 +173,7 @@ class Reader:
         self.why_away = reason
         self.port = None
         with self._turn:
-            self._turn.wait_for(lambda: self._leader is None, LEAVE_WITHIN)
+            self._turn.wait_for(lambda: self._leader is None, GONE_AFTER)
         port.close()
         self._state("lost", reason)
 
@@ -191,12 +196,15 @@ class Reader:
             pass  # what the reader's thread is taking in just now is in before the leader looks
         return port
 
-    def _step(self, port: SerialPort, timeout: float) -> bool:
+    def _step(self, turn: Turn, port: SerialPort, timeout: float) -> bool:
         if self.port is not port or self._stopping.is_set():
             return False
-        if port.wait(timeout, second=True):
+        turn.heard = time.monotonic()
+        if port.wait(min(timeout, LONGEST_STEP), second=True):
             try:
                 with self._gate:
+                    if self._leader is not turn:
+                        return False
                     data = port.read()
                     if data:
                         self._take(data)
@@ -224,12 +232,12 @@ class Turn:
     An interrupt may come anywhere, so `end` asks the reader whose turn it is.
     """
 
-    __slots__ = ("_failed", "_port", "_reader", "_since")
+    __slots__ = ("_failed", "_port", "_reader", "_since", "heard")
 
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
         self._port: SerialPort | None = None
-        self._since = time.monotonic()
+        self._since = self.heard = time.monotonic()
         self._failed = False
 
     def begin(self) -> bool:
@@ -238,8 +246,8 @@ class Turn:
         return self._port is not None
 
     def step(self, timeout: float) -> bool:
-        """Wait up to `timeout` seconds and take in what comes. False: this thread cannot lead any more."""
-        if self._port is not None and self._reader._step(self._port, timeout):
+        """Wait up to `timeout` seconds, a second at most, and take in what comes. False: this thread leads no more."""
+        if self._port is not None and self._reader._step(self, self._port, timeout):
             return True
         self._failed = True
         return False

@@ -10,6 +10,7 @@ import signal
 import socket
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -305,14 +306,32 @@ def test_closing_finishes_the_last_line(device: Device, console: Console, timeli
 
 def test_an_interrupt_while_waiting_leaves_the_console_usable(device: Device, console: Console) -> None:
     """Ctrl-C and pytest-timeout raise in whoever waits: reading must go on, and closing must not hang."""
-    for number in range(10):
-        interrupt = threading.Timer(0.003 * number, os.kill, [os.getpid(), signal.SIGINT])
+
+    def interrupt_who_waits() -> None:
+        while not console._searches:
+            time.sleep(0)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    for number in range(5):
+        interrupt = threading.Thread(target=interrupt_who_waits)
         interrupt.start()
         with pytest.raises(KeyboardInterrupt):
             console.expect("never", timeout=LONG)
         interrupt.join()
         device.say(b"line %d\r\n" % number)
         console.timeline.wait(where("console", "line", text=f"line {number}"), timeout=LONG)
+
+
+def test_a_leader_that_vanished_is_not_waited_for(
+    device: Device, console: Console, timeline: Timeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Interrupted twice, the second time while it ended its turn: somebody must read all the same."""
+    monkeypatch.setattr("hil.reader.GONE_AFTER", 0.1)
+    assert console._reader.turn().begin()
+    device.say(b"line\r\n")
+    timeline.wait(where("console", "line", text="line"), timeout=LONG)
+    device.say(b"more\r\n")
+    console.expect("more\n", timeout=LONG)
 
 
 def test_a_full_disk_is_told_and_does_not_hang(device: Device, timeline: Timeline) -> None:
