@@ -18,14 +18,17 @@ import os
 import threading
 import time
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
 
 Predicate = Callable[["Event"], bool]
+Listener = Callable[["Event"], None]
 About = tuple[str | None, str | None, str | None]
+Row = tuple[str, Mapping[str, Any]]
+"""Kind and data of an event that is still to be recorded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,44 +135,101 @@ class TimelineClosed(RuntimeError):
     """Somebody waited on a timeline whose bench has closed."""
 
 
-class _Lines:
-    """Many events of one moment that differ in their text alone, kept as that text until somebody looks at them."""
+class _Burst:
+    """Many events of one moment, source and board, kept as they came until somebody looks at them."""
 
-    __slots__ = ("about", "count", "monotonic", "start", "text", "wall")
+    __slots__ = ("board", "count", "monotonic", "source", "start", "wall")
 
-    def __init__(self, start: int, count: int, monotonic: float, wall: float, about: About, text: str) -> None:
+    def __init__(self, start: int, count: int, source: str, board: str | None) -> None:
         self.start = start
         self.count = count
-        self.monotonic = monotonic
-        self.wall = wall
-        self.about = about
+        self.source = source
+        self.board = board
+        self.monotonic = time.monotonic()
+        self.wall = time.time()
+
+    def events(self) -> list[Event]:
+        raise NotImplementedError
+
+    def as_json(self) -> bytes:
+        raise NotImplementedError
+
+    def has_kind(self, kind: str) -> bool:
+        raise NotImplementedError
+
+    def may_fit(self, match: Predicate | None) -> bool:
+        """False if no event of these can match: so that they need not be made to ask."""
+        if not isinstance(match, Match):
+            return True
+        source, kind, board = match.about
+        return source in (None, self.source) and board in (None, self.board) and (kind is None or self.has_kind(kind))
+
+
+class _Lines(_Burst):
+    """Events that differ in their text alone: one text, with newlines between."""
+
+    __slots__ = ("kind", "text")
+
+    def __init__(self, start: int, source: str, kind: str, board: str | None, text: str) -> None:
+        super().__init__(start, text.count("\n") + 1, source, board)
+        self.kind = kind
         self.text = text
 
     def events(self) -> list[Event]:
-        source, kind, board = self.about
         return [
-            Event(sequence, self.monotonic, self.wall, source or "", kind or "", board, {"text": line})
+            Event(sequence, self.monotonic, self.wall, self.source, self.kind, self.board, {"text": line})
             for sequence, line in enumerate(self.text.split("\n"), self.start)
         ]
 
     def as_json(self) -> bytes:
-        head = _head(f'"sequence":{self.start},"lines":{self.count}', self.monotonic, self.wall, self.about)
+        moment = _moment(self.monotonic, self.wall, self.source)
+        head = f'{{"sequence":{self.start},"lines":{self.count}{moment}{_about(self.kind, self.board)}'
         return head.encode("utf-8", "backslashreplace") + b'{"text":' + _quoted_lines(self.text) + b"}}\n"
+
+    def has_kind(self, kind: str) -> bool:
+        return kind == self.kind
+
+
+class _Batch(_Burst):
+    """Events that each have a kind and data of their own."""
+
+    __slots__ = ("rows",)
+
+    def __init__(self, start: int, source: str, board: str | None, rows: Sequence[Row]) -> None:
+        super().__init__(start, len(rows), source, board)
+        self.rows = rows
+
+    def events(self) -> list[Event]:
+        return [
+            Event(sequence, self.monotonic, self.wall, self.source, kind, self.board, data)
+            for sequence, (kind, data) in enumerate(self.rows, self.start)
+        ]
+
+    def as_json(self) -> bytes:
+        moment = _moment(self.monotonic, self.wall, self.source)
+        lines = [
+            f'{{"sequence":{sequence}{moment}{_about(kind, self.board)}{{{_members(data)}}}}}\n'
+            for sequence, (kind, data) in enumerate(self.rows, self.start)
+        ]
+        return "".join(lines).encode("utf-8", "backslashreplace")
+
+    def has_kind(self, kind: str) -> bool:
+        return any(kind == one for one, _ in self.rows)
 
 
 class _Record:
-    """The events in order of sequence: lists of events, and `_Lines` that become such a list when they are read."""
+    """The events in order of sequence: lists of events, and bursts that become such a list when they are read."""
 
     def __init__(self) -> None:
         self._starts: list[int] = []
-        self._parts: list[list[Event] | _Lines] = []
+        self._parts: list[list[Event] | _Burst] = []
         self._length = 0
 
     def __len__(self) -> int:
         return self._length
 
     def append(self, event: Event) -> None:
-        if not self._parts or isinstance(self._parts[-1], _Lines):
+        if not self._parts or isinstance(self._parts[-1], _Burst):
             self._starts.append(self._length)
             self._parts.append([])
         part = self._parts[-1]
@@ -177,13 +237,13 @@ class _Record:
         part.append(event)
         self._length += 1
 
-    def append_lines(self, lines: _Lines) -> None:
+    def append_burst(self, burst: _Burst) -> None:
         self._starts.append(self._length)
-        self._parts.append(lines)
-        self._length += lines.count
+        self._parts.append(burst)
+        self._length += burst.count
 
     def window(self, after: int, before: int | None, match: Predicate | None = None) -> list[Event]:
-        """The events of [after, before), less such lines as `match` cannot fit: what may match, not what does."""
+        """The events of [after, before), less such bursts as `match` cannot fit: what may match, not what does."""
         first, last, _ = slice(after, before).indices(self._length)
         found: list[Event] = []
         if first >= last:
@@ -193,8 +253,8 @@ class _Record:
             if start >= last:
                 break
             part = self._parts[index]
-            if isinstance(part, _Lines):
-                if _cannot_fit(match, part.about):
+            if isinstance(part, _Burst):
+                if not part.may_fit(match):
                     continue
                 self._parts[index] = part = part.events()
             if start >= first and start + len(part) <= last:
@@ -217,9 +277,10 @@ class Timeline:
         self.path = path
         self._events = _Record()
         self._secrets: tuple[str, ...] = ()
+        self._secret_bytes: tuple[bytes, ...] = ()
         self._changed = threading.Condition()
         self._closed = False
-        self._listeners: list[Callable[[Event], None]] = []
+        self._listeners: list[Listener] = []
         self._file: int | None = None
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -235,36 +296,41 @@ class Timeline:
             event = Event(len(self._events), time.monotonic(), time.time(), source, kind, board, data)
             self._events.append(event)
             if self._file is not None:
-                head = _head(f'"sequence":{event.sequence}', event.monotonic, event.wall, (source, kind, board))
-                self._write(f"{head}{{{_members(data)}}}}}\n".encode("utf-8", "backslashreplace"))
+                head = f'{{"sequence":{event.sequence}{_moment(event.monotonic, event.wall, source)}'
+                line = f"{head}{_about(kind, board)}{{{_members(data)}}}}}\n"
+                self._write(line.encode("utf-8", "backslashreplace"))
             self._changed.notify_all()
             listeners = list(self._listeners)
         for listener in listeners:
             listener(event)
         return event
 
-    def record_lines(self, source: str, kind: str, board: str | None, text: str) -> range:
-        """Append an event with data {"text": line} for each line of `text`, all at once and at one moment.
+    def record_all(self, source: str, board: str | None, rows: Sequence[Row]) -> range:
+        """Append an event for each (kind, data) of `rows`, in their order, all at once and at one moment.
 
-        Lines are what stands between newlines, so N newlines give N + 1 events. Does what as many calls of `record`
-        would, at a small part of their cost: for a console at full speed. Returns their sequence numbers.
+        Does what as many calls of `record` would, at a small part of their cost: for all that one read brought. The
+        rows are the timeline's from now on. Returns their sequence numbers.
+        """
+        with self._changed:
+            if self._secrets:
+                rows = [(kind, {k: self._redacted(v) for k, v in data.items()}) for kind, data in rows]
+            burst = _Batch(len(self._events), source, board, rows)
+            hearings = self._append(burst)
+        return _told(burst, hearings)
+
+    def record_lines(self, source: str, kind: str, board: str | None, text: str) -> range:
+        """Append an event with data {"text": line} for each line of `text`, as `record_all` does.
+
+        Lines are what stands between newlines, so N newlines give N + 1 events. The text is not even taken apart
+        before somebody looks: for a console at full speed. Returns their sequence numbers.
         """
         with self._changed:
             for secret in self._secrets:
                 if secret in text:
                     text = text.replace(secret, "[redacted]" + "\n" * secret.count("\n"))
-            start, count = len(self._events), text.count("\n") + 1
-            lines = _Lines(start, count, time.monotonic(), time.time(), (source, kind, board), text)
-            self._events.append_lines(lines)
-            if self._file is not None:
-                self._write(lines.as_json())
-            self._changed.notify_all()
-            listeners = list(self._listeners)
-            events = self._events.window(start, start + count) if listeners else []
-        for event in events:
-            for listener in listeners:
-                listener(event)
-        return range(start, start + count)
+            burst = _Lines(len(self._events), source, kind, board, text)
+            hearings = self._append(burst)
+        return _told(burst, hearings)
 
     def redact(self, secret: str) -> None:
         """From now on write '[redacted]' wherever `secret` would appear in an event's text. Short ones are refused.
@@ -278,6 +344,7 @@ class Timeline:
         named = {secret, *(p for p in pieces if len(p) >= 12 and not p.startswith("-----"))}
         with self._changed:
             self._secrets = tuple(sorted(named.union(self._secrets), key=lambda s: (-len(s), s)))
+            self._secret_bytes = tuple(s.encode("utf-8", "surrogateescape") for s in self._secrets)
 
     @property
     def secrets(self) -> tuple[str, ...]:
@@ -290,7 +357,7 @@ class Timeline:
             text = text.replace(secret, "[redacted]")
         return text
 
-    def listen(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+    def listen(self, listener: Listener) -> Callable[[], None]:
         """Call `listener` with each new event, in the recording thread. Returns a function that ends it.
 
         A listener must be quick and must not wait on the timeline.
@@ -383,6 +450,18 @@ class Timeline:
 
     # -- inside ----------------------------------------------------------------------------------------------------
 
+    def _append(self, burst: _Burst) -> list[tuple[Listener, Event]]:
+        """Keep and write a burst and wake the waiters, the lock being held; returns who has to be told what after."""
+        if burst.count:
+            self._events.append_burst(burst)
+            if self._file is not None:
+                self._write(burst.as_json())
+            self._changed.notify_all()
+        if not self._listeners:
+            return []
+        events = self._events.window(burst.start, burst.start + burst.count)
+        return [(listener, event) for event in events for listener in self._listeners]
+
     def _write(self, data: bytes) -> None:
         while data and self._file is not None:
             data = data[os.write(self._file, data) :]
@@ -407,8 +486,8 @@ class Timeline:
         if isinstance(value, str):
             return self.redacted(value)
         if isinstance(value, bytes):
-            for secret in self._secrets:
-                value = value.replace(secret.encode(), b"[redacted]")
+            for secret in self._secret_bytes:
+                value = value.replace(secret, b"[redacted]")
             return value
         if isinstance(value, Mapping):
             return {k: self._redacted(v) for k, v in value.items()}
@@ -443,15 +522,23 @@ def load(path: Path) -> list[Event]:
             raw = json.loads(line)
             moment = raw["monotonic"], raw["wall"]
             about = raw["source"], raw["kind"], raw["board"]
+            sequence, data = raw["sequence"], raw["data"]
             if "lines" in raw:
-                events += _Lines(raw["sequence"], raw["lines"], *moment, about, raw["data"]["text"]).events()
+                texts = enumerate(data["text"].split("\n"), sequence)
+                events += [Event(at, *moment, *about, {"text": text}) for at, text in texts]
             else:
-                events.append(Event(raw["sequence"], *moment, *about, _restored(raw["data"])))
+                events.append(Event(sequence, *moment, *about, _restored(data)))
         except (ValueError, KeyError, TypeError) as error:
             if number == len(lines):
                 break
             raise ValueError(f"{path}:{number}: not an event of a timeline ({error})") from error
     return events
+
+
+def _told(burst: _Burst, hearings: Iterable[tuple[Listener, Event]]) -> range:
+    for listener, event in hearings:
+        listener(event)
+    return range(burst.start, burst.start + burst.count)
 
 
 def _agrees(wanted: Any, found: Any) -> bool:
@@ -463,42 +550,40 @@ def _agrees(wanted: Any, found: Any) -> bool:
         return False
 
 
-def _cannot_fit(match: Predicate | None, about: About) -> bool:
-    """Whether no event with this source, kind and board can match: so that it need not be made to ask."""
-    if not isinstance(match, Match):
-        return False
-    return any(wanted is not None and wanted != found for wanted, found in zip(match.about, about, strict=True))
-
-
+_CONSTANTS: Mapping[bool | None, str] = {None: "null", True: "true", False: "false"}
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 # What JSON does not take as it is in a text, but for the newline: most consoles print none of it.
 _NOT_PLAIN = bytes(set(range(32)) - {10}) + b'"\\'
 
 
-def _head(which: str, monotonic: float, wall: float, about: About) -> str:
-    """An event's JSON up to its data, as json.dumps would write it, at a third of the time."""
-    source, kind, board = about
-    return (
-        f'{{{which},"monotonic":{monotonic:.6f},"wall":{wall:.6f},'
-        f'"source":{_quoted(source)},"kind":{_quoted(kind)},"board":{_quoted(board)},"data":'
-    )
+def _moment(monotonic: float, wall: float, source: str) -> str:
+    """An event's JSON from its time to its kind, as json.dumps would write it, at a third of the time."""
+    return f',"monotonic":{monotonic:.6f},"wall":{wall:.6f},"source":{encode_basestring(source)},"kind":'
+
+
+def _about(kind: str, board: str | None) -> str:
+    """What follows, up to the data."""
+    return f'{encode_basestring(kind)},"board":{"null" if board is None else encode_basestring(board)},"data":'
 
 
 def _members(data: Mapping[str, Any]) -> str:
-    """What stands between the braces of `data` as JSON; texts and whole numbers, nearly all there is, the quick way."""
+    """What stands between the braces of `data` as JSON; all that is not nested the quick way."""
     members = []
     for key, value in data.items():
-        if type(value) is str:
-            members.append(f"{encode_basestring(key)}:{encode_basestring(value)}")
-        elif type(value) is int:
-            members.append(f"{encode_basestring(key)}:{value}")
+        form = type(value)
+        if form is bytes:
+            value = _plain(value)
+            form = type(value)
+        if form is str:
+            written = encode_basestring(value)
+        elif form is int:
+            written = str(value)
+        elif value is None or form is bool:
+            written = _CONSTANTS[value]
         else:
-            members.append(f"{encode_basestring(key)}:{_encode(_plain(value))}")
+            written = _encode(_plain(value))
+        members.append(f"{encode_basestring(key)}:{written}")
     return ",".join(members)
-
-
-def _quoted(word: str | None) -> str:
-    return "null" if word is None else encode_basestring(word)
 
 
 def _quoted_lines(text: str) -> bytes:

@@ -3,6 +3,7 @@
 The rules, before the code:
 
 - Frames go through as they came, byte for byte; a decoded copy goes onto the timeline. Only a policy changes that.
+- What one read brought is recorded at once, and before any of it is passed on or answered.
 - The first packet is a CONNECT [MQTT-3.1.0-1]; only then is the broker's side opened.
 - No packet for 1.5 keep-alives: closed, and the broker's side without DISCONNECT [MQTT-3.1.2-24].
 - However the board goes, the broker's side ends as the board's did: after a forwarded DISCONNECT there is no will,
@@ -19,7 +20,8 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from hil.gateway.device import DeviceSide, Gone
 from hil.gateway.faults import ArmedFault
 from hil.gateway.gatekeeper import Gatekeeper, Ruling
-from hil.gateway.observe import Aliases, Direction, describe
+from hil.gateway.observe import Aliases, Record
+from hil.gateway.patience import Patience
 from hil.gateway.tls import Failure
 from hil.gateway.upstream import Upstream
 from hil.wire.mqtt import (
@@ -76,6 +78,8 @@ class Connection:
         self.peer = ""
         self.accepted = self._loop.time()
         self.over = False
+        self._record = Record(station.record, self.number)
+        self._patience = Patience(self._silence)
         self._version = Version.V311
         self._gate: Gatekeeper | None = None
         self._from_device = Splitter(station.limits.max_packet)
@@ -90,25 +94,21 @@ class Connection:
         self._gone: Gone | None = None  # how the board left while frames of its own still wait for the CONNACK
         self._left_by: str | None = None  # who sent DISCONNECT
         self._cut_after_connack = False
-        self._timer: asyncio.TimerHandle | None = None
         self._cutter: asyncio.TimerHandle | None = None
-        self._grace = 0.0  # seconds of silence that end the connection; 0: any silence is fine
-        self._heard = self.accepted
-        self._held_up = False  # the broker is slow, so the board is not being read
 
     # -- the board's side arrives ----------------------------------------------------------------------------------
 
     def device_arrived(self, side: DeviceSide, peer: str) -> None:
         self.peer = peer
         self._station.arrived(self)
-        self._record("accept", peer=peer)
+        self._record.event("accept", peer=peer)
         if self._station.full():
             self.end("gateway", "reset", reason=f"{self._station.limits.connections} connections are open already")
             return
         refusal = self._station.admit(self)
         if refusal is None:
             side.session = self._station.session(self)
-            self._timer = self._loop.call_later(self._station.limits.handshake, self._handshake_is_late)
+            self._patience.until(self._station.limits.handshake, self._handshake_is_late)
             return
         admission, self.held_by = refusal
         if admission != "no-answer":
@@ -116,12 +116,12 @@ class Connection:
 
     def device_secured(self, facts: dict[str, Any] | None) -> None:
         if facts is not None:
-            self._record("tls", **facts)
-        self._restart(self._station.limits.connect, self._connect_is_late)
+            self._record.event("tls", **facts)
+        self._patience.until(self._station.limits.connect, self._connect_is_late)
 
     def device_failed(self, failure: Failure, by: str) -> None:
         """The handshake failed, or a secured connection broke in the TLS layer."""
-        self._record(
+        self._record.event(
             "tls-failed",
             reason=failure.reason,
             alert=failure.alert,
@@ -136,7 +136,7 @@ class Connection:
     def device_closed(self, how: Gone) -> None:
         if self._early and self._opening and self._gone is None:
             self._gone = how  # it did not wait for the CONNACK; what it said is still to be passed on
-            self._restart(self._station.limits.connect, lambda: self.device_closed(how))
+            self._patience.until(self._station.limits.connect, lambda: self.device_closed(how))
         else:
             self.end("device", "disconnect" if self._left_by == "device" else how)
 
@@ -159,7 +159,8 @@ class Connection:
         except ProtocolError as caught:
             error = caught
             frames = caught.frames
-        self._heard = self._loop.time() if frames else self._heard
+        if frames:
+            self._patience.heard()
         failure = self._pass_on(frames)
         if self.over:
             return
@@ -189,6 +190,7 @@ class Connection:
                 out.append(forward)
             if self._cutting:
                 break
+        self._record.write()
         self._to_broker(out)
         if self._cutting:
             self._cut()
@@ -226,7 +228,7 @@ class Connection:
             raise ProtocolError(f"a device sent {type(packet).__name__.upper()}, which only a broker sends", 0x82)
         elif isinstance(packet, Disconnect):
             self._left_by = "device"
-        self._tell(packet, "up")
+        self._record.packet(packet, "up")
         if self._gate.idle:
             return frame
         return self._obey(self._gate.up(packet, frame))
@@ -239,7 +241,7 @@ class Connection:
             )
         self._version = packet.version
         self.client_id = packet.client_id
-        self._tell(packet, "up")
+        self._record.packet(packet, "up")
         self._set_keep_alive(packet.keep_alive)
         names = {"client_id": packet.client_id, "username": packet.username or "", "board": self.board}
         self._gate = Gatekeeper(self._station.policy(), packet.version, names)
@@ -248,7 +250,7 @@ class Connection:
 
     def _obey(self, ruling: Ruling) -> bytes | None:
         for denial in ruling.denials:
-            self._record("denied", what=denial.what, topic=denial.topic, rule=denial.rule, action=denial.action)
+            self._record.event("denied", what=denial.what, topic=denial.topic, rule=denial.rule, action=denial.action)
         if ruling.after_connack:
             self._cut_after_connack = True
         for answer in ruling.answers:
@@ -284,13 +286,14 @@ class Connection:
         try:
             frames = self._from_broker.feed(data)
         except ProtocolError as error:
-            self._record("malformed", reason=f"from the broker: {error.reason}")
+            self._record.event("malformed", reason=f"from the broker: {error.reason}")
             self.end("broker", "malformed")
             return
         if not frames:
             return
         was_accepted = self._accepted
         out = [self._down(frame) for frame in frames]
+        self._record.write()
         self.device.send(out[0] if len(out) == 1 else b"".join(out))
         if self._accepted and not was_accepted:
             if self._cut_after_connack:
@@ -310,7 +313,7 @@ class Connection:
         try:
             packet = decode(frame, self._version, strict=False)
         except ProtocolError as error:
-            self._record("malformed", reason=f"from the broker: {error.reason}")
+            self._record.event("malformed", reason=f"from the broker: {error.reason}")
             return frame
         if self._gate is not None and not self._gate.idle:
             packet, frame = self._gate.down(packet, frame)
@@ -324,7 +327,7 @@ class Connection:
                 self._set_keep_alive(keep_alive)
         elif isinstance(packet, Disconnect):
             self._left_by = "takeover" if packet.code == _SESSION_TAKEN_OVER else "broker"
-        self._tell(packet, "down")
+        self._record.packet(packet, "down")
         return frame
 
     def broker_closed(self, how: str) -> None:
@@ -338,11 +341,10 @@ class Connection:
             self.end("broker", "reset" if how == "reset" else "fin")
 
     def broker_is_slow(self, slow: bool) -> None:
-        self._held_up = slow
+        self._patience.hold(slow)
         if slow:
             self.device.pause()
         else:
-            self._heard = self._loop.time()
             self.device.resume()
 
     # -- the end ---------------------------------------------------------------------------------------------------
@@ -352,10 +354,10 @@ class Connection:
         if self.over:
             return
         self.over = True
-        for timer in (self._timer, self._cutter):
-            if timer is not None:
-                timer.cancel()
-        self._record("close", by=by, how=how, seconds=round(self._loop.time() - self.accepted, 6), **more)
+        self._patience.end()
+        if self._cutter is not None:
+            self._cutter.cancel()
+        self._record.event("close", by=by, how=how, seconds=round(self._loop.time() - self.accepted, 6), **more)
         self._station.ended(self)
         if self.upstream is not None:
             self.upstream.finish()
@@ -373,7 +375,7 @@ class Connection:
         self.end("gateway", "policy")
 
     def _malformed(self, error: ProtocolError) -> None:
-        self._record("malformed", reason=error.reason)
+        self._record.event("malformed", reason=error.reason)
         if self._gate is None and error.code == _UNSUPPORTED_VERSION:
             code = connack_code(error.code, self._version)
             self._answer(Connack(False, code))  # [MQTT-3.1.2-2]
@@ -382,16 +384,7 @@ class Connection:
         self.end("gateway", "malformed")
 
     def _silence(self) -> None:
-        """The keep-alive timer: see whether the board has been silent for too long."""
-        self._timer = None
-        if self.over or not self._grace:
-            return
-        left = self._heard + self._grace - self._loop.time()
-        if self._held_up:
-            left = self._grace  # it is us who do not listen
-        if left > 0:
-            self._timer = self._loop.call_later(left, self._silence)
-            return
+        """The board has been silent for longer than its keep-alive allows."""
         if self._version is Version.V5:
             self._answer(Disconnect(_KEEP_ALIVE_TIMEOUT))
         self.end("gateway", "keep-alive")
@@ -399,16 +392,7 @@ class Connection:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _set_keep_alive(self, seconds: int) -> None:
-        self._grace = seconds * self._station.limits.keep_alive_grace
-        if self._grace:
-            self._restart(self._grace, self._silence)
-        elif self._timer is not None:
-            self._timer.cancel()
-
-    def _restart(self, seconds: float, then: Any) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer = None if self.over else self._loop.call_later(seconds, then)
+        self._patience.keep_alive(seconds * self._station.limits.keep_alive_grace)
 
     def _handshake_is_late(self) -> None:
         session = self.device.session
@@ -421,12 +405,6 @@ class Connection:
 
     def _answer(self, packet: Packet) -> None:
         """Send a packet of the gateway's own to the board."""
-        self._tell(packet, "down")
+        self._record.packet(packet, "down")
+        self._record.write()
         self.device.send(encode(packet, self._version))
-
-    def _tell(self, packet: Packet, direction: Direction) -> None:
-        kind, facts = describe(packet, direction, self.number)
-        self._station.record(kind, facts)
-
-    def _record(self, kind: str, **data: Any) -> None:
-        self._station.record(kind, {"connection": self.number, **data})

@@ -30,7 +30,7 @@ from hil.gateway.faults.fault import Admission
 from hil.gateway.policy import PERMISSIVE, Policy
 from hil.gateway.tls import ClearSession, Identity, TlsSession, TlsSettings, make_context
 from hil.gateway.upstream import Upstream, upstream_socket
-from hil.timeline import Timeline
+from hil.timeline import Row, Timeline
 
 _PORTS_REMEMBERED = 4096
 """Upstream ports that stay known after their connection has ended: the broker's log comes through a pipe, and late."""
@@ -359,8 +359,8 @@ class Station:
         self._open = 0
         self._timeline = gateway._timeline
 
-    def record(self, kind: str, data: dict[str, Any]) -> None:
-        self._timeline.record("gateway", kind, self.board, **data)
+    def record(self, rows: list[Row]) -> None:
+        self._timeline.record_all("gateway", self.board, rows)
 
     def next_number(self) -> int:
         self._gateway._count += 1

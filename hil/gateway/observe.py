@@ -1,4 +1,4 @@
-"""Packets as the timeline tells them: each kind of packet to its event's kind and data."""
+"""Packets as the timeline tells them: each kind of packet to its event's kind and data. A password is no part of it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, Literal
 
+from hil.timeline import Row
 from hil.wire.mqtt import (
     Auth,
     Connack,
@@ -90,10 +91,33 @@ _KINDS: Final[dict[type[Any], tuple[str, Callable[[Any, Direction, int], dict[st
 }
 
 
-def describe(packet: Packet, direction: Direction, connection: int) -> tuple[str, dict[str, Any]]:
-    """The kind and the data of the event for `packet` on that connection. A password is not part of it."""
-    kind, facts = _KINDS[type(packet)]
-    return kind, facts(packet, direction, connection)
+class Record:
+    """What one connection puts on the timeline: packets together, a read's worth at a time; all else at once.
+
+    `write` must be called before anybody outside can know of the packets: before they are passed on or answered.
+    """
+
+    def __init__(self, take: Callable[[list[Row]], object], connection: int) -> None:
+        self._take = take
+        self._connection = connection
+        self._rows: list[Row] = []
+
+    def packet(self, packet: Packet, direction: Direction) -> None:
+        """A packet; on the timeline from the next `write` or `event` on."""
+        kind, facts = _KINDS[type(packet)]
+        self._rows.append((kind, facts(packet, direction, self._connection)))
+
+    def event(self, kind: str, **data: Any) -> None:
+        """Something else, which is written at once, behind the packets before it."""
+        self._rows.append((kind, {"connection": self._connection, **data}))
+        self.write()
+
+    def write(self) -> None:
+        """Put on the timeline what is not there yet."""
+        rows = self._rows
+        if rows:
+            self._rows = []
+            self._take(rows)
 
 
 class Aliases:
