@@ -138,7 +138,7 @@ class Bench:
         self._broker = broker = parts.make_broker(self.rig, self.timeline, self.artifacts)
         self._exit.callback(broker.close)
         broker.start()
-        self._monitor = parts.make_monitor(self.rig, broker, self.timeline)
+        self._monitor = parts.make_monitor(broker, self.timeline)
         self._monitor.start()
         self._exit.callback(self._monitor.close)
         self._time_server = parts.make_time_server(self.rig, self.timeline, loop)

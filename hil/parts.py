@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-import ssl
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -63,34 +62,31 @@ def make_broker(rig: Rig, timeline: Timeline, artifacts: Path) -> Broker:
     """The broker that the rig names, not started yet."""
     config = rig.file.broker
     if isinstance(config, ExternalBroker):
-        return External(timeline, config.host, config.port)
+        tls = config.tls
+        user = config.username
+        return External(
+            timeline,
+            config.host,
+            config.port,
+            username=user if isinstance(user, str) else None,
+            username_env=user.env if isinstance(user, Secret) else None,
+            password_env=config.password.env if config.password else None,
+            ca=rig.resolve(tls.ca) if tls and tls.ca else None,
+            certificate=rig.resolve(tls.certificate) if tls and tls.certificate else None,
+            key=rig.resolve(tls.key) if tls and tls.key else None,
+            tls=tls is not None,
+        )
     if config.kind == "embedded" or (config.kind == "auto" and find_mosquitto() is None):
         return Embedded(timeline)
     program = config.program if isinstance(config, MosquittoBroker) else None
     return Mosquitto(timeline, artifacts / "broker", program=Path(program) if program else None)
 
 
-def make_monitor(rig: Rig, broker: Broker, timeline: Timeline) -> Monitor:
-    """The monitor, not started yet; with the rig's credentials if the broker is external."""
-    config = rig.file.broker
-    if not isinstance(config, ExternalBroker):
-        return Monitor(timeline, broker.host, broker.port, mqtt5="mqtt5" in broker.capabilities)
-    username = config.username.value("broker user name") if isinstance(config.username, Secret) else config.username
-    password = config.password.value("broker password") if config.password else None
-    if password is not None and len(password) >= 4:
-        timeline.redact(password)
-    return Monitor(timeline, config.host, config.port, username, password, tls_context(rig, config))
-
-
-def tls_context(rig: Rig, config: ExternalBroker) -> ssl.SSLContext | None:
-    """How the monitor speaks TLS with an external broker; None for plain TCP."""
-    if config.tls is None:
-        return None
-    context = ssl.create_default_context(cafile=str(rig.resolve(config.tls.ca)) if config.tls.ca else None)
-    if config.tls.certificate is not None:
-        key = rig.resolve(config.tls.key) if config.tls.key else None
-        context.load_cert_chain(rig.resolve(config.tls.certificate), key)
-    return context
+def make_monitor(broker: Broker, timeline: Timeline) -> Monitor:
+    """The monitor of a broker that has been started; it is not started itself yet."""
+    if isinstance(broker, External):
+        return Monitor(timeline, broker.host, broker.port, broker.username, broker.password, broker.tls_context())
+    return Monitor(timeline, broker.host, broker.port, mqtt5="mqtt5" in broker.capabilities)
 
 
 def make_time_server(rig: Rig, timeline: Timeline, loop: Loop) -> TimeServer:

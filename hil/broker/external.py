@@ -19,7 +19,8 @@ class External:
     """Somebody else's broker. It is neither started nor stopped; the monitor is a client of it like any other.
 
     The monitor's name and password come from the environment: `username_env` and `password_env` name the variables,
-    so that no secret stands in a rig file. `ca` is the PEM file of the authority that its certificate comes from;
+    so that no secret stands in a rig file; a name that is none may be given as `username`. `ca` is the PEM file of the
+    authority that its certificate comes from; `certificate` and `key` are the monitor's own, if the broker asks for them;
     `tls` True without `ca` trusts this host's own store.
     `capabilities`: what it is known to do (see Broker); by default all but the log.
     """
@@ -32,9 +33,12 @@ class External:
         host: str,
         port: int,
         *,
+        username: str | None = None,
         username_env: str | None = None,
         password_env: str | None = None,
         ca: Path | None = None,
+        certificate: Path | None = None,
+        key: Path | None = None,
         tls: bool | None = None,
         capabilities: Iterable[str] = ("mqtt5", "will-on-keep-alive", "persistent-sessions", "retain"),
     ) -> None:
@@ -45,13 +49,15 @@ class External:
         self._username_env = username_env
         self._password_env = password_env
         self._ca = ca
+        self._certificate = certificate
+        self._key = key
         self._tls = (ca is not None) if tls is None else tls
-        self.username: str | None = None
+        self.username = username
         self.password: str | None = None
 
     def start(self) -> None:
         """Fetch the monitor's credentials and see that the broker accepts connections. Raises BrokerError."""
-        self.username = _from_environment(self._username_env)
+        self.username = _from_environment(self._username_env) or self.username
         self.password = _from_environment(self._password_env)
         if self.password and len(self.password) >= 4:
             self._timeline.redact(self.password)
@@ -71,9 +77,17 @@ class External:
         if not self._tls:
             return None
         try:
-            return ssl.create_default_context(cafile=str(self._ca) if self._ca else None)
+            context = ssl.create_default_context(cafile=str(self._ca) if self._ca else None)
         except (OSError, ssl.SSLError) as error:
             raise BrokerError(f"the broker's CA file {self._ca} cannot be used: {error}; give a PEM file") from None
+        if self._certificate is not None:
+            try:
+                context.load_cert_chain(self._certificate, self._key)
+            except (OSError, ssl.SSLError) as error:
+                raise BrokerError(
+                    f"the monitor's certificate {self._certificate} cannot be used: {error}; give PEM files that fit"
+                ) from None
+        return context
 
     def __enter__(self) -> External:
         self.start()
