@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from hil import needs, parts
@@ -27,7 +28,7 @@ from hil.gateway import Gateway, GatewayError, PresentCertificate
 from hil.power import PowerError
 from hil.provision import ProvisionError
 from hil.rig import MissingSecret, Rig
-from hil.timeline import Timeline, render
+from hil.timeline import Event, Timeline, render
 from hil.timeserver import TimeServer, TimeServerError, TrueTime
 from hil.virtual_board import VirtualBoardError
 
@@ -49,6 +50,22 @@ FAULTS = (
 
 #: Kinds of events that only crowd the stretch shown under a failed test.
 _CHATTER = {("gateway", "pingreq"), ("gateway", "pingresp"), ("broker", "log"), ("gateway", "puback")}
+
+
+#: Events after which a board is no longer as `calm` left it: (source, kind).
+_STIRRING = {
+    ("power", "on"),
+    ("reset", "hard"),
+    ("reset", "soft"),
+    ("reset", "download"),
+    ("flash", "start"),
+    ("provision", "start"),
+    ("gateway", "accept"),
+}
+
+
+def _stirred(name: str, event: Event) -> bool:
+    return event.board == name and (event.source, event.kind) in _STIRRING
 
 
 class BenchError(Exception):
@@ -85,6 +102,7 @@ class Bench:
         self._time_server: TimeServer | None = None
         self.gateway: Gateway | None = None
         self._calm_at: dict[str, int] = {}
+        self._policy = parts.policy(rig)
         self._power_as_idle = True
         self._writers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="hil-writer")
         self._first_writing: dict[str, Future[None]] = {}
@@ -192,24 +210,20 @@ class Bench:
                 board.provision()
 
     def calm(self, board: Board) -> None:
-        """Switch the board off, and undo all that a test may have left behind for it: faults, lies, retained state."""
-        if self._calm_at.get(board.name) == self._newest(board):
-            return
-        if board.power.can_cut:
-            board.power.off()
+        """Undo all that a test may have left behind for the board: faults, lies, power, retained state."""
         if self._time_server is not None:
             self._time_server.set(TrueTime(), board.name)
         if self.gateway is not None:
             self.gateway.clear_faults(board.name)
-            self.gateway.set_policy(parts.policy(self.rig), board.name)
-            self.gateway.drop(board.name)
+            self.gateway.set_policy(self._policy, board.name)
+        if not self.timeline.events(partial(_stirred, board.name), after=self._calm_at.get(board.name, 0)):
+            return
+        if board.power.can_cut:
+            board.power.off()
+            if self.gateway is not None:
+                self.gateway.drop(board.name)
         self._forget_retained(board)
-        self._calm_at[board.name] = self._newest(board)
-
-    def _newest(self, board: Board) -> int:
-        """The position of the newest event that says something was done to or by this board."""
-        event = self.timeline.last(lambda e: e.board == board.name and e.source != "test")
-        return -1 if event is None else event.sequence
+        self._calm_at[board.name] = self.timeline.mark()
 
     def _forget_retained(self, board: Board) -> None:
         if self._monitor is None or (self._broker is not None and self._broker.kind == "external"):

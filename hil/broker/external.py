@@ -20,7 +20,7 @@ class External:
 
     The monitor's name and password come from the environment: `username_env` and `password_env` name the variables,
     so that no secret stands in a rig file; a name that is none may be given as `username`. `ca` is the PEM file of the
-    authority that its certificate comes from; `certificate` and `key` are the monitor's own, if the broker asks for them;
+    authority that its certificate comes from, `certificate` and `key` are the monitor's own, if the broker asks for it.
     `tls` True without `ca` trusts this host's own store.
     `capabilities`: what it is known to do (see Broker); by default all but the log.
     """
