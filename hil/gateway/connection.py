@@ -22,24 +22,16 @@ from hil.gateway.faults import ArmedFault
 from hil.gateway.gatekeeper import Gatekeeper, Ruling
 from hil.gateway.observe import Aliases, Record
 from hil.gateway.patience import Patience
+from hil.gateway.roles import check_first, check_later
 from hil.gateway.tls import Failure
 from hil.gateway.upstream import Upstream
 from hil.wire.mqtt import (
-    Auth,
     Connack,
-    Connect,
     Disconnect,
     Packet,
-    Pingreq,
     ProtocolError,
-    Puback,
-    Pubcomp,
     Publish,
-    Pubrec,
-    Pubrel,
     Splitter,
-    Subscribe,
-    Unsubscribe,
     Version,
     decode,
     encode,
@@ -52,9 +44,6 @@ if TYPE_CHECKING:
 By = Literal["device", "broker", "gateway"]
 How = Literal["disconnect", "fin", "reset", "keep-alive", "fault", "policy", "tls", "takeover", "shutdown", "malformed"]
 
-_FROM_CLIENTS: Final = frozenset((
-    Publish, Puback, Pubrec, Pubrel, Pubcomp, Subscribe, Unsubscribe, Pingreq, Disconnect, Auth
-))  # fmt: skip
 _SESSION_TAKEN_OVER: Final = 0x8E
 _KEEP_ALIVE_TIMEOUT: Final = 0x8D
 _NOT_AUTHORIZED: Final = 0x87
@@ -222,23 +211,17 @@ class Connection:
         if isinstance(packet, Publish):
             if packet.properties:
                 packet = self._aliases["up"].resolve(packet)
-        elif type(packet) not in _FROM_CLIENTS:
-            if isinstance(packet, Connect):
-                raise ProtocolError("a second CONNECT on the same connection [MQTT-3.1.0-2]", 0x82)
-            raise ProtocolError(f"a device sent {type(packet).__name__.upper()}, which only a broker sends", 0x82)
-        elif isinstance(packet, Disconnect):
-            self._left_by = "device"
+        else:
+            check_later(packet)
+            if isinstance(packet, Disconnect):
+                self._left_by = "device"
         self._record.packet(packet, "up")
         if self._gate.idle:
             return frame
         return self._obey(self._gate.up(packet, frame))
 
     def _first(self, frame: bytes) -> bytes | None:
-        packet = decode(frame, None)
-        if not isinstance(packet, Connect):
-            raise ProtocolError(
-                f"the first packet is {type(packet).__name__.upper()}, not CONNECT [MQTT-3.1.0-1]", 0x82
-            )
+        packet = check_first(decode(frame, None))
         self._version = packet.version
         self.client_id = packet.client_id
         self._record.packet(packet, "up")

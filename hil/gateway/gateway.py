@@ -29,11 +29,8 @@ from hil.gateway.faults import ArmedFault, Armory, Fault
 from hil.gateway.faults.fault import Admission
 from hil.gateway.policy import PERMISSIVE, Policy
 from hil.gateway.tls import ClearSession, Identity, TlsSession, TlsSettings, make_context
-from hil.gateway.upstream import Upstream, upstream_socket
+from hil.gateway.upstream import Upstreams
 from hil.timeline import Row, Timeline
-
-_PORTS_REMEMBERED = 4096
-"""Upstream ports that stay known after their connection has ended: the broker's log comes through a pipe, and late."""
 
 
 class GatewayError(Exception):
@@ -96,7 +93,6 @@ class Gateway:
         self._loop = loop
         self._bind = bind
         self._boards = dict(boards)
-        self._upstream = upstream
         self._policy = policy
         self._policies: dict[str, Policy] = {}
         self.limits = limits or Limits(keep_alive_grace=keep_alive_grace)
@@ -111,10 +107,8 @@ class Gateway:
         self._listeners: list[asyncio.Server] = []
         self._ports: dict[str, int] = {}
         self._connections: set[Connection] = set()
-        self._upstreams: set[Upstream] = set()
-        self._opening: set[asyncio.Task[None]] = set()
+        self._upstreams = Upstreams(upstream)
         self._newest: dict[str, Connection] = {}
-        self._owners: OrderedDict[int, tuple[int, str]] = OrderedDict()
         self._count = 0
         self._closed = False
 
@@ -226,11 +220,11 @@ class Gateway:
 
     def owner_of_port(self, port: int) -> tuple[int, str] | None:
         """Which connection of which board the broker sees coming from this local port. From any thread."""
-        return self._owners.get(port)
+        return self._upstreams.owner_of_port(port)
 
     def board_of_port(self, port: int) -> str | None:
         """The board alone: what a broker needs in order to say whose a line of its log is."""
-        owner = self._owners.get(port)
+        owner = self._upstreams.owner_of_port(port)
         return owner[1] if owner else None
 
     # -- inside, in the loop's thread ------------------------------------------------------------------------------
@@ -267,13 +261,8 @@ class Gateway:
         for connection in list(self._connections):
             connection.end("gateway", "shutdown")
             connection.device.abort()
-        for task in list(self._opening):
-            task.cancel()
-        if self._opening:
-            await asyncio.gather(*self._opening, return_exceptions=True)
+        await self._upstreams.close()
         self._armory.clear_all("shutdown")
-        for upstream in list(self._upstreams):
-            upstream.abort()
         await asyncio.sleep(0)  # let the transports call connection_lost
         await asyncio.sleep(0)
         self._listeners.clear()
@@ -301,48 +290,6 @@ class Gateway:
     def _known(self, board: str) -> None:
         if board not in self._boards:
             raise GatewayError(f"the gateway knows no board {board!r}; it has {', '.join(self._boards) or 'none'}")
-
-    async def _open(self, connection: Connection) -> None:
-        """Connect to the broker on behalf of `connection`."""
-        host, port = self._upstream
-        loop = asyncio.get_running_loop()
-        sock: socket.socket | None = None
-        try:
-            family, address = await _resolve(host, port)
-            sock, local = upstream_socket(family)
-            self._remember(local, connection)
-            await loop.sock_connect(sock, address)
-            _, upstream = await loop.create_connection(partial(self._new_upstream, connection), sock=sock)
-        except OSError as error:
-            if sock is not None:
-                sock.close()
-            connection.upstream_failed(f"the broker at {host}:{port} is not there: {error.strerror or error}")
-            return
-        except asyncio.CancelledError:
-            if sock is not None:
-                sock.close()
-            raise
-        connection.upstream_opened(upstream)
-
-    def _new_upstream(self, connection: Connection) -> Upstream:
-        upstream = Upstream(connection, self._upstreams.discard)
-        self._upstreams.add(upstream)
-        return upstream
-
-    def _remember(self, port: int, connection: Connection) -> None:
-        self._owners.pop(port, None)
-        self._owners[port] = (connection.number, connection.board)
-        while len(self._owners) > _PORTS_REMEMBERED:
-            self._owners.popitem(last=False)
-
-
-async def _resolve(host: str, port: int) -> tuple[int, Any]:
-    """Family and address of a TCP endpoint. A number needs no resolver, and no thread to wait for one."""
-    try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-    except socket.gaierror:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return found[0][0], found[0][4]
 
 
 def _accept(station: Station) -> DeviceSide:
@@ -404,6 +351,4 @@ class Station:
             del self._gateway._newest[connection.client_id]
 
     def open_upstream(self, connection: Connection) -> None:
-        task = asyncio.get_running_loop().create_task(self._gateway._open(connection))
-        self._gateway._opening.add(task)
-        task.add_done_callback(self._gateway._opening.discard)
+        self._gateway._upstreams.open(connection)
