@@ -40,6 +40,15 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+class _ListOptions(argparse.Action):
+    """Print the table of build options and end, as --help does."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        for option in OPTIONS:
+            print(f"{option.flag:<32} {option.does}\n{'':<32} -> {option.breaks}")
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hil.virtual", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
@@ -63,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         + "\n".join(f"  {option.flag:<28} {option.does}" for option in OPTIONS),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    image.add_argument("--list-options", action=_ListOptions, nargs=0, help="print every --with and --without, and end")
     image.add_argument("--chip", choices=CHIPS, default="esp32", help="default: %(default)s")
     image.add_argument("--out", type=Path, required=True, help="directory for the images")
     image.add_argument("--firmware", default=REFERENCE, help="which firmware it names; default: %(default)s")

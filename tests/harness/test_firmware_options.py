@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from dataclasses import fields
 from pathlib import Path
 
@@ -167,3 +169,12 @@ def test_good_firmware_leaks_nothing() -> None:
     for _ in range(1000):
         heap.failed_connect()
     assert heap.free() == Heap.TOTAL
+
+
+def test_the_command_lists_every_option() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hil.virtual", "image", "--list-options"], capture_output=True, text=True, check=True
+    )
+    for option in OPTIONS:
+        assert option.flag in done.stdout
+        assert option.breaks in done.stdout
