@@ -1,6 +1,8 @@
 """What the gateway costs: python benchmarks/gateway.py
 
-Two ratios, each with what it is compared to measured in the same run, in turns so that a busy machine hits both:
+Two ratios, each with what it is compared to measured in the same run and in turns, so that a busy machine hits both.
+Each round gives ratios of its own, each round begins with another of those compared, and the median round counts; the
+quartiles beside it say how much the machine let them differ.
 
 - ping: PINGREQ to PINGRESP through TLS, the gateway against a bare asyncio TLS proxy (create_server(ssl=...) on one
   side, create_connection to mosquitto on the other, bytes passed on unread). At most 2.
@@ -30,6 +32,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import paho.mqtt.client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 
 from hil.background import Loop
 from hil.broker import Mosquitto
@@ -179,7 +182,7 @@ def publish_and_receive(files: Path, port: int, messages: int, size: int, qos: i
 
     def client(name: str) -> tuple[paho.Client, threading.Event]:
         ready = threading.Event()
-        made = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id=f"{name}-{port}")
+        made = paho.Client(CallbackAPIVersion.VERSION2, client_id=f"{name}-{port}")
         made.tls_set_context(device_context(files))
         made.max_queued_messages_set(0)
         made.on_connect = lambda *_: ready.set()
@@ -252,43 +255,66 @@ def measure(files: Path, arguments: argparse.Namespace) -> bool:
         process(run_proxy, files, broker.port) as proxy,
     ):
         pings = ping_ratio(files, gateway, proxy, arguments)
-        throughputs = [
-            throughput_ratio(files, {"gateway": gateway, "direct": tls_port, "proxy": proxy}, arguments, qos)
-            for qos in (1, 0)
-        ]
+        throughputs = throughput_ratios(files, {"direct": tls_port, "gateway": gateway, "proxy": proxy}, arguments)
     return pings <= PING_LIMIT and min(throughputs) >= THROUGHPUT_LIMIT
 
 
+def in_turn(names: list[str], turn: int) -> list[str]:
+    """The names in the order of this turn: each comes first as often as the others."""
+    start = turn % len(names)
+    return names[start:] + names[:start]
+
+
 def ping_ratio(files: Path, gateway: int, proxy: int, arguments: argparse.Namespace) -> float:
-    through_gateway, through_proxy = Pinger(files, gateway), Pinger(files, proxy)
-    for warm in (through_gateway, through_proxy):
-        warm.pings(200)
-    ours: list[float] = []
-    theirs: list[float] = []
-    for _ in range(arguments.rounds):
-        ours += through_gateway.pings(arguments.pings // arguments.rounds)
-        theirs += through_proxy.pings(arguments.pings // arguments.rounds)
-    through_gateway.close()
-    through_proxy.close()
-    a, b = statistics.median(ours) * 1e6, statistics.median(theirs) * 1e6
-    print(f"ping through TLS, median of {len(ours)}: gateway {a:.0f} us, bare asyncio TLS proxy {b:.0f} us")
-    print(f"  ratio {a / b:.2f} (at most {PING_LIMIT:g})")
-    return a / b
+    pingers = {"gateway": Pinger(files, gateway), "proxy": Pinger(files, proxy)}
+    for pinger in pingers.values():
+        pinger.pings(200)
+    rounds: list[dict[str, float]] = []
+    for turn in range(arguments.rounds):
+        rounds.append({})
+        for name in in_turn(list(pingers), turn):
+            rounds[-1][name] = statistics.median(pingers[name].pings(arguments.pings // arguments.rounds))
+    for pinger in pingers.values():
+        pinger.close()
+    ours, theirs = (statistics.median(one[name] for one in rounds) * 1e6 for name in ("gateway", "proxy"))
+    ratio, spread = compare(rounds, "gateway", "proxy")
+    print(f"ping through TLS, {arguments.rounds} rounds of {arguments.pings // arguments.rounds} each:")
+    print(f"  gateway {ours:.0f} us, bare asyncio TLS proxy {theirs:.0f} us")
+    print(f"  ratio {ratio:.2f} ({spread}; at most {PING_LIMIT:g})")
+    return ratio
 
 
-def throughput_ratio(files: Path, ports: dict[str, int], arguments: argparse.Namespace, qos: int) -> float:
-    rates: dict[str, list[float]] = {name: [] for name in ports}
-    for _ in range(arguments.turns):
-        for name, port in ports.items():
-            rates[name].append(publish_and_receive(files, port, arguments.messages, SIZE, qos))
-    gateway, direct, proxy = (statistics.median(rates[name]) for name in ("gateway", "direct", "proxy"))
+def throughput_ratios(files: Path, ports: dict[str, int], arguments: argparse.Namespace) -> list[float]:
+    """Of QoS 1 and of QoS 0."""
+    rounds: dict[int, list[dict[str, float]]] = {1: [], 0: []}
+    for turn in range(-1, arguments.turns):  # the first warms up and does not count
+        for qos in rounds:
+            rates = {
+                name: publish_and_receive(files, ports[name], arguments.messages, SIZE, qos)
+                for name in in_turn(list(ports), turn)
+            }
+            if turn >= 0:
+                rounds[qos].append(rates)
     print(
-        f"throughput, QoS {qos}, {SIZE} bytes, paho to paho over TLS, median of {arguments.turns} x "
-        f"{arguments.messages} messages: gateway {gateway:.0f}/s, mosquitto's own TLS listener {direct:.0f}/s, "
-        f"bare asyncio TLS proxy {proxy:.0f}/s"
+        f"throughput, {SIZE} bytes, paho to paho over TLS, {arguments.turns} rounds of {arguments.messages} messages:"
     )
-    print(f"  ratio {gateway / direct:.2f} (at least {THROUGHPUT_LIMIT:g}); the bare proxy's {proxy / direct:.2f}")
-    return gateway / direct
+    ratios = []
+    for qos, found in rounds.items():
+        gateway, direct, proxy = (statistics.median(r[name] for r in found) for name in ("gateway", "direct", "proxy"))
+        ratio, spread = compare(found, "gateway", "direct")
+        bare, bare_spread = compare(found, "proxy", "direct")
+        print(f"  QoS {qos}: gateway {gateway:.0f}/s, direct {direct:.0f}/s, bare asyncio TLS proxy {proxy:.0f}/s")
+        print(f"    ratio {ratio:.2f} ({spread}; at least {THROUGHPUT_LIMIT:g})")
+        print(f"    the bare proxy's {bare:.2f} ({bare_spread})")
+        ratios.append(ratio)
+    return ratios
+
+
+def compare(rounds: list[dict[str, float]], ours: str, theirs: str) -> tuple[float, str]:
+    """The median of the rounds' ratios, and their quartiles in words."""
+    ratios = [one[ours] / one[theirs] for one in rounds]
+    low, middle, high = statistics.quantiles(ratios, n=4) if len(ratios) > 1 else ratios * 3
+    return middle, f"quartiles {low:.2f} and {high:.2f}"
 
 
 def main() -> int:
@@ -296,7 +322,7 @@ def main() -> int:
     parser.add_argument("--pings", type=int, default=4000, help="pings each way (default 4000)")
     parser.add_argument("--rounds", type=int, default=20, help="turns that they are taken in (default 20)")
     parser.add_argument("--messages", type=int, default=3000, help="messages in each throughput run (default 3000)")
-    parser.add_argument("--turns", type=int, default=7, help="throughput runs of each (default 7)")
+    parser.add_argument("--turns", type=int, default=9, help="rounds of throughput runs (default 9)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as directory:
         good = measure(Path(directory), arguments)
