@@ -65,13 +65,20 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "board" in metafunc.fixturenames and not _parametrized(metafunc, "board"):
+    if _is_ours(metafunc.definition, "board") and not _parametrized(metafunc, "board"):
         names: list[str] = []
         try:
             names = [board.name for board in _rig(metafunc.config).select(metafunc.config.getoption("--board"))]
         except ValueError as error:
             metafunc.config.stash[_fault_key] = str(error)  # told when all is collected: here it would be a traceback
         metafunc.parametrize("board", names, indirect=True, scope="function")
+
+
+def _is_ours(item: pytest.Item, name: str) -> bool:
+    """Whether a test gets the fixture `name` from here; other projects have fixtures of these names, too."""
+    fixtures = getattr(item, "_fixtureinfo", None)
+    found = fixtures.name2fixturedefs.get(name, ()) if fixtures is not None else ()
+    return bool(found) and found[-1].func.__module__ == __name__
 
 
 def _parametrized(metafunc: pytest.Metafunc, name: str) -> bool:
@@ -82,7 +89,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if _fault_key in config.stash:
         raise pytest.UsageError(config.stash[_fault_key])
     for item in items:
-        if not FIXTURES.intersection(getattr(item, "fixturenames", ())):
+        if not any(_is_ours(item, name) for name in FIXTURES):
             continue
         if item.get_closest_marker("timeout") is None and not _timeout_is_set(config):
             # signal, not thread: the thread method ends the process, and no fixture would switch the power off.
@@ -223,7 +230,7 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     bench = item.config.stash.get(_bench_key, None)
-    if bench is None or "board" not in getattr(item, "fixturenames", ()):
+    if bench is None or not _is_ours(item, "board"):
         return report
     from hil.report import verdicts as reports
 

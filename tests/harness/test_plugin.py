@@ -49,6 +49,22 @@ def test_an_unrelated_run_loads_nothing_of_weight(tmp_path: Path) -> None:
     assert "hil" not in done.stdout.split("test session starts", 1)[1].split("collected", 1)[1]
 
 
+def test_fixtures_of_the_same_names_are_left_alone(tmp_path: Path) -> None:
+    text = (
+        "import pytest\n"
+        "@pytest.fixture\n"
+        "def board(): return 'chess'\n"
+        "@pytest.fixture\n"
+        "def timeline(board): return [board]\n"
+        "def test_it(board, timeline, request):\n"
+        "    assert (board, timeline) == ('chess', ['chess'])\n"
+        "    assert request.node.get_closest_marker('timeout') is None\n"
+    )
+    done = run(tmp_path, text=text, HIL_RIG="")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
 def test_a_faulty_rig_is_told_in_one_line(tmp_path: Path) -> None:
     rig = tmp_path / "rig.toml"
     rig.write_text('name = "x"\n[boards.a]\nprot = "/dev/x"\n')
