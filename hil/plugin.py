@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -76,8 +76,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def _is_ours(item: pytest.Item, name: str) -> bool:
     """Whether a test gets the fixture `name` from here; other projects have fixtures of these names, too."""
-    fixtures = getattr(item, "_fixtureinfo", None)
-    found = fixtures.name2fixturedefs.get(name, ()) if fixtures is not None else ()
+    fixtures: Any = getattr(item, "_fixtureinfo", None)
+    found: Any = fixtures.name2fixturedefs.get(name) if fixtures is not None else None
     return bool(found) and found[-1].func.__module__ == __name__
 
 

@@ -101,3 +101,29 @@ def test_a_batch_cut_off_by_a_kill_is_left_out(tmp_path: Path) -> None:
     path.write_bytes(b"junk\n" + path.read_bytes())
     with pytest.raises(ValueError, match=r"timeline\.jsonl:1: not an event"):
         load(path)
+
+
+def test_a_batch_is_as_many_single_events(tmp_path: Path) -> None:
+    timeline = Timeline(tmp_path / "t.jsonl")
+    timeline.redact("hunter22")
+    heard: list[Event] = []
+    timeline.listen(heard.append)
+    before = timeline.record("power", "on", "a")
+    rows = [("connect", {"client_id": "x"}), ("publish", {"payload": b"\xff", "topic": "hunter22"}), ("ping", {})]
+    assert timeline.record_all("gateway", "a", rows) == range(1, 4)
+    after = timeline.record("power", "off", "a")
+    assert [e.kind for e in timeline.between(before, after)] == ["connect", "publish", "ping"]
+    assert timeline.wait(where("gateway", "publish", "a"), timeout=0)["topic"] == "[redacted]"
+    assert timeline.last(where("gateway", "connect", "b")) is None
+    assert [e.sequence for e in heard] == [0, 1, 2, 3, 4]
+    timeline.record_all("gateway", "a", [])
+    timeline.close()
+    read = load(tmp_path / "t.jsonl")
+    assert [(e.sequence, e.source, e.kind) for e in read] == [(e.sequence, e.source, e.kind) for e in heard]
+    assert read[2]["payload"] == b"\xff"
+
+
+def test_a_batch_wakes_who_waits() -> None:
+    timeline = Timeline()
+    threading.Timer(0.05, timeline.record_all, ("gateway", "a", [("accept", {}), ("connect", {})])).start()
+    assert timeline.wait(where("gateway", "connect"), timeout=30).sequence == 1

@@ -1,0 +1,33 @@
+"""Everything that is seen anywhere on the bench, in order, on one clock.
+
+Consoles, power switches, the gateway, the broker, the monitor and the time server each run in a thread of their
+own and meet here, and nowhere else. A test records nothing by hand: it waits for events, or asserts that none came.
+
+    mark = timeline.mark()
+    board.power_cycle()
+    timeline.wait(where("gateway", "connect", board="esp32-a"), timeout=10, after=mark)
+
+The timeline knows nobody else in this package.
+"""
+
+from __future__ import annotations
+
+from hil.timeline.burst import Row
+from hil.timeline.event import Event, Predicate
+from hil.timeline.jsonl import load
+from hil.timeline.match import Match, where
+from hil.timeline.timeline import NoSuchEvent, Timeline, TimelineClosed, UnwantedEvent, render
+
+__all__ = [
+    "Event",
+    "Match",
+    "NoSuchEvent",
+    "Predicate",
+    "Row",
+    "Timeline",
+    "TimelineClosed",
+    "UnwantedEvent",
+    "load",
+    "render",
+    "where",
+]
