@@ -34,18 +34,6 @@ class Event:
     def get(self, key: str, default: Any = None) -> Any:
         return self.data.get(key, default)
 
-    def as_json(self) -> dict[str, Any]:
-        """The event as the JSON Lines file holds it; bytes become text, or {"base64": ...} where they are none."""
-        return {
-            "sequence": self.sequence,
-            "monotonic": round(self.monotonic, 6),
-            "wall": round(self.wall, 6),
-            "source": self.source,
-            "kind": self.kind,
-            "board": self.board,
-            "data": plain(self.data),
-        }
-
     def __str__(self) -> str:
         facts = " ".join(f"{k}={shown(v)}" for k, v in self.data.items() if v is not None)
         return f"{self.source}.{self.kind} {facts}".rstrip()

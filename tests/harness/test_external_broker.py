@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from hil import parts
 from hil import rig as rigs
 from hil.bench import Bench, BenchError
 from hil.broker import find_mosquitto
@@ -87,3 +88,15 @@ def test_a_broker_that_is_away_is_told_in_one_line(rig: rigs.Rig, tmp_path: Path
     with pytest.raises(BenchError, match=r"127\.0\.0\.1:1 does not accept connections") as caught:
         Bench(rigs.load(rig.path), artifacts=tmp_path / "run")
     assert "\n" not in str(caught.value)
+
+
+def test_without_mosquitto_the_embedded_broker_steps_in(
+    rig: rigs.Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = rig.path.read_text()
+    auto = tmp_path / "auto.toml"
+    auto.write_text(text[: text.index("[broker]")] + text[text.index("[boards.one]") :])
+    monkeypatch.setattr(parts, "find_mosquitto", lambda: None)
+    with Bench(rigs.load(auto), artifacts=tmp_path / "run") as bench:
+        assert bench.broker.kind == "embedded"
+        assert "cannot do mqtt5; use mosquitto" in str(bench.lacks(bench.boards["one"], "broker:mqtt5"))
