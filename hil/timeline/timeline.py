@@ -245,7 +245,8 @@ class Timeline:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     return None
-                self._changed.wait(left)
+                # A Ctrl-C that arrives just before a wait is noticed only when the wait ends: so none is long.
+                self._changed.wait(min(left, 1.0))
 
     def _redacted(self, value: Any) -> Any:
         if isinstance(value, str):
