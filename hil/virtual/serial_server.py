@@ -18,6 +18,8 @@ HANDOVER = 2.0
 """Seconds that a new client waits for the one before to be gone."""
 MOST_UNSENT = 16 << 20
 """Bytes kept for a client that does not read; beyond that the chip's output is lost, as in any bridge."""
+MOST_EARLY = 65536
+"""Bytes taken from a client that waits for its turn."""
 LOG = logging.getLogger(__name__)
 
 
@@ -138,24 +140,31 @@ class _Client(asyncio.Protocol):
         self._server = server
         self._manager: PortManager | None = None
         self._admission: asyncio.Task[None] | None = None
+        self._early = bytearray()  # what it sends while it waits: some tens of bytes of telnet options
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        transport.pause_reading()
         self._admission = asyncio.create_task(self._server.admit(self))
 
     def begin(self) -> None:
         """This client has the port now."""
         # PortManager needs only what Port and this class have, but is typed for a real port.
         self._manager = PortManager(cast(Any, self._server.port), cast(Any, self))
-        self.transport.resume_reading()
+        early = bytes(self._early)
+        self._early.clear()
+        self.data_received(early)
 
     def data_received(self, data: bytes) -> None:
-        if self._manager is not None:
-            plain = b"".join(self._manager.filter(data))
-            if plain:
-                self._server.wires.receive(plain)
+        if self._manager is None:
+            # Not pause_reading: in connection_made it has no effect before some later release of Python 3.11 (3.11.2: none).
+            self._early += data
+            if len(self._early) > MOST_EARLY:
+                self.transport.close()
+            return
+        plain = b"".join(self._manager.filter(data))
+        if plain:
+            self._server.wires.receive(plain)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server.left(self)
