@@ -157,7 +157,7 @@ class _Client(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self._manager is None:
-            # Not pause_reading: in connection_made it has no effect before some later release of Python 3.11 (3.11.2: none).
+            # Not pause_reading: in Python 3.11.2 it has no effect when connection_made calls it.
             self._early += data
             if len(self._early) > MOST_EARLY:
                 self.transport.close()
