@@ -174,6 +174,7 @@ class Bench:
         )
         self.boards[name] = board
         self._exit.callback(self._leave, board)
+        self._exit.callback(board.flasher.stop)
 
     def _leave(self, board: Board) -> None:
         """Leave the board as the rig says for idle; nothing may keep the rest of the bench from closing."""

@@ -11,11 +11,16 @@ import os
 import selectors
 import signal
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+Ending = Literal["exit", "time-out", "silence", "stopped"]
+
+# How often a running tool looks whether somebody wants it stopped, in seconds.
+STOP_LATENCY = 0.2
 # What a tool gets between SIGTERM and SIGKILL, in seconds.
 GRACE = 2.0
 
@@ -24,7 +29,7 @@ GRACE = 2.0
 class Finished:
     """How a tool ended. `code` is its exit code (negative: the signal), `output` and `errors` what it printed."""
 
-    ended: Literal["exit", "time-out", "silence"]
+    ended: Ending
     code: int
     output: str
     errors: str
@@ -50,11 +55,13 @@ def run(
     env: Mapping[str, str] | None = None,
     on_output: Callable[[str], None] | None = None,
     merge: bool = False,
+    stop: threading.Event | None = None,
 ) -> Finished:
     """Run `command` for at most `timeout` seconds, and no longer than `silence` seconds without any output.
 
-    `on_output` gets each piece of text as it comes; `merge` puts errors among the output. Raises FileNotFoundError or
-    PermissionError if the command cannot be started. Its process group has been killed when this returns or raises.
+    `stop`: once another thread sets it, the tool is ended. `on_output` gets each piece of text as it comes; `merge`
+    puts errors among the output. Raises FileNotFoundError or PermissionError if the command cannot be started. Its
+    process group has been killed when this returns or raises.
     """
     start = time.monotonic()
     process = subprocess.Popen(
@@ -66,9 +73,9 @@ def run(
         start_new_session=True,
     )
     pieces: dict[str, list[bytes]] = {"output": [], "errors": []}
-    ended: Literal["exit", "time-out", "silence"] = "exit"
+    ended: Ending = "exit"
     try:
-        ended = _follow(process, pieces, start + timeout, silence, on_output)
+        ended = _follow(process, pieces, start + timeout, silence, on_output, stop or threading.Event())
     finally:
         _end(process)
     output, errors = (b"".join(pieces[name]).decode("utf-8", "backslashreplace") for name in ("output", "errors"))
@@ -81,7 +88,8 @@ def _follow(
     deadline: float,
     silence: float | None,
     on_output: Callable[[str], None] | None,
-) -> Literal["exit", "time-out", "silence"]:
+    stop: threading.Event,
+) -> Ending:
     """Collect what the process prints until it is gone, or should be."""
     gone = os.pidfd_open(process.pid)
     with selectors.DefaultSelector() as selector, contextlib.closing(_Descriptor(gone)):
@@ -93,8 +101,12 @@ def _follow(
         heard = time.monotonic()
         while True:
             quiet_at = deadline if silence is None else min(deadline, heard + silence)
-            ready = selector.select(max(0.0, quiet_at - time.monotonic()))
+            ready = selector.select(min(STOP_LATENCY, max(0.0, quiet_at - time.monotonic())))
+            if stop.is_set():
+                return "stopped"
             if not ready:
+                if time.monotonic() < quiet_at:
+                    continue
                 return "time-out" if quiet_at == deadline else "silence"
             # A child of the tool may hold the pipes open: the tool's own end is what counts, once all is read.
             over = [key.data for key, _ in ready] == ["gone"]

@@ -73,6 +73,10 @@ class Flasher(Protocol):
         """Erase the whole flash."""
         ...
 
+    def stop(self) -> None:
+        """End whatever another thread does here, and do nothing any more: the bench closes. Raises nothing."""
+        ...
+
     def verify(self, images: Sequence[Image]) -> None:
         """Compare the flash with the images."""
         ...

@@ -14,6 +14,7 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -126,6 +127,11 @@ class Esptool:
         self._before_retry = before_retry
         self._show_progress = show_progress
         self._depth = 0
+        self._stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End the tool that another thread has running, and start none any more."""
+        self._stopped.set()
 
     @property
     def log(self) -> Path | None:
@@ -266,6 +272,8 @@ class Esptool:
         command += ["--before", self._before, "--after", "hard-reset" if self._console is None else "no-reset"]
         command += [*self._options, *arguments]
         for attempt in range(1, self.attempts + 1):
+            if self._stopped.is_set():
+                raise FlashError(f"board {self.board}: {doing} was stopped: the bench closes")
             if attempt > 1 and self._before_retry is not None:
                 self._before_retry()
             told = self._tell_progress if doing == "flashing" else None
@@ -278,6 +286,7 @@ class Esptool:
                         env=_environment(),
                         on_output=bar.feed,
                         merge=True,
+                        stop=self._stopped,
                     )
                 except OSError as error:
                     raise FlashError(f"board {self.board}: {self._command[0]} cannot be started: {error}") from error
@@ -299,6 +308,8 @@ class Esptool:
     def _reason(self, done: Finished) -> str:
         if done.ended == "time-out":
             what = f"esptool was not done after {self.timeout:g} s and has been ended"
+        elif done.ended == "stopped":
+            what = "esptool was stopped: the bench closes"
         elif done.ended == "silence":
             what = f"esptool had said nothing for {self.silence:g} s and has been ended"
         else:

@@ -141,6 +141,19 @@ def test_an_interrupt_ends_the_process_and_frees_the_port(tmp_path: Path, monkey
         os.kill(bench.calls[0]["pid"], 0)
 
 
+def test_a_flasher_that_is_stopped_ends_its_tool_and_starts_no_other(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, {"say": "Writing at 0x00010000 12.0% 1/2", "hang": True}, attempts=3)
+    bench.timeline.listen(lambda event: bench.flasher.stop() if event.kind == "progress" else None)
+    with pytest.raises(FlashError, match="stopped: the bench closes"):
+        bench.flasher.flash(bench.images)
+    assert len(bench.calls) == 1
+    with pytest.raises(ProcessLookupError):
+        os.kill(bench.calls[0]["pid"], 0)
+    with pytest.raises(FlashError, match="stopped: the bench closes"):
+        bench.flasher.erase()
+    assert len(bench.calls) == 1
+
+
 def test_images_are_looked_for_before_anything_else(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     with pytest.raises(FlashError, match=r"image .*none.bin does not exist: build it first"):
