@@ -39,11 +39,6 @@ class Loop:
         self._thread.start()
         started.wait()
 
-    @property
-    def asyncio_loop(self) -> asyncio.AbstractEventLoop:
-        """The loop itself, for code that already runs in its thread."""
-        return self._loop
-
     def run(self, coroutine: Coroutine[Any, Any, T], *, timeout: float | None = _PATIENCE) -> T:
         """Run `coroutine` in the loop's thread and return its result, or raise what it raises.
 

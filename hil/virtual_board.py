@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 from dataclasses import dataclass, field
@@ -67,9 +68,12 @@ def start(name: str, *, kind: str, chip: str, speed: float, folder: Path, mac: s
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
         )
     assert process.stdout is not None
-    ready = process.stdout.readline()
-    if not ready:
+    waiting, _, _ = select.select([process.stdout], [], [], READY_WITHIN)
+    if not waiting or not process.stdout.readline():
+        process.kill()
         process.wait()
+        if not waiting:
+            raise VirtualBoardError(f"virtual board {name}: was not ready within {READY_WITHIN:g} s (log: {log})")
         words = log.read_text(errors="replace").strip().split("\n")[-1]
         raise VirtualBoardError(f"virtual board {name}: ended at once: {words or 'no message'} (log: {log})")
     offered = json.loads(description.read_text())

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from hil.virtual.chips import CHIPS, Chip
+from hil.virtual.chips import Chip
 from hil.virtual.host import Manifest
 from hil.wire import esp_image, partitions
 from hil.wire.esp_image import AppDescription, Segment
@@ -86,8 +86,3 @@ def _filler(seed: str, size: int) -> bytes:
         out += noise[:20] + b"\x36\x41\x00\x1d\xf0\x00\x00\x00\x0c\x02\x1d\xf0"
         counter += 1
     return bytes(out[:size])
-
-
-def known_chips() -> list[str]:
-    """Names of the chips that images can be built for."""
-    return list(CHIPS)

@@ -17,8 +17,6 @@ SYNC_VALUE = 0x20120707
 """What the ROM puts into the value field of its SYNC replies; the stub puts 0."""
 STUB_GREETING = b"OHAI"
 CHECKSUM_SEED = 0xEF
-ROM_BLOCK = 0x400
-STUB_BLOCK = 0x4000
 
 _HEADER = struct.Struct("<BBHI")
 
