@@ -19,7 +19,7 @@ from hil import needs, parts
 from hil.attempts import attempts
 from hil.background import Loop
 from hil.board import Board
-from hil.broker import Broker, BrokerError, Monitor, MonitorError
+from hil.broker import Broker, BrokerError, Monitor, MonitorError, session
 from hil.console import ConsoleError
 from hil.credentials import CredentialsError, Flaw, broken
 from hil.firmware import FirmwareError
@@ -173,6 +173,7 @@ class Bench:
             self.rig, name, names, self.authority, self.timeline, self.artifacts, self._state, self._exit
         )
         self.boards[name] = board
+        self.timeline.record("board", "contract", name, **board.contract.promises())
         self._exit.callback(self._leave, board)
         self._exit.callback(board.flasher.stop)
 
@@ -223,8 +224,16 @@ class Bench:
             board.power.off()
             if self.gateway is not None:
                 self.gateway.drop(board.name)
+        self._forget_session(board)
         self._forget_retained(board)
         self._calm_at[board.name] = self.timeline.mark()
+
+    def _forget_session(self, board: Board) -> None:
+        broker = self._broker
+        if broker is None or broker.kind == "external" or "persistent-sessions" not in broker.capabilities:
+            return
+        if board.power.can_cut and not board.contract.mqtt.clean_session:
+            session.forget(broker.host, broker.port, board.contract.mqtt.client_id)
 
     def _forget_retained(self, board: Board) -> None:
         if self._monitor is None or (self._broker is not None and self._broker.kind == "external"):

@@ -23,6 +23,8 @@ def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code. Errors are one line each on stderr, with no traceback."""
     parser = _parser()
     options = parser.parse_args(arguments)
+    if not hasattr(options, "rig"):
+        return _without_a_rig(options)
     try:
         rig = rigs.load(Path(options.rig))
         boards = rig.select(options.board)
@@ -39,6 +41,17 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except commands.EXPECTED as error:
+        print(f"hil: {error}", file=sys.stderr)
+        return FAILED
+
+
+def _without_a_rig(options: argparse.Namespace) -> int:
+    """The commands that look at files alone."""
+    from hil import listings
+
+    try:
+        return listings.ALL[options.command](options)
+    except listings.EXPECTED as error:
         print(f"hil: {error}", file=sys.stderr)
         return FAILED
 
@@ -83,7 +96,15 @@ def _parser() -> argparse.ArgumentParser:
     monitor = add("monitor", "open the whole bench, switch the boards on, and show what broker and gateway see")
     monitor.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
     monitor.add_argument("--topic", default="#", metavar="FILTER", help="only messages that fit (default: all)")
+    _add_listings(commands)
     return parser
+
+
+def _add_listings(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = "list the scenarios: what each judges, and what it covers"
+    scenarios = commands.add_parser("scenarios", help=words, description=words)
+    scenarios.add_argument("--group", action="append", metavar="NAME", help="only this group, such as tls; or quick")
+    scenarios.add_argument("--markdown", action="store_true", help="as the tables of docs/scenarios.md")
 
 
 if __name__ == "__main__":

@@ -97,7 +97,12 @@ class Message(Strict):
 
 
 class Mqtt(Strict):
-    """How the device connects. `keep_alive` in seconds, as in its CONNECT."""
+    """How the device connects. `keep_alive` in seconds, as in its CONNECT.
+
+    `connect_timeout`: seconds that it waits for a TLS handshake, or for its CONNACK, before it gives the attempt up.
+    `resend`: seconds after which a PUBLISH (QoS 1) or SUBSCRIBE that had no answer is sent again on the same
+    connection, as MQTT 3.1.1 allows and MQTT 5 forbids (section 4.4). None promises nothing.
+    """
 
     client_id: BoardText
     version: Literal["3.1.1", "5"] = "3.1.1"
@@ -105,27 +110,44 @@ class Mqtt(Strict):
     clean_session: bool = True
     will: Will | None = None
     online: Message | None = None
+    connect_timeout: Seconds | None = None
+    resend: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _may_resend(self) -> Mqtt:
+        if self.resend is not None and self.version == "5":
+            raise ValueError('found resend with version "5", which forbids it while a connection lasts (section 4.4)')
+        return self
 
 
 class Telemetry(Strict):
-    """`period` in seconds. `fields`: the keys that each JSON payload has, if it is JSON."""
+    """`period` in seconds. `fields`: the keys that each JSON payload has, if it is JSON.
+
+    `sequence`: the key that counts messages from 1 at each boot; `heap`: the one that holds the free heap in bytes.
+    """
 
     topic: BoardText
     period: Seconds
     qos: Qos = 0
     fields: list[str] = Field(default_factory=list)
+    sequence: str | None = None
+    heap: str | None = None
 
     _check = field_validator("topic")(_topic)
 
 
 class Command(Strict):
-    """What is sent to `topic`, and a regular expression that the answer's payload on `answer_topic` must fit."""
+    """What is sent to `topic`, and a regular expression that the answer's payload on `answer_topic` must fit.
+
+    `max_payload`: the longest payload, in bytes, that the device takes on `topic`. It need not understand it.
+    """
 
     topic: BoardText
     payload: BoardText
     answer_topic: BoardText
     answer: str
     within: Seconds = 10.0
+    max_payload: Annotated[int, Field(gt=0)] | None = None
 
     @field_validator("answer")
     @classmethod
@@ -235,6 +257,29 @@ class Contract(Strict):
         Raises templates.TemplateError for a placeholder that `names` has no value for.
         """
         return _filled(self, names)
+
+    def promises(self) -> dict[str, Any]:
+        """What the timeline says of this contract, so that a timeline alone tells what was promised: plain values.
+
+        Times in seconds; None for what is not promised.
+        """
+        mqtt, telemetry, command = self.mqtt, self.telemetry, self.command
+        return {
+            "name": self.name,
+            "client_id": mqtt.client_id,
+            "version": mqtt.version,
+            "keep_alive": mqtt.keep_alive,
+            "clean": mqtt.clean_session,
+            "connect_timeout": mqtt.connect_timeout,
+            "resend": mqtt.resend,
+            "will": mqtt.will.model_dump() if mqtt.will is not None else None,
+            "online": mqtt.online.model_dump() if mqtt.online is not None else None,
+            "telemetry": telemetry.model_dump() if telemetry is not None else None,
+            "command": command.model_dump() if command is not None else None,
+            "retry": self.retry.model_dump(),
+            "time": self.time.model_dump(),
+            "online_within": self.online.within,
+        }
 
     def settings(self, names: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         """Each setting to put into the board: key, type ('string', 'blob', 'u16', ...) and its text, filled in."""

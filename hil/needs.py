@@ -32,6 +32,27 @@ def lacks(bench: Bench, board: Board | None, need: str) -> str | None:
     raise UnknownNeed(f"unknown need {need!r}; known are {', '.join([*_BENCH, *_BOARD])} and broker:CAPABILITY")
 
 
+def speaks(bench: Bench, board: Board) -> str | None:
+    """Why this board cannot talk to this bench's broker at all, as a phrase; None if it can. Every test needs that."""
+    if board.contract.mqtt.version == "5" and "mqtt5" not in bench.broker.capabilities:
+        return f"{board.name} speaks MQTT 5 and the {bench.broker.kind} broker does not; use mosquitto"
+    return None
+
+
+def _kept_session(board: Board) -> str | None:
+    if not board.contract.mqtt.clean_session:
+        return None
+    return f"the contract '{board.contract.name}' has a clean session (mqtt.clean_session)"
+
+
+def _version(wanted: str) -> Callable[[Board], str | None]:
+    def check(board: Board) -> str | None:
+        found = board.contract.mqtt.version
+        return None if found == wanted else f"the contract '{board.contract.name}' speaks MQTT {found}, not {wanted}"
+
+    return check
+
+
 def _gateway(bench: Bench) -> str | None:
     if bench.gateway is not None:
         return None
@@ -54,7 +75,7 @@ def _promise(name: str, words: str) -> Callable[[Board], str | None]:
     def check(board: Board) -> str | None:
         promise: object = board.contract
         for part in name.split("."):
-            promise = getattr(promise, part)
+            promise = getattr(promise, part, None)
         return f"the contract '{board.contract.name}' promises no {words}" if promise is None else None
 
     return check
@@ -96,7 +117,15 @@ _BOARD: dict[str, Callable[[Board], str | None]] = {
     "will": _promise("mqtt.will", "will (mqtt.will)"),
     "online-message": _promise("mqtt.online", "online message (mqtt.online)"),
     "telemetry": _promise("telemetry", "telemetry (telemetry)"),
+    "telemetry-sequence": _promise("telemetry.sequence", "counter in its telemetry (telemetry.sequence)"),
+    "telemetry-heap": _promise("telemetry.heap", "free heap in its telemetry (telemetry.heap)"),
     "command": _promise("command", "command (command)"),
+    "large-command": _promise("command.max_payload", "large command (command.max_payload)"),
+    "connect-timeout": _promise("mqtt.connect_timeout", "time-out for a connect (mqtt.connect_timeout)"),
+    "resend": _promise("mqtt.resend", "second try without an answer (mqtt.resend)"),
+    "kept-session": _kept_session,
+    "mqtt-3.1.1": _version("3.1.1"),
+    "mqtt-5": _version("5"),
     "reset-command": _promise("console.reset_command", "soft reset (console.reset_command)"),
     "disconnect-command": _promise("console.disconnect_command", "clean disconnect (console.disconnect_command)"),
 }

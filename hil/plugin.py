@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hil.report import verdicts as reports
+
 if TYPE_CHECKING:
     from hil.bench import Bench
     from hil.board import Board
     from hil.broker.monitor import Monitor
     from hil.gateway import Gateway
-    from hil.report.verdicts import Verdicts
     from hil.rig import Rig
     from hil.timeline import Timeline
     from hil.timeserver import TimeServer
@@ -28,11 +29,20 @@ TEST_TIMEOUT = 180
 
 _rig_key: pytest.StashKey[Rig] = pytest.StashKey()
 _bench_key: pytest.StashKey[Bench] = pytest.StashKey()
-_verdicts_key: pytest.StashKey[Verdicts] = pytest.StashKey()
 _fault_key: pytest.StashKey[str] = pytest.StashKey()
 _mark_key: pytest.StashKey[int] = pytest.StashKey()
 
-FIXTURES = {"rig", "bench", "board", "online_board", "monitor", "gateway", "time_server", "timeline", "finding"}
+FIXTURES = {"rig", "bench", "board", "online_board", "monitor", "gateway", "time_server", "timeline", "finding", "warn"}
+
+#: Markers that select groups of scenarios, with what they select.
+GROUPS = {
+    "tls": "scenarios about TLS: server certificates, client certificates, handshakes",
+    "mqtt": "scenarios about MQTT: topics, sessions, acknowledgements, connecting again",
+    "time": "scenarios about the clock: no time, wrong time, a time server that lies",
+    "power": "scenarios that cut the power",
+    "soak": "scenarios that last as long as --soak says",
+    "quick": "a choice of scenarios for each commit: the most telling ones that take little time",
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -53,15 +63,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="DIR",
         help="where to leave timeline, console logs and tool output (default: as the rig says, a new folder each run)",
     )
+    group.addoption(
+        "--soak",
+        metavar="MINUTES",
+        type=float,
+        help="run the soak scenarios, for so many minutes each (default: they are not applicable)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
     for line in (
         "needs(*what): what a test needs of board and bench, such as 'power-cut' or 'gateway'; without it the test is "
         "reported as not applicable, with the reason (docs/writing-tests.md lists them all)",
-        "scenario(title, reference): judges a board by its broker-side behaviour; its line in the summary",
+        "scenario(title, covers=(), waits=''): judges a board by its broker-side behaviour; its line in the summary, "
+        "what it covers elsewhere, and how long it waits; see docs/scenarios.md",
+        *(f"{name}: {words}" for name, words in GROUPS.items()),
     ):
         config.addinivalue_line("markers", line)
+    config.pluginmanager.register(Summary(), "hil-summary")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -171,6 +190,15 @@ def board(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Board]:
 
 
 @pytest.fixture
+def soak_seconds(request: pytest.FixtureRequest) -> float:
+    """How long a soak scenario lasts, from --soak; without that it is not applicable."""
+    minutes = request.config.getoption("--soak")
+    if minutes is None:
+        pytest.skip("not applicable: it takes as long as one says: --soak MINUTES")
+    return float(minutes) * 60
+
+
+@pytest.fixture
 def online_board(board: Board) -> Board:
     """`board`, switched on and online in the broker's eyes."""
     board.power_cycle()
@@ -207,16 +235,31 @@ def time_server(bench: Bench) -> TimeServer:
 @pytest.fixture
 def finding(request: pytest.FixtureRequest, bench: Bench) -> Callable[[str], None]:
     """Call it with what a scenario learned that is neither pass nor fail; shown in the summary."""
+    return _teller(request, bench, "finding", reports.FINDING)
+
+
+@pytest.fixture
+def warn(request: pytest.FixtureRequest, bench: Bench) -> Callable[[str], None]:
+    """Call it with what is not wrong enough to fail; the verdict is then WARN, with this reason, and no pass."""
+    return _teller(request, bench, "warn", reports.WARNING)
+
+
+def _teller(request: pytest.FixtureRequest, bench: Bench, kind: str, name: str) -> Callable[[str], None]:
     parameters = getattr(request.node, "callspec", None)
-    name = parameters.params.get("board") if parameters else None
+    board = parameters.params.get("board") if parameters else None
 
-    def record(text: str) -> None:
-        bench.timeline.record("test", "finding", name, text=text, name=request.node.name)
+    def tell(text: str) -> None:
+        bench.timeline.record("test", kind, board, text=text, name=request.node.name)
+        request.node.user_properties.append((name, text))
 
-    return record
+    return tell
 
 
 def _skip_if_not_applicable(request: pytest.FixtureRequest, bench: Bench, board: str) -> None:
+    from hil import needs
+
+    if (reason := needs.speaks(bench, bench.boards[board])) is not None:
+        pytest.skip(f"not applicable: {reason}")
     for mark in request.node.iter_markers("needs"):
         for need in mark.args:
             reason = bench.lacks(bench.boards[board], need)
@@ -232,24 +275,38 @@ def pytest_runtest_makereport(
     bench = item.config.stash.get(_bench_key, None)
     if bench is None or not _is_ours(item, "board"):
         return report
-    from hil.report import verdicts as reports
-
-    verdicts = item.config.stash.setdefault(_verdicts_key, reports.Verdicts())
     board = item.callspec.params.get("board", "") if hasattr(item, "callspec") else ""
     scenario = item.get_closest_marker("scenario")
     title = str(scenario.args[0]) if scenario and scenario.args else getattr(item, "originalname", item.name)
-    verdicts.add(title, board, report)
+    report.user_properties += [
+        (reports.BOARD, board),
+        (reports.SCENARIO, title),
+        (reports.BROKER, bench.broker_words),
+        (reports.ARTIFACTS, str(bench.artifacts)),
+    ]
     if report.failed and item.stash.get(_mark_key, None) is not None:
         stretch = bench.stretch(board, after=item.stash[_mark_key])
         report.sections.append((f"timeline of {board} ({bench.timeline.path})", stretch))
     return report
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    bench = config.stash.get(_bench_key, None)
-    verdicts = config.stash.get(_verdicts_key, None)
-    if bench is None or verdicts is None:
-        return
-    terminalreporter.section("hil: board by scenario")
-    for line in verdicts.summary(bench):
-        terminalreporter.write_line(line)
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+    if report.when == "call" and report.passed and reports.told(report, reports.WARNING):
+        return "warned", "w", ("WARN", {"yellow": True})
+    return None
+
+
+class Summary:
+    """Collects the verdicts where the summary is printed: in this process, also of tests that ran in others (xdist)."""
+
+    def __init__(self) -> None:
+        self._verdicts = reports.Verdicts()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        self._verdicts.add(report)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        if self._verdicts:
+            terminalreporter.section("hil: board by scenario")
+            for line in self._verdicts.summary():
+                terminalreporter.write_line(line)

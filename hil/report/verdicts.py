@@ -1,21 +1,28 @@
-"""The verdicts of a run, and the summary that ends it: board by scenario, findings, and where the artifacts lie."""
+"""The verdicts of a run, and the summary that ends it: board by scenario, warnings, findings, where the artifacts lie.
+
+A verdict is made from pytest's reports alone. What a test has to add to pass or fail (its board, a warning, a finding)
+travels in the report's properties, so that it is the same whether the test ran here or in another process, and stands
+in a JUnit file as well.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from hil.timeline import where
+#: Names of the properties. BOARD and SCENARIO stand in each report of a test with a board, the rest where there is one.
+BOARD, SCENARIO, WARNING, FINDING = "hil.board", "hil.scenario", "hil.warning", "hil.finding"
+BROKER, ARTIFACTS = "hil.broker", "hil.artifacts"
 
-if TYPE_CHECKING:
-    from hil.bench import Bench
-
-_RANK = {"pass": 0, "n/a": 1, "FAIL": 2, "ERROR": 3}
+_RANK = {"pass": 0, "n/a": 1, "WARN": 2, "FAIL": 3, "ERROR": 4}
 
 
 class Report(Protocol):
     """What is needed of a pytest.TestReport."""
 
+    @property
+    def nodeid(self) -> str: ...
     @property
     def when(self) -> str | None: ...
     @property
@@ -26,15 +33,22 @@ class Report(Protocol):
     def duration(self) -> float: ...
     @property
     def longrepr(self) -> object: ...
+    @property
+    def user_properties(self) -> Sequence[tuple[str, object]]: ...
 
 
 @dataclass(slots=True)
 class Verdict:
-    """`outcome` is 'pass', 'n/a', 'FAIL' or 'ERROR' (the bench failed, not the board); `seconds` with set-up."""
+    """`outcome`: 'pass', 'WARN', 'n/a', 'FAIL' or 'ERROR' (the bench failed, not the board). `seconds` with set-up."""
 
     outcome: str = ""
     seconds: float = 0.0
     reasons: list[str] = field(default_factory=list)
+
+
+def told(report: Report, name: str) -> list[str]:
+    """The values of one property, in order."""
+    return [str(value) for key, value in report.user_properties if key == name]
 
 
 class Verdicts:
@@ -42,26 +56,45 @@ class Verdicts:
 
     def __init__(self) -> None:
         self._cells: dict[str, dict[str, Verdict]] = {}
+        self._warnings: dict[tuple[str, str, str], None] = {}
+        self._findings: dict[tuple[str, str], None] = {}
+        self._facts: dict[str, dict[str, None]] = {BROKER: {}, ARTIFACTS: {}}
 
-    def add(self, scenario: str, board: str, report: Report) -> None:
-        """Take the report of one phase ('setup', 'call' or 'teardown') of a test."""
+    def __bool__(self) -> bool:
+        return bool(self._cells)
+
+    def add(self, report: Report) -> None:
+        """Take the report of one phase ('setup', 'call' or 'teardown') of a test; one without a board is no verdict."""
+        boards = told(report, BOARD)
+        if not boards:
+            return
+        board, scenario = boards[0], told(report, SCENARIO)[0]
         verdict = self._cells.setdefault(scenario, {}).setdefault(board, Verdict())
         verdict.seconds += report.duration
-        outcome = None
+        warnings = told(report, WARNING)
+        self._warnings |= dict.fromkeys((board, scenario, text) for text in warnings)
+        self._findings |= dict.fromkeys((board, text) for text in told(report, FINDING))
+        for name, seen in self._facts.items():
+            seen |= dict.fromkeys(told(report, name))
+        outcome = self._outcome(report, verdict, bool(warnings))
+        if outcome is not None and (not verdict.outcome or _RANK[outcome] > _RANK[verdict.outcome]):
+            verdict.outcome = outcome
+
+    @staticmethod
+    def _outcome(report: Report, verdict: Verdict, warned: bool) -> str | None:
         if report.failed:
-            outcome = "FAIL" if report.when == "call" else "ERROR"
-        elif report.skipped:
-            outcome = "n/a"
+            return "FAIL" if report.when == "call" else "ERROR"
+        if report.skipped:
             if isinstance(report.longrepr, tuple):
                 reason = str(report.longrepr[2]).removeprefix("Skipped: ").removeprefix("not applicable: ")
                 if reason not in verdict.reasons:
                     verdict.reasons.append(reason)
-        elif report.when == "call":
-            outcome = "pass"
-        if outcome is not None and (not verdict.outcome or _RANK[outcome] > _RANK[verdict.outcome]):
-            verdict.outcome = outcome
+            return "n/a"
+        if report.when == "call":
+            return "WARN" if warned else "pass"
+        return None
 
-    def summary(self, bench: Bench) -> list[str]:
+    def summary(self) -> list[str]:
         """The lines of the summary, without colour."""
         boards = list(dict.fromkeys(name for row in self._cells.values() for name in row))
         width = max(len(title) for title in self._cells)
@@ -70,25 +103,26 @@ class Verdicts:
         for title, row in self._cells.items():
             cells = [_cell(row.get(name)).ljust(w) for name, w in zip(boards, columns, strict=True)]
             lines.append(f"{title.ljust(width)}  {'  '.join(cells)}".rstrip())
-        lines += self._not_applicable() + _findings(bench)
-        return [*lines, "", f"broker: {bench.broker_words}", f"artifacts: {bench.artifacts}"]
+        lines += _block("Warnings:", (f"{board}: {title}: {text}" for board, title, text in self._warnings))
+        lines += _block("Not applicable:", self._not_applicable())
+        lines += _block("Findings:", (f"{board}: {text}" for board, text in self._findings))
+        lines.append("")
+        lines += [f"{name.removeprefix('hil.')}: {text}" for name, seen in self._facts.items() for text in seen]
+        return lines
 
-    def _not_applicable(self) -> list[str]:
-        lines = [
-            f"  {board}: {title}: {reason}"
-            for title, row in self._cells.items()
-            for board, verdict in row.items()
-            for reason in verdict.reasons
-        ]
-        return ["", "Not applicable:", *lines] if lines else []
+    def _not_applicable(self) -> Iterable[str]:
+        for title, row in self._cells.items():
+            for board, verdict in row.items():
+                for reason in verdict.reasons:
+                    yield f"{board}: {title}: {reason}"
+
+
+def _block(heading: str, lines: Iterable[str]) -> list[str]:
+    indented = [f"  {line}" for line in lines]
+    return ["", heading, *indented] if indented else []
 
 
 def _cell(verdict: Verdict | None) -> str:
     if verdict is None or not verdict.outcome:
         return "-"
     return verdict.outcome if verdict.outcome == "n/a" else f"{verdict.outcome} {verdict.seconds:.1f} s"
-
-
-def _findings(bench: Bench) -> list[str]:
-    found = dict.fromkeys((e.board or "-", str(e["text"])) for e in bench.timeline.events(where("test", "finding")))
-    return ["", "Findings:", *(f"  {board}: {text}" for board, text in found)] if found else []

@@ -42,7 +42,8 @@ def test_an_unrelated_run_loads_nothing_of_weight(tmp_path: Path) -> None:
         "def test_nothing():\n"
         "    loaded = [m for m in sys.modules if m.split('.')[0] in ('pydantic', 'serial', 'paho', 'cryptography')]\n"
         "    assert not loaded\n"
-        "    assert [m for m in sys.modules if m.startswith('hil')] == ['hil', 'hil.plugin']\n"
+        "    ours = ['hil', 'hil.plugin', 'hil.report', 'hil.report.verdicts']\n"
+        "    assert sorted(m for m in sys.modules if m.startswith('hil')) == ours\n"
     )
     done = run(tmp_path, text=text)
     assert done.returncode == 0, done.stdout
@@ -114,6 +115,31 @@ def test_verdicts_findings_and_the_timeline_of_a_failure(tmp_path: Path) -> None
     assert (left / "timeline.jsonl").stat().st_size > 0
     assert (left / "esp32-a.console.log").stat().st_size > 0
     assert "PRIVATE KEY-----\n" not in (left / "timeline.jsonl").read_text()
+
+
+WARNS = """
+def test_is_not_quite_right(board, warn):
+    warn("it stutters")
+
+def test_is_right(board, finding):
+    finding("it has four wheels")
+"""
+
+
+@pytest.mark.parametrize("more", [(), ("-n", "1")], ids=["here", "in-a-worker"])
+def test_a_warning_is_a_verdict_of_its_own(tmp_path: Path, more: tuple[str, ...]) -> None:
+    """Also where the tests run in another process than the one that prints the summary."""
+    report = tmp_path / "report.xml"
+    done = run(tmp_path, *on_virtual_board(tmp_path), *more, f"--junitxml={report}", text=WARNS)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"test_is_not_quite_right +WARN", done.stdout)
+    assert re.search(r"test_is_right +pass", done.stdout)
+    assert "1 warned" in done.stdout
+    assert "1 passed" in done.stdout
+    assert "esp32-a: test_is_not_quite_right: it stutters" in done.stdout
+    assert "esp32-a: it has four wheels" in done.stdout
+    properties = re.findall(r'<property name="hil.warning" value="([^"]*)"', report.read_text())
+    assert properties == ["it stutters"]
 
 
 HANGS = """

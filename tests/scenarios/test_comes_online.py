@@ -9,8 +9,13 @@ from hil.broker.monitor import Monitor
 from hil.timeline import Timeline, where
 
 
-@pytest.mark.scenario("comes online after a power cycle")
+@pytest.mark.power
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "comes online after a power cycle", covers=("Device Advisor: MQTT connect", "esp-mqtt #98"), waits="online.within"
+)
 def test_comes_online_after_a_power_cycle(board: Board, monitor: Monitor) -> None:
+    """Once it has power again it connects, and says what its contract promises for that."""
     board.power_cycle()
     board.wait_online()
     online = board.contract.mqtt.online
@@ -19,9 +24,13 @@ def test_comes_online_after_a_power_cycle(board: Board, monitor: Monitor) -> Non
 
 
 @pytest.mark.needs("gateway")
-@pytest.mark.scenario("connects as its contract says")
+@pytest.mark.mqtt
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "connects as its contract says", covers=("Device Advisor: MQTT connect", "PubSubClient #520"), waits="online.within"
+)
 def test_connects_as_its_contract_says(online_board: Board, timeline: Timeline) -> None:
-    """Client id, protocol version, keep-alive, clean session and will, as the CONNECT packet carried them."""
+    """Its CONNECT carries the client id, version, keep-alive, clean session and will of its contract."""
     promised = online_board.contract.mqtt
     connect = timeline.last(where("gateway", "connect", online_board.name))
     assert connect is not None

@@ -16,8 +16,14 @@ SLOW = 9600
 
 
 @pytest.mark.needs("power-cut")
-@pytest.mark.scenario("recovers from a power cut while flashing")
+@pytest.mark.power
+@pytest.mark.scenario(
+    "recovers from a power cut while flashing",
+    covers=("power cut in mid-flash",),
+    waits="60 s for the write to begin, 120 s for the flasher to give up",
+)
 def test_recovers_from_a_power_cut_while_flashing(board: Board, timeline: Timeline) -> None:
+    """After the power went in the middle of a write, the next flash makes a working board of it."""
     mark = timeline.mark()
 
     def flash() -> None:

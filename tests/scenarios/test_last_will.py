@@ -19,9 +19,13 @@ def will_message(board: Board) -> Match:
 
 
 @pytest.mark.needs("will", "power-cut")
-@pytest.mark.scenario("last will after a power cut")
+@pytest.mark.power
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "last will after a power cut", covers=("last will", "PubSubClient #520"), waits="1.5 keep-alives and 10 s"
+)
 def test_last_will_after_a_power_cut(online_board: Board, monitor: Monitor, timeline: Timeline) -> None:
-    """No will while it lives; the will within 1.5 keep-alives and a margin after the cut; retained if it promised."""
+    """No will while it lives; its will within 1.5 keep-alives and a margin after the cut, retained if promised."""
     board, will = online_board, online_board.contract.mqtt.will
     assert will is not None
     connect = timeline.last(where("gateway", "connect", board.name))
@@ -38,8 +42,12 @@ def test_last_will_after_a_power_cut(online_board: Board, monitor: Monitor, time
 
 
 @pytest.mark.needs("will", "disconnect-command", "gateway")
-@pytest.mark.scenario("no will after a clean disconnect")
+@pytest.mark.mqtt
+@pytest.mark.scenario(
+    "no will after a clean disconnect", covers=("last will",), waits="1.5 keep-alives and 0.5 s of silence"
+)
 def test_no_will_after_a_clean_disconnect(online_board: Board, timeline: Timeline) -> None:
+    """After a DISCONNECT of its own no will is published, however long one waits."""
     board = online_board
     mark = timeline.mark()
     board.disconnect()

@@ -18,11 +18,20 @@ UNANSWERED = 2
 
 @pytest.mark.needs("gateway", "time")
 @pytest.mark.parametrize("how", ["power-cut", "hard-reset"])
-@pytest.mark.scenario("connects only once it has the time")
+@pytest.mark.time
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "connects only once it has the time",
+    covers=("field failure 7: no time after a hard reset", "RFC 9325 section 4"),
+    waits="2 requests to a silent time server, then online.within twice",
+)
 def test_connects_only_once_it_has_the_time(
     board: Board, timeline: Timeline, time_server: TimeServer, how: str
 ) -> None:
-    """The time server stays silent at first, and answers later. Where no switch cuts the power, a reset stands in."""
+    """With its clock at 1970 it asks for the time until it has it, and tries TLS only then.
+
+    The time server stays silent at first, and answers later. Where no switch cuts the power, a reset stands in.
+    """
     if board.contract.time.dates == "unchecked":
         pytest.skip("not applicable: dates unchecked, as the contract says (time.dates): a security finding, no pass")
     within = board.contract.online.within
@@ -46,9 +55,10 @@ def test_connects_only_once_it_has_the_time(
 
 
 @pytest.mark.needs("reset-command")
-@pytest.mark.scenario("comes back after a soft reset")
+@pytest.mark.power
+@pytest.mark.scenario("comes back after a soft reset", covers=("arduino-esp32: warm boots",), waits="online.within")
 def test_comes_back_after_a_soft_reset(online_board: Board, timeline: Timeline) -> None:
-    """A restart by software keeps the clock and what lies in RTC memory; neither may keep the device from returning."""
+    """It returns from a restart by software, which keeps the clock and what lies in RTC memory."""
     mark = timeline.mark()
     online_board.soft_reset()
     online_board.wait_online(after=mark)

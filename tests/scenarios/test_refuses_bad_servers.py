@@ -40,28 +40,54 @@ def must_refuse(bench: Bench, board: Board, variant: str) -> None:
     board.wait_online(after=attempt.events[-1].sequence)
 
 
-@pytest.mark.scenario("refuses a server it has no anchor for")
+@pytest.mark.tls
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "refuses a server it has no anchor for",
+    covers=("Device Advisor: TLS unsecure server certificate",),
+    waits="online.within",
+)
 def test_refuses_an_unknown_authority(bench: Bench, board: Board) -> None:
+    """It breaks off the handshake with an alert, and is back once the right server is."""
     must_refuse(bench, board, "unknown-authority")
 
 
-@pytest.mark.scenario("refuses a server of another name")
+@pytest.mark.tls
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "refuses a server of another name", covers=("Device Advisor: TLS incorrect subject name",), waits="online.within"
+)
 def test_refuses_a_wrong_name(bench: Bench, board: Board) -> None:
+    """It breaks off the handshake with an alert, and is back once the right server is."""
     must_refuse(bench, board, "wrong-name")
 
 
 @pytest.mark.parametrize("variant", ["ca-false", "no-basic-constraints", "no-key-cert-sign", "path-length-exceeded"])
-@pytest.mark.scenario("refuses an intermediate that may not sign")
+@pytest.mark.tls
+@pytest.mark.scenario(
+    "refuses an intermediate that may not sign",
+    covers=("field failure 5: intermediate without CA:TRUE, keyCertSign, or past its pathlen",),
+    waits="online.within",
+)
 def test_refuses_an_intermediate_that_may_not_sign(bench: Bench, board: Board, variant: str) -> None:
-    """Field failure: an intermediate without critical CA:TRUE, without keyCertSign, or past its issuer's pathlen."""
+    """It breaks off the handshake if an intermediate lacks CA:TRUE or keyCertSign, or is past its issuer's pathlen."""
     must_refuse(bench, board, variant)
 
 
-@pytest.mark.scenario("refuses an expired server certificate")
+@pytest.mark.tls
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "refuses an expired server certificate",
+    covers=("Device Advisor: TLS expired server certificate", "arduino-esp32 #5780 #7747"),
+    waits="online.within",
+)
 def test_refuses_an_expired_certificate(
     bench: Bench, board: Board, timeline: Timeline, finding: Callable[[str], None]
 ) -> None:
-    """The probe for date checking. A contract may say that its firmware does not check; then this is a finding."""
+    """It breaks off the handshake with an alert.
+
+    The probe for date checking. A contract may say that its firmware does not check; then this is a finding.
+    """
     attempt = meets(bench, board, "expired")
     completed = any(event.kind == "tls" for event in attempt.events)
     finding("certificate dates are not checked" if completed else f"certificate dates are checked ({attempt.detail})")

@@ -26,8 +26,13 @@ def first_attempt(timeline: Timeline, board: Board) -> Attempt:
 
 
 @pytest.mark.needs("gateway", "client-certificate")
-@pytest.mark.scenario("sends its client certificate")
+@pytest.mark.tls
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "sends its client certificate", covers=("field failure 3: no client certificate",), waits="online.within"
+)
 def test_sends_its_client_certificate(board: Board, timeline: Timeline) -> None:
+    """The certificate that it shows is the one that was put into it."""
     attempt = first_attempt(timeline, board)
     assert attempt.end is not End.NO_CERTIFICATE, f"{attempt}: is only one of certificate and key set?"
     tls = timeline.last(where("gateway", "tls", board.name))
@@ -36,8 +41,12 @@ def test_sends_its_client_certificate(board: Board, timeline: Timeline) -> None:
 
 
 @pytest.mark.needs("gateway", "client-certificate")
-@pytest.mark.scenario("sends its whole chain")
+@pytest.mark.tls
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "sends its whole chain", covers=("field failure 4: client chain without its intermediate",), waits="online.within"
+)
 def test_sends_its_whole_chain(board: Board, timeline: Timeline) -> None:
-    """The gateway knows the root alone, so a chain without its intermediate cannot be verified."""
+    """It sends its intermediate as well: the gateway knows the root alone, and cannot verify a chain without it."""
     attempt = first_attempt(timeline, board)
     assert attempt.end is not End.CERTIFICATE_REFUSED, f"{attempt}: does the device send its intermediate?"

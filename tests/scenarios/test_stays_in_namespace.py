@@ -40,18 +40,37 @@ def must_stay(timeline: Timeline, board: Board, what: str, end: End) -> None:
 
 
 @pytest.mark.needs("gateway", "namespace")
-@pytest.mark.scenario("will topic lies in the namespace")
+@pytest.mark.mqtt
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "will topic lies in the namespace",
+    covers=("field failure 1: will outside of the namespace",),
+    waits="2 s after the first CONNACK",
+)
 def test_will_topic_lies_in_the_namespace(board: Board, timeline: Timeline) -> None:
+    """Its will's topic is one that the namespace has: it is not cut off for it."""
     must_stay(timeline, board, "will", End.WILL_DENIED)
 
 
 @pytest.mark.needs("gateway", "namespace")
-@pytest.mark.scenario("subscriptions lie in the namespace")
+@pytest.mark.mqtt
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "subscriptions lie in the namespace",
+    covers=("field failure 2: subscription outside of the namespace",),
+    waits="2 s after the first CONNACK",
+)
 def test_subscriptions_lie_in_the_namespace(board: Board, timeline: Timeline) -> None:
+    """What it subscribes to is in the namespace: it is not cut off for it."""
     must_stay(timeline, board, "subscribe", End.SUBSCRIBE_DENIED)
 
 
 @pytest.mark.needs("gateway", "namespace")
-@pytest.mark.scenario("publications lie in the namespace")
+@pytest.mark.mqtt
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "publications lie in the namespace", covers=("unauthorised publish topic",), waits="2 s after the first CONNACK"
+)
 def test_publications_lie_in_the_namespace(board: Board, timeline: Timeline) -> None:
+    """What it publishes is in the namespace: it is not cut off for it."""
     must_stay(timeline, board, "publish", End.PUBLISH_DENIED)

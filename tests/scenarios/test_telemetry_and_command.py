@@ -17,8 +17,13 @@ MARGIN = 10.0
 
 
 @pytest.mark.needs("telemetry")
-@pytest.mark.scenario("telemetry comes, with its fields")
+@pytest.mark.mqtt
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "telemetry comes, with its fields", covers=("Device Advisor: MQTT publish",), waits="3 telemetry periods and 10 s"
+)
 def test_telemetry(online_board: Board, timeline: Timeline) -> None:
+    """Three messages come, each with the fields that its contract names."""
     telemetry = online_board.contract.telemetry
     assert telemetry is not None
     messages = timeline.wait_count(
@@ -35,8 +40,11 @@ def test_telemetry(online_board: Board, timeline: Timeline) -> None:
 
 
 @pytest.mark.needs("command")
-@pytest.mark.scenario("answers a command")
+@pytest.mark.mqtt
+@pytest.mark.quick
+@pytest.mark.scenario("answers a command", covers=("Device Advisor: MQTT subscribe",), waits="command.within")
 def test_command(online_board: Board, bench: Bench, monitor: Monitor) -> None:
+    """It subscribes, takes the command of its contract, and answers as promised."""
     command = online_board.contract.command
     assert command is not None
     if bench.gateway is not None:

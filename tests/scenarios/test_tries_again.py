@@ -17,7 +17,13 @@ REFUSALS = 5
 
 
 @pytest.mark.needs("gateway", "retry")
-@pytest.mark.scenario("tries again until it is let in")
+@pytest.mark.mqtt
+@pytest.mark.quick
+@pytest.mark.scenario(
+    "tries again until it is let in",
+    covers=("field failure 6: connects fail often", "arduino-mqtt #115"),
+    waits="5 refusals, each for its gap, and online.within twice",
+)
 def test_tries_again_until_it_is_let_in(board: Board, gateway: Gateway, timeline: Timeline) -> None:
     """Refused several times, then let in: online in the end, and with gaps of the kind that its contract promises."""
     retry = board.contract.retry
