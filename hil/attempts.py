@@ -118,6 +118,8 @@ def _tls_end(failed: Event) -> tuple[End, str]:
         return End.SERVER_REFUSED, f"alert {failed['alert']}"
     if failed.get("verify_code"):
         return End.CERTIFICATE_REFUSED, f"verify code {failed['verify_code']}: {failed.get('verify_message')}"
+    if failed.get("reason") == "client certificate refused":
+        return End.CERTIFICATE_REFUSED, f"alert {failed.get('alert')}"
     if failed.get("reason") == "no client certificate":
         return End.NO_CERTIFICATE, ""
     return End.TLS_FAILED, detail

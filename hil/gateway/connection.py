@@ -103,6 +103,14 @@ class Connection:
         if admission != "no-answer":
             self.end("gateway", "fault", reset=admission == "reset")
 
+    def device_hello(self, facts: dict[str, Any]) -> None:
+        self._record.event("hello", **facts)
+
+    def device_stalled(self, step: str | None) -> None:
+        """A fault holds the handshake: for as long as the device waits, or until the fault is cleared."""
+        self._record.event("tls-stalled", step=step)
+        self._patience.end()
+
     def device_secured(self, facts: dict[str, Any] | None) -> None:
         if facts is not None:
             self._record.event("tls", **facts)
@@ -120,7 +128,7 @@ class Connection:
             sni=self.device.session.sni if self.device.session else None,
             step=failure.step,
         )
-        self.end("device" if by == "device" else "gateway", "tls")
+        self.end("device" if by == "device" else "gateway", "fault" if failure.played else "tls", reset=failure.reset)
 
     def device_closed(self, how: Gone) -> None:
         if self._early and self._opening and self._gone is None:

@@ -24,6 +24,8 @@ class DeviceOwner(Protocol):
     """Whoever takes the decrypted bytes."""
 
     def device_arrived(self, side: DeviceSide, peer: str) -> None: ...
+    def device_hello(self, facts: dict[str, Any]) -> None: ...
+    def device_stalled(self, step: str | None) -> None: ...
     def device_secured(self, facts: dict[str, Any] | None) -> None: ...
     def device_failed(self, failure: Failure, by: str) -> None: ...
     def from_device(self, data: bytes) -> None: ...
@@ -144,9 +146,14 @@ class DeviceSide(asyncio.BufferedProtocol):
 
     def _progress(self, session: Session) -> None:
         """Send what the handshake wants sent, and say when it is done."""
+        if isinstance(session, TlsSession):
+            for hello in session.new_hellos():
+                self._owner.device_hello(hello.facts())
         out = session.outgoing()
         if out and self._transport is not None:
             self._transport.write(out)
+        if isinstance(session, TlsSession) and session.stalls():
+            self._owner.device_stalled(session.step)
         if session.established and not self._secured:
             self._secured = True
             self._owner.device_secured(session.facts() if isinstance(session, TlsSession) else None)

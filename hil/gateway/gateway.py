@@ -28,7 +28,7 @@ from hil.gateway.device import DeviceSide, Session
 from hil.gateway.faults import ArmedFault, Armory, Fault
 from hil.gateway.faults.fault import Admission
 from hil.gateway.policy import PERMISSIVE, Policy
-from hil.gateway.tls import ClearSession, Identity, TlsSession, TlsSettings, make_context
+from hil.gateway.tls import ClearSession, Identity, ServerContext, TlsSession, TlsSettings, make_context
 from hil.gateway.upstream import Upstreams
 from hil.timeline import Row, Timeline
 
@@ -99,7 +99,7 @@ class Gateway:
         self._settings = (
             None if server is None else TlsSettings(server.chain_pem, server.key_pem, client_ca, partial_chain)
         )
-        self._contexts: OrderedDict[TlsSettings, Any] = OrderedDict()
+        self._contexts: OrderedDict[TlsSettings, ServerContext] = OrderedDict()
         if self._settings is not None:
             self._context(self._settings)  # a bad PEM is told here, not at a board's first connect
         self._armory = Armory(self._record_fault)
@@ -276,7 +276,10 @@ class Gateway:
         with contextlib.suppress(LoopClosed):
             self._loop.call(clearing)
 
-    def _context(self, settings: TlsSettings) -> Any:
+    def _context(self, settings: TlsSettings) -> ServerContext:
+        settings = settings.for_context()
+        if not settings.resume:
+            return make_context(settings)  # of its own: it knows no session of before, by ticket or by id
         context = self._contexts.get(settings)
         if context is None:
             context = self._contexts[settings] = make_context(settings)
@@ -331,7 +334,8 @@ class Station:
         settings = self._gateway._settings
         if settings is None:
             return ClearSession()
-        return TlsSession(self._gateway._context(self._gateway._armory.tls(settings, self.board, connection.number)))
+        settings = self._gateway._armory.tls(settings, self.board, connection.number)
+        return TlsSession(self._gateway._context(settings), settings.script)
 
     def policy(self) -> Policy:
         return self._gateway.policy(self.board)

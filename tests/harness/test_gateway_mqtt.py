@@ -94,7 +94,7 @@ def test_connect_and_connack_are_told_in_full(bench: Bench, version: Version) ->
         "will": {"topic": "dev/status", "payload": b"offline", "qos": 1, "retain": True},
     }
     assert bench.wait("connack").data == {"connection": 1, "code": 0, "session_present": False}
-    assert bench.kinds() == ["accept", "tls", "connect", "connack"]
+    assert bench.kinds() == ["accept", "hello", "tls", "connect", "connack"]
     assert not any("secret" in str(e.data) for e in bench.timeline)
 
 

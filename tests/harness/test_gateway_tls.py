@@ -16,9 +16,9 @@ from gateway_bench import LIMIT, Bench, Device
 from OpenSSL import SSL
 
 from hil.gateway import Limits, ServerIdentity
-from hil.gateway.alerts import alert_name
-from hil.gateway.hello import parse_client_hello, what_is_this
 from hil.gateway.tls import TlsSettings, make_context
+from hil.gateway.tls.alerts import alert_name
+from hil.gateway.tls.hello import parse_client_hello, what_is_this
 from hil.timeline import Event, where
 
 V12, V13 = ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3

@@ -12,63 +12,28 @@ read. Both are handshake failures here, because for the server the handshake end
 from __future__ import annotations
 
 import contextlib
-import os
 import ssl
-import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, cast
+from dataclasses import dataclass, replace
+from typing import Any, Final, cast
 
 from cryptography import x509
 
-from hil.gateway.alerts import HANDSHAKE_MESSAGES, alert_name, device_says, gateway_says
-from hil.gateway.hello import ClientHello, parse_client_hello, what_is_this
+from hil.gateway.tls.alerts import HANDSHAKE_MESSAGES, alert_name, device_says, gateway_says
+from hil.gateway.tls.context import Observed, ServerContext
+from hil.gateway.tls.flight import ALERT, HANDSHAKE, Flight
+from hil.gateway.tls.hello import ClientHello, parse_client_hello, what_is_this
+from hil.gateway.tls.script import ORDINARY, Script, Stop
 
-_READ = 16384
+_READ: Final = 16384
 """Bytes; the plaintext of one TLS record has no more (RFC 8446 section 5.1)."""
-_ALERT: Final = 21
-_HANDSHAKE: Final = 22
-
-VERSIONS: Final = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
-
-
-class Identity(Protocol):
-    """A certificate with its key, both PEM: the chain is leaf first."""
-
-    @property
-    def chain_pem(self) -> bytes: ...
-    @property
-    def key_pem(self) -> bytes: ...
-
-
-@dataclass(frozen=True, slots=True)
-class ServerIdentity:
-    """What the gateway shows to a board: a certificate chain (leaf first) and the leaf's key, both PEM."""
-
-    chain_pem: bytes
-    key_pem: bytes = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class TlsSettings:
-    """All that a handshake depends on. Faults make changed copies; equal settings share one context.
-
-    `client_ca`: PEM of the authorities whose client certificates are accepted; None: none is asked for.
-    `partial_chain`: whether an intermediate in `client_ca` is an anchor by itself, as with brokers to which one
-    uploads the leaf's immediate issuer. `minimum` and `maximum`: 'TLSv1.2' or 'TLSv1.3'.
-    """
-
-    chain_pem: bytes
-    key_pem: bytes = field(repr=False)
-    client_ca: bytes | None
-    partial_chain: bool = False
-    minimum: str = "TLSv1.2"
-    maximum: str = "TLSv1.3"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a handshake failed: the data of the `tls-failed` event. `step` is the last handshake message seen."""
+    """Why a handshake failed: the data of the `tls-failed` event. `step` is the last handshake message seen.
+
+    `played`: a fault ended it, and not as a refusal of the device's certificate; `reset`: it wants an RST.
+    """
 
     reason: str
     alert: str | None = None
@@ -76,79 +41,8 @@ class Failure:
     verify_code: int | None = None
     verify_message: str | None = None
     step: str | None = None
-
-
-class _Observed(ssl.SSLObject):
-    """An SSLObject that hands on what the context's message callback says about it."""
-
-    observer: Callable[[str, int, bytes], None] | None = None
-
-
-def make_context(settings: TlsSettings) -> ssl.SSLContext:
-    """A server context for `settings`.
-
-    Raises ValueError, in one line, for a PEM that cannot be used. Keys go through anonymous memory, not through a file.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = VERSIONS[settings.minimum]
-    context.maximum_version = VERSIONS[settings.maximum]
-    context.sslobject_class = _Observed
-    _load_identity(context, settings.chain_pem, settings.key_pem)
-    if settings.client_ca is not None:
-        context.verify_mode = ssl.CERT_REQUIRED
-        if settings.partial_chain:
-            context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-        try:
-            context.load_verify_locations(cadata=settings.client_ca.decode("ascii"))
-        except (ssl.SSLError, UnicodeDecodeError) as error:
-            raise ValueError(f"the client CA is no PEM certificate ({error}); give the authority's PEM") from None
-    _observe(context)
-    return context
-
-
-def _load_identity(context: ssl.SSLContext, chain_pem: bytes, key_pem: bytes) -> None:
-    """ssl takes certificates from files alone: give it one that has no name (Linux), or that is gone at once."""
-    pem = key_pem.rstrip() + b"\n" + chain_pem
-    try:
-        if hasattr(os, "memfd_create"):
-            handle = os.memfd_create("identity", os.MFD_CLOEXEC)
-            try:
-                with open(handle, "wb", closefd=False) as file:
-                    file.write(pem)
-                context.load_cert_chain(f"/proc/self/fd/{handle}")
-            finally:
-                os.close(handle)
-        else:
-            with tempfile.NamedTemporaryFile() as file:
-                file.write(pem)
-                file.flush()
-                context.load_cert_chain(file.name)
-    except ssl.SSLError as error:
-        why = "its key belongs to another certificate" if error.reason == "KEY_VALUES_MISMATCH" else str(error)
-        raise ValueError(
-            f"the server identity cannot be used: {why}; give a PEM chain, leaf first, and its key"
-        ) from None
-
-
-def _observe(context: ssl.SSLContext) -> None:
-    """Have the context tell every handshake message and alert, decrypted.
-
-    CPython has had this debugging hook since 3.8, under a private name. Where it is missing, failures are told by
-    OpenSSL's error words alone. The descriptor is used directly because ssl.py's own wrapper makes enums of each
-    argument, for each record.
-    """
-    raw = getattr(ssl, "_ssl", None)
-    hook = raw._SSLContext.__dict__.get("_msg_callback") if raw is not None else None
-    if hook is None:  # pragma: no cover
-        return
-
-    def told(tls: Any, direction: str, version: int, content: int, kind: int, data: bytes) -> None:
-        if content in (_HANDSHAKE, _ALERT):
-            observer = getattr(tls, "observer", None)
-            if observer is not None:
-                observer(direction, content, data)
-
-    hook.__set__(context, told)
+    played: bool = False
+    reset: bool = False
 
 
 class TlsSession:
@@ -158,18 +52,25 @@ class TlsSession:
     After each `receive` look at `failure`, `established` and `ended`.
     """
 
-    def __init__(self, context: ssl.SSLContext) -> None:
+    def __init__(self, context: ServerContext, script: Script = ORDINARY) -> None:
         self._in = ssl.MemoryBIO()
         self._out = ssl.MemoryBIO()
-        self._tls = cast(_Observed, context.wrap_bio(self._in, self._out, server_side=True))
+        self._tls = cast(Observed, context.wrap_bio(self._in, self._out, server_side=True))
         self._tls.observer = self._observe
+        self._script = script
+        self._flight: Flight | None = None
+        if self._script.rewrites:
+            self._flight = Flight(self._script, context.secret_log)
+            self._tls.detailed = True
         self._first = b""
-        self._step: str | None = None
+        self._new_hellos: list[ClientHello] = []
+        self._stalled = False
         self._alert: tuple[str, str] | None = None
         self.established = False
         self.ended = False  # the device sent close_notify
         self.failure: Failure | None = None
         self.hello: ClientHello | None = None
+        self.step: str | None = None  # the last handshake message that came or went, in words
 
     def receive(self, data: bytes) -> bytes:
         """Feed ciphertext, get plaintext (none while the handshake lasts)."""
@@ -185,16 +86,48 @@ class TlsSession:
 
     def send(self, data: bytes) -> bytes:
         """Feed plaintext, get ciphertext."""
-        self._tls.write(data)
+        size = self._script.application_record
+        if size is None:
+            self._tls.write(data)
+        else:
+            for at in range(0, len(data), size):
+                self._tls.write(data[at : at + size])
         return self._out.read()
 
     def outgoing(self) -> bytes:
         """Ciphertext that waits to be sent: handshake messages and alerts."""
-        return self._out.read() if self._out.pending else b""
+        raw = self._out.read() if self._out.pending else b""
+        if self._flight is None:
+            return raw
+        out = self._flight.release(raw)
+        if self.stopped is None:
+            if self.established:
+                self._flight = None
+                self._tls.detailed = False
+        elif self.stopped.how != "stall" and self.failure is None:
+            self.failure = self._stop(self.stopped)
+        return out
+
+    @property
+    def stopped(self) -> Stop | None:
+        """The stop that the handshake has come to, if the script has one and it is reached."""
+        return self._flight.stopped if self._flight is not None else None
+
+    def new_hellos(self) -> list[ClientHello]:
+        """The ClientHellos that came since the last call: one, or a second after a HelloRetryRequest."""
+        new, self._new_hellos = self._new_hellos, []
+        return new
+
+    def stalls(self) -> bool:
+        """True once, when the script has begun to stall the handshake."""
+        if self._stalled or self.stopped is None or self.stopped.how != "stall":
+            return False
+        self._stalled = True
+        return True
 
     def goodbye(self) -> bytes:
-        """close_notify, as ciphertext; nothing if there is no session to close."""
-        if self.established and self.failure is None:
+        """close_notify, as ciphertext; nothing if there is no session to close, or if the script leaves it out."""
+        if self.established and self.failure is None and self._script.close_notify:
             with contextlib.suppress(ssl.SSLError):  # raised as the device's own close_notify has not come yet
                 self._tls.unwrap()
         return self.outgoing()
@@ -240,10 +173,12 @@ class TlsSession:
         except ssl.SSLWantReadError:
             return False
         except (ssl.SSLError, OSError) as error:
-            self.failure = self._explain(error)
+            # What OpenSSL finds wrong behind the stop is never sent; what the device says there is heard.
+            if self.stopped is None or (self._alert is not None and self._alert[1] == "device"):
+                self.failure = self._explain(error)
             return False
-        self.established = True
-        return True
+        self.established = self.stopped is None
+        return self.established
 
     def _read(self) -> bytes:
         parts = []
@@ -265,18 +200,31 @@ class TlsSession:
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _observe(self, direction: str, content: int, data: bytes) -> None:
+        stopped = self.stopped is not None
+        if self._flight is not None:
+            self._flight.observe(direction, content, data)
+        if stopped and direction == "write":
+            return
         who = "device" if direction == "read" else "gateway"
-        if content == _ALERT:
+        if content == ALERT:
             if len(data) >= 2:
                 self._alert = (alert_name(data[1]), who)
-            return
-        message = HANDSHAKE_MESSAGES.get(data[0], f"handshake message {data[0]}") if data else "nothing"
-        self._step = f"{message} of the {who}"
-        if who == "device" and data[:1] == b"\x01":
-            try:
-                self.hello = parse_client_hello(data)
-            except ValueError:
-                self.hello = None
+        elif content == HANDSHAKE and not stopped:
+            message = HANDSHAKE_MESSAGES.get(data[0], f"handshake message {data[0]}") if data else "nothing"
+            self.step = f"{message} of the {who}"
+            if who == "device" and data[:1] == b"\x01":
+                with contextlib.suppress(ValueError):
+                    self.hello = parse_client_hello(data)
+                    self._new_hellos.append(self.hello)
+
+    def _stop(self, stop: Stop) -> Failure:
+        if self._flight is not None and self._flight.alert is not None:
+            self._alert = (self._flight.alert, "gateway")
+        if stop.refusal:
+            return self._failed("client certificate refused")
+        how = {"fin": "closed", "reset": "reset", "alert": "ended with an alert"}.get(stop.how, stop.how)
+        failure = self._failed(f"the handshake was {how} by the gateway, as a fault has it")
+        return replace(failure, played=True, reset=stop.how == "reset")
 
     def _explain(self, error: Exception) -> Failure:
         word = error.reason if isinstance(error, ssl.SSLError) else None
@@ -291,7 +239,7 @@ class TlsSession:
 
     def _failed(self, reason: str, verify_code: int | None = None, verify_message: str | None = None) -> Failure:
         alert, sender = self._alert or (None, None)
-        return Failure(reason, alert, sender, verify_code, verify_message, self._step)
+        return Failure(reason, alert, sender, verify_code, verify_message, self.step)
 
 
 class ClearSession:
