@@ -115,8 +115,11 @@ def others(draw: st.DrawFn, version: Version) -> Packet:
         return Unsubscribe(draw(ids), tuple(draw(st.lists(filters(), min_size=1, max_size=4))), own)
     if kind is Unsuback:
         return Unsuback(draw(ids), tuple(draw(st.lists(codes, min_size=1, max_size=4))) if five else (), own)
-    if kind in (Disconnect, Auth):
-        return kind(draw(codes), own)
+    if kind is Disconnect:
+        return Disconnect(draw(codes), own)
+    if kind is Auth:
+        code = draw(codes)
+        return Auth(code, {"authentication_method": "SCRAM-SHA-1"} | own if code or own else {})
     return kind()
 
 

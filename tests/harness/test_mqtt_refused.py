@@ -109,6 +109,23 @@ BROKEN: list[tuple[Version, str, str, int, Any]] = [
     (V3, "30 03 0002 61", "ends within its topic", 0x81, ALWAYS),
     (V3, "30 01 00", "ends within its topic", 0x81, ALWAYS),
     (V5, "30 03 0001 61", "ends within its property length", 0x81, ALWAYS),
+    (V5, "30 07 0001 61 03 08 0000", "[MQTT-4.7.3-1]", 0x90, Publish("a", properties={"response_topic": ""})),
+    (V5, "30 08 0001 61 04 03 0001 00", "[MQTT-1.5.4-2]", 0x81, Publish("a", properties={"content_type": "\0"})),
+    (V5, "30 08 0001 61 04 08 0001 ff", "[MQTT-1.5.4-1]", 0x81, Publish("a", properties={"response_topic": "\\xff"})),
+    (
+        V5,
+        "30 0b 0001 61 07 26 0001 ff 0001 62",
+        "[MQTT-1.5.4-1]",
+        0x81,
+        Publish("a", properties={"user_property": (("\\xff", "b"),)}),
+    ),
+    (
+        V5,
+        "30 0b 0001 61 07 26 0001 61 0001 ff",
+        "[MQTT-1.5.4-1]",
+        0x81,
+        Publish("a", properties={"user_property": (("a", "\\xff"),)}),
+    ),
     # the answers
     (V3, "40 02 0000", "[MQTT-2.3.1-1]", 0x82, Puback(0)),
     (V3, "40 03 0001 00", "must end where", 0x81, Puback(1)),
@@ -148,6 +165,14 @@ BROKEN: list[tuple[Version, str, str, int, Any]] = [
     (V5, "e0 01 01", "[MQTT-3.14.2-1]", 0x82, Disconnect(1)),
     (V5, "f0 02 01 00", "[MQTT-3.15.2-1]", 0x82, Auth(1)),
     (V5, "f0 01 18", "ends within its property length", 0x81, Auth(0x18)),
+    (V5, "f0 02 18 00", "MQTT 5 section 3.15.2.2.2", 0x82, Auth(0x18)),
+    (
+        V5,
+        "f0 06 00 04 1f 0001 61",
+        "MQTT 5 section 3.15.2.2.2",
+        0x82,
+        Auth(0, {"reason_string": "a"}),
+    ),
     # properties
     (V5, "20 07 00 00 8080808001", "property length of more than 4 bytes", 0x81, ALWAYS),
     (V5, "20 05 00 00 02 00 00", "property 0x00", 0x81, ALWAYS),
@@ -157,6 +182,14 @@ BROKEN: list[tuple[Version, str, str, int, Any]] = [
     (V5, "20 06 00 00 03 21 0000", "receive_maximum 0", 0x82, Connack(properties={"receive_maximum": 0})),
     (V5, "20 05 00 00 02 21 00", "ends within its receive_maximum", 0x81, ALWAYS),
     (V5, "20 04 00 00 05 21", "ends within its properties", 0x81, ALWAYS),
+    (V5, "20 06 00 87 03 16 0000", "", 0, Connack(False, 0x87, {"authentication_data": b""})),
+    (
+        V5,
+        "10 11 0004 4d515454 05 02 003c 03 16 0000 0001 61",
+        "section 3.1.2.11.10",
+        0x82,
+        Connect("a", V5, properties={"authentication_data": b""}),
+    ),
     (V5, "20 06 00 00 03 16 0000", "section 3.1.2.11.10", 0x82, Connack(properties={"authentication_data": b""})),
     # the same mistakes in MQTT 5, where its statement has another number or its code another meaning
     (V5, "60 02 0001", "[MQTT-3.6.1-1]", 0x81, Pubrel(1)),

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.wire.mqtt import (
+    Connack,
     Connect,
     Decoder,
     Disconnect,
@@ -118,6 +119,9 @@ def test_a_packet_above_the_limit_is_refused_before_it_is_collected() -> None:
 
 CONNECT = encode(Connect("a", V3), V3)
 CONNECT5 = encode(Connect("a", V5), V5)
+CONNECT5_X = encode(Connect("a", V5, properties={"authentication_method": "x", "session_expiry_interval": 9}), V5)
+CONNACK = encode(Connack(), V3)
+CONNACK5 = encode(Connack(), V5)
 
 
 def test_the_version_is_learnt_from_connect() -> None:
@@ -143,6 +147,14 @@ def test_the_version_is_learnt_from_connect() -> None:
         (CONNECT5 + bytes.fromhex("30 06 0001 61 02 0b01"), "[MQTT-3.3.4-6]"),
         (CONNECT + b"\x36", "[MQTT-3.3.1-4]"),
         (CONNECT + b"\xf0", "packet type 15"),
+        (CONNECT5 + bytes.fromhex("f006 18 04 15 0001 78"), "[MQTT-4.12.0-7]"),
+        (CONNECT5 + bytes.fromhex("f006 19 04 15 0001 78"), "[MQTT-4.12.0-7]"),
+        (CONNECT5_X + bytes.fromhex("f006 19 04 15 0001 79"), "[MQTT-4.12.0-5]"),
+        (CONNECT5_X + bytes.fromhex("f006 00 04 15 0001 78"), "MQTT 5 section 3.15.2.1"),
+        (CONNECT5 + bytes.fromhex("e007 00 05 11 00000001"), "MQTT 5 section 3.14.2.2.2"),
+        (CONNECT5 + b"\xe0\1\x8e", "MQTT 5 section 3.14.2.1"),
+        (CONNECT5 + bytes.fromhex("4003 0001 10"), "MQTT 5 section 3.4.2.1"),
+        (CONNECT5 + bytes.fromhex("5003 0001 10"), "MQTT 5 section 3.5.2.1"),
     ],
 )
 def test_what_a_client_must_not_send(data: bytes, says: str) -> None:
@@ -155,17 +167,41 @@ def test_what_a_client_must_not_send(data: bytes, says: str) -> None:
 @pytest.mark.parametrize(
     ("version", "data", "says"),
     [
-        (V3, b"\xe0\0", "DISCONNECT from a server"),
-        (V3, b"\xc0\0", "PINGREQ from a server"),
-        (V3, CONNECT, "CONNECT from a server"),
-        (V5, bytes.fromhex("e007 00 05 11 00000001"), "[MQTT-3.14.2-2]"),
-        (V5, bytes.fromhex("e000 e000"), "[MQTT-3.14.4-1]"),
+        (V3, b"\xd0\0", "[MQTT-3.2.0-1]"),
+        (V5, b"\xd0\0", "[MQTT-3.2.0-1]"),
+        (V5, b"\xe0\0", "[MQTT-3.2.0-1]"),
+        (V3, CONNACK + CONNACK, "MQTT 3.1.1 section 3.2"),
+        (V5, CONNACK5 + CONNACK5, "[MQTT-3.2.0-2]"),
+        (V3, b"\x20\2\0\5\xd0\0", "[MQTT-3.2.2-5]"),
+        (V5, b"\x20\3\0\x87\0\xe0\0", "[MQTT-3.2.2-7]"),
+        (V3, CONNACK + b"\xe0\0", "DISCONNECT from a server"),
+        (V3, CONNACK + b"\xc0\0", "PINGREQ from a server"),
+        (V3, CONNACK + CONNECT, "CONNECT from a server"),
+        (V5, CONNACK5 + b"\xe0\1\4", "MQTT 5 section 3.14.2.1"),
+        (V5, bytes.fromhex("f006 19 04 15 0001 78"), "MQTT 5 section 3.15.2.1"),
+        (V5, CONNACK5 + bytes.fromhex("e007 00 05 11 00000001"), "[MQTT-3.14.2-2]"),
+        (V5, CONNACK5 + bytes.fromhex("e000 e000"), "[MQTT-3.14.4-1]"),
     ],
 )
 def test_what_a_server_must_not_send(version: Version, data: bytes, says: str) -> None:
-    assert says in run(version, True, [data])[1]
+    whole = run(version, True, [data])
+    assert says in whole[1]
+    assert run(version, True, [bytes((b,)) for b in data]) == whole
     decoder = Decoder(version, sender="either")
     assert decoder.feed(data)
+
+
+def test_what_a_server_may_send() -> None:
+    asked = bytes.fromhex("f006 18 04 15 0001 78")
+    data = asked + CONNACK5 + bytes.fromhex("30 06 0001 61 02 0b01") + asked + b"\xe0\1\x8e"
+    assert len(run(V5, True, [data])[0]) == 5
+    assert run(V5, True, [data])[1] == b""
+
+
+def test_what_a_client_may_send() -> None:
+    data = CONNECT5_X + bytes.fromhex("f006 18 04 15 0001 78 4002 0001 e007 04 05 11 00000001")
+    assert len(run(None, True, [data])[0]) == 4
+    assert run(None, True, [data])[1] == b""
 
 
 def test_a_decoder_keeps_what_came_before_the_error() -> None:

@@ -30,6 +30,17 @@ from hil.wire.mqtt.topics import check_filter, check_name
 _ONLY_CLIENT: Final = frozenset(("CONNECT", "SUBSCRIBE", "UNSUBSCRIBE", "PINGREQ"))
 _ONLY_SERVER: Final = frozenset(("CONNACK", "SUBACK", "UNSUBACK", "PINGRESP"))
 
+# Reason codes that one side alone sends: the column 'sent by' in the table of each packet. A server's DISCONNECT with
+# 0x00 is let through: that table gives it to the client, but it is also what a DISCONNECT without a code means.
+_ONLY_BY: Final[Mapping[tuple[type[Packet], str], frozenset[int]]] = {
+    (Disconnect, "client"): frozenset((0x04,)),
+    (Disconnect, "server"): frozenset(bytes.fromhex("87 89 8B 8D 8E 8F 9A 9B 9C 9D 9E 9F A0 A1 A2")),
+    (Auth, "client"): frozenset((0x19,)),
+    (Auth, "server"): frozenset((0x00,)),
+    (Puback, "server"): frozenset((0x10,)),
+    (Pubrec, "server"): frozenset((0x10,)),
+}
+
 Answer = Puback | Pubrec | Pubrel | Pubcomp
 
 
@@ -75,6 +86,10 @@ def check_sender(packet: Packet, version: Version, sender: str) -> None:
             raise violation("sender", version, "DISCONNECT from a server")
         if "session_expiry_interval" in packet.properties:
             raise violation("server sends expiry", version, "DISCONNECT from a server with it")
+    if isinstance(packet, Disconnect | Auth | Puback | Pubrec):
+        other = "server" if sender == "client" else "client"
+        if packet.code in _ONLY_BY.get((type(packet), other), ()):
+            raise violation(f"{name} sender", version, f"{name} from a {sender} with code 0x{packet.code:02x}")
 
 
 def _check_id(packet_id: int | None, version: Version, name: str) -> None:
@@ -101,10 +116,11 @@ def _check_connack(packet: Connack, version: Version) -> None:
         raise violation("connack code", version, f"CONNACK with code 0x{packet.code:02x}")
     if packet.code and packet.session_present:
         raise violation("refused session", version, f"CONNACK with code {packet.code} and session present")
-    _check_auth_data(packet, version)
+    if not packet.code:  # nothing is said of a refusal
+        _check_auth_data(packet, version)
 
 
-def _check_auth_data(packet: Connect | Connack | Auth, version: Version) -> None:
+def _check_auth_data(packet: Connect | Connack, version: Version) -> None:
     properties = packet.properties
     if properties and "authentication_data" in properties and "authentication_method" not in properties:
         name = type(packet).__name__.upper()
@@ -127,7 +143,9 @@ def _check_code(packet: Answer | Disconnect | Auth, version: Version) -> None:
 
 def _check_auth(packet: Auth, version: Version) -> None:
     _check_code(packet, version)
-    _check_auth_data(packet, version)
+    # Section 3.15.2.1 lets an AUTH of code 0 without properties be empty, which 3.15.2.2.2 contradicts.
+    if (packet.code or packet.properties) and "authentication_method" not in packet.properties:
+        raise violation("auth method", version, f"AUTH with code 0x{packet.code:02x} and none")
 
 
 def _check_subscribe(packet: Subscribe, version: Version) -> None:

@@ -67,8 +67,11 @@ def decode(frame: bytes, version: Version | None = None, *, strict: bool = True)
         raise
 
 
-def check_first_byte(first: int, version: Version, strict: bool) -> None:
+def check_first_byte(first: int, version: Version | None, strict: bool) -> None:
     """What the type and flags of a packet's first byte must be, before the rest is looked at."""
+    if version is None and first >> 4 != CONNECT:
+        raise violation("first", Version.V311, f"a packet of type {first >> 4} before the version is known")
+    version = version or Version.V311
     row = _READERS.get(first >> 4)
     if row is None or (first >> 4 == 15 and version is Version.V311):
         raise ProtocolError(f"packet type {first >> 4}: MQTT {version} has none of that number")
@@ -146,10 +149,8 @@ def _publish(frame: bytes, start: int, size: int, version: Version, strict: bool
 
 def _other(frame: bytes, start: int, version: Version | None, strict: bool) -> Packet:
     first = frame[0]
-    if version is None and first >> 4 != CONNECT:
-        raise violation("first", Version.V311, f"a packet of type {first >> 4} before the version is known")
+    check_first_byte(first, version, strict)
     reader = Reader(frame, start, len(frame), "", version or Version.V311, strict)
-    check_first_byte(first, reader.version, strict)
     name, _, read = _READERS[first >> 4]
     reader.packet = name
     if first >> 4 == CONNECT:

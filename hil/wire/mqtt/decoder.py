@@ -1,19 +1,7 @@
 """A connection's bytes from one side, turned into packets as they come.
 
-The rules that take more than one packet to see:
-
-    sender   state     packet                              then
-    client   new       CONNECT                             open; the version is what it says
-             new       any other                           error [MQTT-3.1.0-1]
-             open      CONNECT                             error [MQTT-3.1.0-2]
-             open      DISCONNECT                          ended
-             ended     any                                 error (3.1.1 [MQTT-3.14.4-2], 5 [MQTT-3.14.4-1])
-    server   open      DISCONNECT (5 alone)                ended
-             open      what only a client sends            error
-    either   open      any                                 open
-
-What must come between (a PUBACK for each PUBLISH, CONNACK before all else, packet ids in use, topic aliases) is not
-looked at here. A tolerant decoder applies none of this; it still needs CONNECT first if it is to learn the version.
+A strict decoder applies the rules of each packet (decode.py, checks.py) and those of their order (order.py). A tolerant
+one applies neither; it still needs CONNECT first if it is to learn the version.
 
 The type and flags of a packet are judged as soon as its first byte is there: a peer that does not speak MQTT at all
 must not keep a connection open by announcing 200 MB.
@@ -23,22 +11,22 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hil.wire.mqtt.checks import check_sender
 from hil.wire.mqtt.decode import check_first_byte, decode
 from hil.wire.mqtt.errors import ProtocolError
-from hil.wire.mqtt.packets import Connect, Disconnect, Packet, Publish, Version
-from hil.wire.mqtt.rules import violation
+from hil.wire.mqtt.order import Order
+from hil.wire.mqtt.packets import Connect, Packet, Publish, Version
 from hil.wire.mqtt.splitter import MAX_PACKET, Splitter, again
 
 Sender = Literal["client", "server", "either"]
 
 
 class Decoder:
-    """Packets from one side of one connection. A new connection needs a new decoder.
+    """Packets from one side of one connection, from its beginning. A new connection needs a new decoder.
 
     `version`: what the connection speaks; None to learn it from CONNECT, as on the device's side. `strict`: refuse what
     the standard forbids. `max_packet`: the longest packet to accept, in bytes, header included. `sender`: who sends
-    these bytes; None means a client if the version is to be learnt, else a server; 'either' checks no directions.
+    these bytes; None means a client if the version is to be learnt, else a server; 'either' checks neither directions
+    nor order, for a stream that is taken up in the middle or that is meant to break them.
     """
 
     def __init__(
@@ -51,7 +39,7 @@ class Decoder:
         self.version = version
         self.strict = strict
         self.sender: Sender = sender or ("client" if version is None else "server")
-        self._state = "new" if self.sender == "client" else "open"
+        self._order = Order(self.sender, version) if strict and self.sender != "either" else None
         self._splitter = Splitter(max_packet)
         self._error: ProtocolError | None = None
 
@@ -85,57 +73,37 @@ class Decoder:
         except ProtocolError as error:
             bad_length = error
             frames = error.frames
-        strict = self.strict
-        checked = strict and self.sender != "either"
+        strict, order = self.strict, self._order
         for frame in frames:
-            if checked and self._state != "open":
-                self._check_state(frame[0], frame)
-            packet = decode(frame, self.version, strict=strict)
-            if type(packet) is not Publish or (checked and packet.properties):
-                self._follow(packet, frame, checked)
+            try:
+                if order is not None and order.state != "open":
+                    order.check_first(frame[0])
+                packet = decode(frame, self.version, strict=strict)
+                if type(packet) is not Publish or (order is not None and packet.properties):
+                    self._follow(packet)
+            except ProtocolError as error:
+                error.raw = frame
+                raise
             packets.append((packet, frame))
         begun = bad_length.raw[0] if bad_length else self._splitter.first_byte
         if begun is not None and strict:
-            self._check_begun(begun, bad_length.raw if bad_length else self.pending)
+            self._check_begun(begun, bad_length)
         if bad_length:
             raise bad_length
 
-    def _follow(self, packet: Packet, frame: bytes, checked: bool) -> None:
+    def _follow(self, packet: Packet) -> None:
         """What a packet changes."""
-        if isinstance(packet, Connect) and not (checked and self._state == "open"):
+        if self._order is not None:
+            self._order.follow(packet)
+        if isinstance(packet, Connect):
             self.version = packet.version
-        if not checked:
-            return
-        version = self.version or Version.V311
-        try:
-            if isinstance(packet, Connect) and self.sender == "client":
-                if self._state == "open":
-                    raise violation("once", version, "a second CONNECT")
-                self._state = "open"
-            check_sender(packet, version, self.sender)
-        except ProtocolError as error:
-            error.raw = frame
-            raise
-        if isinstance(packet, Disconnect):
-            self._state = "ended"
 
-    def _check_begun(self, first: int, raw: bytes) -> None:
-        """The first byte of a packet that is not whole."""
-        if self.sender != "either":
-            self._check_state(first, raw)
+    def _check_begun(self, first: int, bad_length: ProtocolError | None) -> None:
+        """The first byte of a packet that is not whole, or never will be."""
         try:
-            check_first_byte(first, self.version or Version.V311, True)
+            if self._order is not None:
+                self._order.check_first(first)
+            check_first_byte(first, self.version, True)
         except ProtocolError as error:
-            error.raw = raw
+            error.raw = bad_length.raw if bad_length else self.pending
             raise
-
-    def _check_state(self, first: int, raw: bytes) -> None:
-        version = self.version or Version.V311
-        error = None
-        if self._state == "ended":
-            error = violation("last", version, f"a packet of type {first >> 4}")
-        elif self._state == "new" and first >> 4 != 1:
-            error = violation("first", version, f"a packet of type {first >> 4}")
-        if error is not None:
-            error.raw = raw
-            raise error

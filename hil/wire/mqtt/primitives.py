@@ -72,7 +72,9 @@ class Reader:
     def part(self, size: int, what: str) -> Reader:
         """A reader of the next `size` bytes alone; this one goes on behind them."""
         start = self.position
-        self.take(size, what)
+        self.position = start + size
+        if self.position > self.end:
+            raise ProtocolError(f"{self.packet} ends within its {what}: {size} bytes needed, {self.end - start} left")
         return Reader(self.data, start, self.position, self.packet, self.version, self.strict)
 
     def finish(self) -> None:

@@ -98,6 +98,7 @@ def read_properties(reader: Reader, packet: str) -> dict[str, Any]:
         return {}
     inner = reader.part(length, "properties")
     found: dict[str, Any] = {}
+    several: dict[str, list[Any]] = {}
     while inner.position < inner.end:
         number = inner.variable("property identifier")
         row = _BY_ID.get(number)
@@ -108,11 +109,15 @@ def read_properties(reader: Reader, packet: str) -> dict[str, Any]:
         if inner.strict:
             _check(row, value, packet)
         if repeats(name, packet):
-            found[name] = (*found.get(name, ()), value)
+            if name not in several:
+                found[name] = several[name] = []
+            several[name].append(value)
             continue
         if name in found and inner.strict:
             raise violation("property twice", Version.V5, f"{packet} with a second {name}")
         found[name] = value
+    for name, values in several.items():
+        found[name] = tuple(values)
     return found
 
 
@@ -140,8 +145,11 @@ def _check(row: Property, value: Any, packet: str) -> None:
     if row.most and isinstance(value, int) and not row.least <= value <= row.most:
         rule = "topic alias" if row.name == "topic_alias" and value == 0 else "property value"
         raise violation(rule, Version.V5, f"{packet} with {row.name} {value}")
-    if row.name == "response_topic" and isinstance(value, str) and ("+" in value or "#" in value):
-        raise violation("response wildcard", Version.V5, f"{packet} with response topic {value!r}")
+    if row.name == "response_topic" and isinstance(value, str):
+        if not value:
+            raise violation("empty name", Version.V5, f"{packet} with an empty response topic")
+        if "+" in value or "#" in value:
+            raise violation("response wildcard", Version.V5, f"{packet} with response topic {value!r}")
 
 
 def _write(row: Property, value: Any, strict: bool) -> bytes:

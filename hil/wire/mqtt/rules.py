@@ -53,8 +53,18 @@ RULES: Final[Mapping[str, Rule]] = {
     "once":              Rule(_P, "a client must send CONNECT only once", "MQTT-3.1.0-2", "MQTT-3.1.0-2"),
     "last":              Rule(_P, "nothing may follow DISCONNECT", "MQTT-3.14.4-2", "MQTT-3.14.4-1"),
     "sender":            Rule(_P, "only the other side may send it", "s. 2.2.1", "s. 2.1.2"),
+    "first from server": Rule(_P, "the first packet from a server must be CONNACK", "MQTT-3.2.0-1", "MQTT-3.2.0-1"),
+    "one connack":       Rule(_P, "a server must send CONNACK only once", "s. 3.2", "MQTT-3.2.0-2"),
+    "refused":           Rule(_P, "a server must close after it has refused", "MQTT-3.2.2-5", "MQTT-3.2.2-7"),
     "client sends id":   Rule(_P, "a client must not send a subscription identifier", "", "MQTT-3.3.4-6"),
     "server sends expiry": Rule(_P, "a server must not send a session expiry interval here", "", "MQTT-3.14.2-2"),
+    "DISCONNECT sender": Rule(_P, "only the other side may send this code", "", "s. 3.14.2.1"),
+    "AUTH sender":       Rule(_P, "only the other side may send this code", "", "s. 3.15.2.1"),
+    "PUBACK sender":     Rule(_P, "only a server may send this code", "", "s. 3.4.2.1"),
+    "PUBREC sender":     Rule(_P, "only a server may send this code", "", "s. 3.5.2.1"),
+    "auth unasked":      Rule(_P, "CONNECT named no authentication method", "", "MQTT-4.12.0-7"),
+    "auth other method": Rule(_P, "the authentication method must be that of CONNECT", "", "MQTT-4.12.0-5"),
+    "session revived":   Rule(_P, "CONNECT had a session expiry of 0, so must this", "", "s. 3.14.2.2.2"),
     # CONNECT
     "protocol name":     Rule(UNSUPPORTED_VERSION, "the protocol name must be 'MQTT'", "MQTT-3.1.2-1", "MQTT-3.1.2-1"),
     "level":             Rule(UNSUPPORTED_VERSION, "4 (3.1.1) and 5 are understood", "MQTT-3.1.2-2", "MQTT-3.1.2-2"),
@@ -65,6 +75,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "password alone":    Rule(_M, "a password needs a user name", "MQTT-3.1.2-22", ""),
     "empty client id":   Rule(CLIENT_ID_NOT_VALID, "an empty client id needs a clean session", "MQTT-3.1.3-8", ""),
     "auth data":         Rule(_P, "authentication data needs an authentication method", "", "s. 3.1.2.11.10"),
+    "auth method":       Rule(_P, "there must be an authentication method", "", "s. 3.15.2.2.2"),
     # CONNACK
     "connack flags":     Rule(_M, "bits 7 to 1 of its flags must be 0", "s. 3.2.2.1", "MQTT-3.2.2-1"),
     "refused session":   Rule(_P, "a refusal must have session present 0", "MQTT-3.2.2-4", "MQTT-3.2.2-6"),
@@ -101,7 +112,8 @@ RULES: Final[Mapping[str, Rule]] = {
     "empty filter":      Rule(TOPIC_FILTER_INVALID, "a filter must not be empty", "MQTT-4.7.3-1", "MQTT-4.7.3-1"),
     "#":                 Rule(TOPIC_FILTER_INVALID, "# must be the last level, alone", "MQTT-4.7.1-2", "MQTT-4.7.1-1"),
     "+":                 Rule(TOPIC_FILTER_INVALID, "+ must fill its level alone", "MQTT-4.7.1-3", "MQTT-4.7.1-2"),
-    "share name":        Rule(TOPIC_FILTER_INVALID, "$share/ needs a name without + or #", "", "MQTT-4.8.2-1"),
+    "share name":        Rule(TOPIC_FILTER_INVALID, "$share/ needs a name", "", "MQTT-4.8.2-1"),
+    "share wildcard":    Rule(TOPIC_FILTER_INVALID, "a share's name must not hold + or #", "", "MQTT-4.8.2-2"),
     "share filter":      Rule(TOPIC_FILTER_INVALID, "$share/name/ needs a topic filter", "", "MQTT-4.8.2-2"),
     # properties
     "property here":     Rule(_M, "this packet must not carry it", "", "s. 2.2.2.2"),
@@ -111,8 +123,14 @@ RULES: Final[Mapping[str, Rule]] = {
 # fmt: on
 
 
+_MOST_FOUND: Final = 200
+"""Characters of what was found that an error repeats: a topic can have 65,535 bytes, and errors end up in reports."""
+
+
 def violation(rule: str, version: Version, found: str) -> ProtocolError:
-    """The error for a broken rule: what was found, what the rule says, and the id of the statement."""
+    """The error for a broken rule: what was found (its beginning), what the rule says, and the id of the statement."""
+    if len(found) > _MOST_FOUND:
+        found = f"{found[:_MOST_FOUND]}..."
     code, says, v311, v5 = RULES[rule]
     where = (v5 if version is Version.V5 else v311) or v5 or v311
     if where.startswith("s."):

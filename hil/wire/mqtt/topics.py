@@ -62,8 +62,10 @@ def check_filter(topic_filter: str, version: Version, what: str) -> None:
     found = f"{what} with topic filter {topic_filter!r}"
     if version is Version.V5 and topic_filter.startswith(_SHARE):
         name, slash, rest = topic_filter[len(_SHARE) :].partition("/")
-        if not name or "+" in name or "#" in name:
+        if not name:
             raise violation("share name", version, found)
+        if "+" in name or "#" in name:
+            raise violation("share wildcard", version, found)
         if not slash or not rest:
             raise violation("share filter", version, found)
         topic_filter = rest
