@@ -16,13 +16,16 @@ $(READY): pyproject.toml .ci/setup
 	bash .ci/setup $(VENV) $(PYTHON)
 	touch $@
 
-bench: $(READY)
-	$(VENV)/bin/python -m pytest tests/scenarios --rig $(RIG) $(ARGS)
+# The virtual rig's boards side by side: scenarios mostly wait.
+SIDE_BY_SIDE := -n 2 --dist loadgroup
 
-# The harness's own tests mostly wait: side by side they take a third of the time. The scenarios share one bench.
+bench: $(READY)
+	$(VENV)/bin/python -m pytest tests/scenarios --rig $(RIG) $(SIDE_BY_SIDE) $(ARGS)
+
+# The harness's own tests mostly wait, too: side by side they take a third of the time.
 test: $(READY) check
 	$(VENV)/bin/python -m pytest tests/harness -n 3 --dist loadfile $(ARGS)
-	$(VENV)/bin/python -m pytest tests/scenarios $(ARGS)
+	$(VENV)/bin/python -m pytest tests/scenarios $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(READY)
 	$(VENV)/bin/ruff check .

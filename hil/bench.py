@@ -73,7 +73,7 @@ class BenchError(Exception):
 
 
 class Bench:
-    """Open everything that `rig` names, for the boards in `boards` (all without).
+    """Open everything that `rig` names, for the boards in `boards`: all without, none yet with an empty list.
 
     `artifacts`: the folder of this run; a new one below the rig's artifacts folder without. `state`: where virtual
     boards keep their flash; in the run's own folder without. `broker_side` False leaves broker, gateway, monitor and
@@ -108,7 +108,7 @@ class Bench:
         self._first_writing: dict[str, Future[None]] = {}
         self._exit.callback(self._writers.shutdown, wait=True, cancel_futures=True)
         try:
-            chosen = rig.select(boards)
+            chosen = [] if boards == [] else rig.select(boards)
             self.authority = parts.authority(rig)
             if broker_side:
                 self._open_broker_side()
@@ -167,6 +167,15 @@ class Bench:
             self.gateway.start()
             self._exit.callback(self.gateway.close)
 
+    def open_board(self, name: str) -> Board:
+        """The board of that name, opened if it is not yet. Raises BenchError."""
+        if name not in self.boards:
+            try:
+                self._open_board(name)
+            except FAULTS as error:
+                raise BenchError(f"board {name}: {error}") from error
+        return self.boards[name]
+
     def _open_board(self, name: str) -> None:
         names = parts.setting_names(self.rig, name, self.gateway, self._broker, self._time_server, self.timeline)
         board = parts.make_board(
@@ -191,9 +200,10 @@ class Bench:
         What is there already is left alone: a second call costs next to nothing.
         """
         try:
-            if not self._first_writing:
+            for other in self.boards.values():
                 # What waits most is the serial line: all boards side by side take little longer than one.
-                self._first_writing = {b.name: self._writers.submit(self._write, b) for b in self.boards.values()}
+                if other.name not in self._first_writing:
+                    self._first_writing[other.name] = self._writers.submit(self._write, other)
             self._first_writing[board.name].result()
             self._write(board)
             self.calm(board)

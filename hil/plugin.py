@@ -110,6 +110,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if not any(_is_ours(item, name) for name in FIXTURES):
             continue
+        parameters = getattr(item, "callspec", None)
+        if parameters is not None and "board" in parameters.params and config.pluginmanager.hasplugin("xdist"):
+            item.add_marker(pytest.mark.xdist_group(parameters.params["board"]))  # --dist loadgroup: a worker a board
         if item.get_closest_marker("timeout") is None and not _timeout_is_set(config):
             # signal, not thread: the thread method ends the process, and no fixture would switch the power off.
             item.add_marker(pytest.mark.timeout(TEST_TIMEOUT, method="signal"))
@@ -148,6 +151,10 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
 
     config = request.config
     artifacts = config.getoption("--artifacts")
+    # With xdist each worker has a bench of its own, with those boards alone whose tests it gets.
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if artifacts and worker:
+        artifacts = os.path.join(artifacts, worker)
 
     def end() -> None:
         pytest.exit("terminated; the bench has been closed", returncode=143)
@@ -155,7 +162,9 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     with terminated_as(end):
         try:
             opened = Bench(
-                _rig(config), boards=config.getoption("--board"), artifacts=Path(artifacts) if artifacts else None
+                _rig(config),
+                boards=[] if worker else config.getoption("--board"),
+                artifacts=Path(artifacts) if artifacts else None,
             )
         except (BenchError, FileError) as error:
             pytest.exit(f"hil: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
@@ -173,10 +182,10 @@ def board(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Board]:
     """
     from hil.bench import BenchError
 
-    _skip_if_not_applicable(request, bench, request.param)
-    chosen = bench.boards[request.param]
     problem: str | None = None
     try:
+        chosen = bench.open_board(request.param)
+        _skip_if_not_applicable(request, bench, request.param)
         bench.make_ready(chosen)
     except BenchError as error:
         problem = str(error)
