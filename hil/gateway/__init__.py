@@ -5,7 +5,21 @@ It records what each board does, plays a broker's policy, and injects faults.
 
 from __future__ import annotations
 
-from hil.gateway.faults import ArmedFault, Fault, PresentCertificate, RefuseConnect
+from hil.gateway.faults import (
+    ArmedFault,
+    CipherSuites,
+    CloseHandshake,
+    Fault,
+    NoCloseNotify,
+    PresentCertificate,
+    RecordSize,
+    RefuseClient,
+    RefuseConnect,
+    Resumption,
+    RevokeClient,
+    StallHandshake,
+    TlsVersions,
+)
 from hil.gateway.gateway import Gateway, GatewayError, Limits, Live
 from hil.gateway.policy import PERMISSIVE, Namespace, Policy
 from hil.gateway.tls import Identity, ServerIdentity
@@ -13,6 +27,8 @@ from hil.gateway.tls import Identity, ServerIdentity
 __all__ = [
     "PERMISSIVE",
     "ArmedFault",
+    "CipherSuites",
+    "CloseHandshake",
     "Fault",
     "Gateway",
     "GatewayError",
@@ -20,8 +36,15 @@ __all__ = [
     "Limits",
     "Live",
     "Namespace",
+    "NoCloseNotify",
     "Policy",
     "PresentCertificate",
+    "RecordSize",
+    "RefuseClient",
     "RefuseConnect",
+    "Resumption",
+    "RevokeClient",
     "ServerIdentity",
+    "StallHandshake",
+    "TlsVersions",
 ]
