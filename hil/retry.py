@@ -75,7 +75,7 @@ class RetryPattern:
     ceiling: float | None = None
     jitter: float = 0.0
     resets: tuple[int, ...] = ()
-    shares: Mapping[str, float] = field(default_factory=dict)
+    shares: Mapping[Kind, float] = field(default_factory=dict)
 
     @property
     def grows(self) -> bool:
