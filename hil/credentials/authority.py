@@ -18,6 +18,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography.hazmat.primitives.serialization import Encoding
+
 from hil.credentials import store
 from hil.credentials.identity import Credentials, CredentialsError, ServerIdentity, is_authority, pem, serial_of
 from hil.credentials.issue import (
@@ -33,6 +35,7 @@ from hil.credentials.issue import (
     device_usage,
     key_pem,
     new_key,
+    revocation_list,
     server_usage,
     sign,
     subject_of,
@@ -111,6 +114,11 @@ class Authority:
     def chain(self, leaf: Signed) -> bytes:
         """The PEM that `leaf` is shown with: itself, then the intermediate."""
         return pem(leaf.certificate, self.intermediate.certificate)
+
+    def revocation_list(self, *revoked: Credentials) -> bytes:
+        """A CRL of the intermediate, PEM, with these device certificates in it; with none it revokes nothing."""
+        serials = [int(credentials.serial, 16) for credentials in revoked]
+        return revocation_list(self.intermediate, serials).public_bytes(Encoding.PEM)
 
     def credentials(
         self, leaf: Signed, chain: bytes, *, key_format: KeyFormat = "sec1", flaw: str | None = None

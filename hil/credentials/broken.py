@@ -35,6 +35,9 @@ from hil.credentials.issue import (
 
 _LONG = timedelta(days=30)  # how far expired and not yet valid certificates are off: more than any clock's error
 _FOREIGN_NAME = "somebody-else.invalid"  # RFC 2606: never anybody's name
+_LARGE = 10_000  # bytes of certificates: more than public servers send, and still within one TLS record of 16 KiB
+_VERY_LARGE = 24_000  # more than one record, and than the 16 KiB that small stacks have for a handshake message
+_DEEP = 10  # intermediates; mbedTLS takes 8 by default (MBEDTLS_X509_MAX_INTERMEDIATE_CA)
 
 
 class Flaw(StrEnum):
@@ -55,6 +58,12 @@ class Flaw(StrEnum):
     NO_CERT_SIGN = "no-key-cert-sign"
     PATH_TOO_LONG = "path-length-exceeded"
     INTERMEDIATE_EXPIRED = "intermediate-expired"
+    SWAPPED_INTERMEDIATES = "swapped-intermediates"
+    DUPLICATES = "duplicate-certificates"
+    ROOT_INCLUDED = "root-included"
+    LARGE_CHAIN = "large-chain"
+    VERY_LARGE_CHAIN = "very-large-chain"
+    DEEP_CHAIN = "deep-chain"
 
     @classmethod
     def named(cls, name: str) -> Flaw:
@@ -69,6 +78,11 @@ class Flaw(StrEnum):
     def verdict(self) -> int | None:
         """OpenSSL's verify code; for WRONG_NAME the one that it gives when asked for the right name."""
         return _VERDICTS.get(self)
+
+    @property
+    def harmless(self) -> bool:
+        """Whether OpenSSL accepts it all the same, while small stacks may not: the chain is unusual, but good."""
+        return self in _HARMLESS
 
 
 # OpenSSL 3.0: X509_V_ERR_..., as tests/harness/test_authority.py has `openssl verify` say them.
@@ -88,6 +102,15 @@ _VERDICTS = {
     Flaw.INTERMEDIATE_EXPIRED: 10,
 }
 
+_HARMLESS = {
+    Flaw.SWAPPED_INTERMEDIATES,
+    Flaw.DUPLICATES,
+    Flaw.ROOT_INCLUDED,
+    Flaw.LARGE_CHAIN,
+    Flaw.VERY_LARGE_CHAIN,
+    Flaw.DEEP_CHAIN,
+}
+
 
 def device(authority: Authority, common_name: str, flaw: Flaw) -> Credentials:
     """A device's credentials with a flaw. It trusts `authority`, as a good device does.
@@ -104,7 +127,11 @@ def device(authority: Authority, common_name: str, flaw: Flaw) -> Credentials:
 
 
 def server(authority: Authority, names: Sequence[str], flaw: Flaw) -> ServerIdentity:
-    """A server's identity for `names` with a flaw."""
+    """A server's identity for `names` with a flaw.
+
+    WRONG_ORDER begins with the intermediate and holds its key, as no TLS library would show it with the leaf's: a
+    device that looks at the first certificate finds another name in it. OTHER_KEY is refused by servers themselves.
+    """
     if flaw is Flaw.WRONG_NAME:
         names = [_FOREIGN_NAME]
     wanted = _Wanted(names[0][:COMMON_NAME_LENGTH], server_usage(names))
@@ -176,7 +203,18 @@ def _no_intermediate(authority: Authority, wanted: _Wanted) -> _Made:
     return leaf, pem(leaf.certificate)
 
 
+def large_server(authority: Authority, names: Sequence[str], size: int) -> ServerIdentity:
+    """A server's good identity whose certificates have at least `size` bytes together (DER, without framing)."""
+    leaf, chain = _padded(authority, _Wanted(names[0][:COMMON_NAME_LENGTH], server_usage(names)), size)
+    return server_identity(leaf, chain, names)
+
+
 def _wrong_order(authority: Authority, wanted: _Wanted) -> _Made:
+    if SERVER_AUTH in wanted.usage.extended:
+        usage = replace(authority_usage(0), key_usage=(*AUTHORITY_BITS, "digital_signature"))
+        subject = authority.intermediate.certificate.subject
+        first = sign(subject, usage, Validity.days(DEVICE_DAYS), key=new_key(), issuer=authority.root)
+        return first, pem(first.certificate, wanted.signed_by(first).certificate)
     leaf = wanted.signed_by(authority.intermediate)
     return leaf, pem(authority.intermediate.certificate, leaf.certificate)
 
@@ -212,6 +250,53 @@ def _path_too_long(authority: Authority, wanted: _Wanted) -> _Made:
     return leaf, pem(leaf.certificate, below.certificate, authority.intermediate.certificate)
 
 
+def _below(issuer: Signed, depth: int) -> list[Signed]:
+    """Intermediates, each signed by the one before it."""
+    made: list[Signed] = []
+    for number in range(1, depth + 1):
+        subject = subject_of(f"intermediate {number} of {depth}")
+        validity = Validity.days(DEVICE_DAYS)
+        made.append(sign(subject, authority_usage(None), validity, key=new_key(), issuer=made[-1] if made else issuer))
+    return made
+
+
+def _swapped(authority: Authority, wanted: _Wanted) -> _Made:
+    """The leaf first, as it must be, then its two intermediates the wrong way round.
+
+    RFC 8446 section 4.4.2 asks clients to cope; RFC 5246 section 7.4.2 did not.
+    """
+    upper, lower = _below(authority.root, 2)
+    leaf = wanted.signed_by(lower)
+    return leaf, pem(leaf.certificate, upper.certificate, lower.certificate)
+
+
+def _deep(authority: Authority, wanted: _Wanted) -> _Made:
+    above = _below(authority.root, _DEEP)
+    leaf = wanted.signed_by(above[-1])
+    return leaf, pem(leaf.certificate, *(signed.certificate for signed in reversed(above)))
+
+
+def _duplicates(authority: Authority, wanted: _Wanted) -> _Made:
+    leaf, intermediate = wanted.signed_by(authority.intermediate), authority.intermediate
+    return leaf, pem(*(signed.certificate for signed in (leaf, leaf, intermediate, intermediate)))
+
+
+def _root_included(authority: Authority, wanted: _Wanted) -> _Made:
+    leaf = wanted.signed_by(authority.intermediate)
+    return leaf, authority.chain(leaf) + pem(authority.root.certificate)
+
+
+def _padded(authority: Authority, wanted: _Wanted, size: int) -> _Made:
+    """A leaf with so many further names that it and the intermediate have `size` bytes."""
+    names = tuple(f"spare-{number:05}.{_FOREIGN_NAME}" for number in range(size // 32))
+    usage = replace(wanted.usage, names=(*wanted.usage.names, *names))
+    return _good(authority, replace(wanted, usage=usage))
+
+
+def _large(size: int) -> Callable[[Authority, _Wanted], _Made]:
+    return lambda authority, wanted: _padded(authority, wanted, size)
+
+
 _MAKERS: dict[Flaw, Callable[[Authority, _Wanted], _Made]] = {
     Flaw.EXPIRED: _dated(-2 * _LONG, -_LONG),
     Flaw.NOT_YET_VALID: _dated(_LONG, _LONG + timedelta(days=DEVICE_DAYS)),
@@ -229,4 +314,10 @@ _MAKERS: dict[Flaw, Callable[[Authority, _Wanted], _Made]] = {
     Flaw.NO_CERT_SIGN: _intermediate(Usage(authority=True, path_length=0, key_usage=("digital_signature",))),
     Flaw.PATH_TOO_LONG: _path_too_long,
     Flaw.INTERMEDIATE_EXPIRED: _expired_intermediate,
+    Flaw.SWAPPED_INTERMEDIATES: _swapped,
+    Flaw.DUPLICATES: _duplicates,
+    Flaw.ROOT_INCLUDED: _root_included,
+    Flaw.LARGE_CHAIN: _large(_LARGE),
+    Flaw.VERY_LARGE_CHAIN: _large(_VERY_LARGE),
+    Flaw.DEEP_CHAIN: _deep,
 }

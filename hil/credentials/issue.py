@@ -6,7 +6,7 @@ Every mistake that `hil.credentials.broken` makes on purpose is a parameter here
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
@@ -150,6 +150,23 @@ def sign(
         names = x509.SubjectAlternativeName([_general_name(name) for name in usage.names])
         builder = builder.add_extension(names, critical=False)
     return Signed(builder.sign(by, hashes.SHA256()), key)
+
+
+def revocation_list(issuer: Signed, serials: Iterable[int]) -> x509.CertificateRevocationList:
+    """What `issuer` has revoked, as of a day ago, good for a month (RFC 5280 section 5)."""
+    since = datetime.now(UTC).replace(microsecond=0) - timedelta(days=1)
+    builder = (
+        x509.CertificateRevocationListBuilder()
+        .issuer_name(issuer.certificate.subject)
+        .last_update(since)
+        .next_update(since + timedelta(days=31))
+        .add_extension(_authority_key(issuer.key, issuer), critical=False)
+        .add_extension(x509.CRLNumber(1), critical=False)
+    )
+    for serial in serials:
+        revoked = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(since).build()
+        builder = builder.add_revoked_certificate(revoked)
+    return builder.sign(issuer.key, hashes.SHA256())
 
 
 def _authority_key(by: PrivateKey, issuer: Signed | None) -> x509.AuthorityKeyIdentifier:

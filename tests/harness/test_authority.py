@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from hil.credentials import (
@@ -206,6 +207,47 @@ def test_openssl_gives_each_broken_device_its_verdict(authority: Authority, tmp_
     assert flaw.verdict in verdicts(tmp_path, authority.trust_anchors_pem, device.chain_pem, *CLIENT)
     assert device.subject == "CN=esp32-a"
     assert device.trust_anchors_pem == authority.trust_anchors_pem
+
+
+@openssl
+@pytest.mark.parametrize("flaw", [flaw for flaw in Flaw if flaw.harmless], ids=str)
+def test_openssl_accepts_what_is_merely_unusual(authority: Authority, tmp_path: Path, flaw: Flaw) -> None:
+    server = broken.server(authority, ["bench.local"], flaw)
+    asked = (*SERVER, "-verify_hostname", "bench.local")
+    assert verdicts(tmp_path, authority.trust_anchors_pem, server.chain_pem, *asked) == set()
+    device = broken.device(authority, "esp32-a", flaw)
+    assert verdicts(tmp_path, authority.trust_anchors_pem, device.chain_pem, *CLIENT) == set()
+    assert flaw.verdict is None
+
+
+def test_large_chains_are_as_large_as_they_say(authority: Authority) -> None:
+    def size(chain: bytes) -> int:
+        return sum(len(c.public_bytes(Encoding.DER)) for c in certificates(chain))
+
+    assert 10_000 <= size(broken.server(authority, ["x"], Flaw.LARGE_CHAIN).chain_pem) < 16_000
+    assert 24_000 <= size(broken.server(authority, ["x"], Flaw.VERY_LARGE_CHAIN).chain_pem) < 40_000
+    assert 5_000 <= size(broken.large_server(authority, ["x"], 5_000).chain_pem) < 10_000
+    assert len(certificates(broken.server(authority, ["x"], Flaw.DEEP_CHAIN).chain_pem)) == 11
+
+
+@openssl
+def test_a_server_in_the_wrong_order_shows_its_intermediate_first(authority: Authority, tmp_path: Path) -> None:
+    server = broken.server(authority, ["bench.local"], Flaw.WRONG_ORDER)
+    first, second = certificates(server.chain_pem)
+    assert first.subject == authority.intermediate.certificate.subject == second.issuer
+    asked = ("-verify_hostname", "bench.local")
+    assert verdicts(tmp_path, authority.trust_anchors_pem, server.chain_pem, *asked) == {62}
+    (tmp_path / "both.pem").write_bytes(server.key_pem + server.chain_pem)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(tmp_path / "both.pem")
+
+
+@openssl
+def test_openssl_knows_a_revoked_device_from_the_list(authority: Authority, tmp_path: Path) -> None:
+    bad, good = authority.issue_device("bad"), authority.issue_device("good")
+    (tmp_path / "list.pem").write_bytes(authority.revocation_list(bad))
+    asked = (*CLIENT, "-crl_check", "-CRLfile", "list.pem")
+    assert verdicts(tmp_path, authority.trust_anchors_pem, bad.chain_pem, *asked) == {23}
+    assert verdicts(tmp_path, authority.trust_anchors_pem, good.chain_pem, *asked) == set()
 
 
 @pytest.mark.parametrize("flaw", [Flaw.OTHER_KEY, Flaw.WRONG_ORDER], ids=str)
