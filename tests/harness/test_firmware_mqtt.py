@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from firmware_bench import Bench, Broker, Link, asynchronous, bench
 
-from hil.virtual.firmware.backoff import Backoff
+from hil.virtual.firmware.backoff import Backoff, Shape
 from hil.wire.mqtt import Connack, Connect, Disconnect, Packet, Pingreq, Puback, Publish, Suback, Subscribe, Version
 
 
@@ -161,7 +161,7 @@ def test_jitter_differs_from_board_to_board_and_keeps_its_bounds() -> None:
     assert len(seen) == 50
     backoff.reset()
     assert backoff.next() <= 1000
-    assert {Backoff(100, 800, constant=True).next() for _ in range(9)} == {100}
+    assert {Backoff(100, 800, Shape.CONSTANT).next() for _ in range(9)} == {100}
 
 
 @asynchronous

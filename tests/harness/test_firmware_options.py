@@ -23,7 +23,7 @@ def test_the_table_is_complete_and_unambiguous() -> None:
     assert len(keys) == len(set(keys))
     for option in OPTIONS:
         assert option.kind in ("with", "without")
-        assert re.fullmatch(r"[a-z]+(-[a-z]+)*", option.name)
+        assert re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", option.name)
         assert option.does
         assert option.breaks
         assert option.flag == f"--{option.kind} {option.name}"
@@ -165,9 +165,10 @@ async def test_with_heap_leak_no_memory_is_left_in_the_end(tmp_path: Path) -> No
 
 
 def test_good_firmware_leaks_nothing() -> None:
-    heap = Heap()
+    heap = Heap(Build())
     for _ in range(1000):
         heap.failed_connect()
+        heap.ended_connection()
     assert heap.free() == Heap.TOTAL
 
 

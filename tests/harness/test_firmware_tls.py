@@ -162,7 +162,7 @@ async def test_a_server_that_closes_in_the_handshake_is_told(tmp_path: Path) -> 
 
 @asynchronous
 async def test_a_large_message_goes_through_in_pieces(tmp_path: Path) -> None:
-    async with await bench(tmp_path) as b:
+    async with await bench(tmp_path, max_payload=300_000) as b:
         await b.chip.boot()
         link = await b.broker.link()
         await b.broker.packet(Publish, topic="dev-1/telemetry")

@@ -1,50 +1,40 @@
-"""The MQTT client: connects, and connects again, with gaps that grow; logs as esp-mqtt and esp-tls do.
-
-The log lines are those that a person finds on a real board (`Error transport connect`, `MQTT connect failed`,
-`No PING_RESP, disconnected`), so that what is learnt here can be read there.
-"""
+"""The MQTT client: connects, and connects again, with gaps that grow."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
-from hil.virtual.firmware.backoff import Backoff
-from hil.virtual.firmware.connection import Connection, ConnectionEnded, GoneInOrder, NoPingResponse
-from hil.virtual.firmware.credentials import Credentials, CredentialsError
+from hil.virtual.firmware import complaints, greeting
+from hil.virtual.firmware.backoff import Backoff, shape
+from hil.virtual.firmware.complaints import TAG
+from hil.virtual.firmware.connection import ByBroker, Connection, ConnectionEnded, GoneInOrder
 from hil.virtual.firmware.heap import Heap
 from hil.virtual.firmware.network import Network, NetworkError
 from hil.virtual.firmware.session import OutboxFull, Session
 from hil.virtual.firmware.settings import Settings
 from hil.virtual.firmware.system import System
-from hil.virtual.firmware.tls import ALL_ERRORS, CHAIN_ERRORS, NO_MEMORY, VERIFY_FAILED, Identity, TlsError, TlsStream
-from hil.wire.mqtt import Connack, Connect, Disconnect, Properties, ProtocolError, Publish, Version, Will
+from hil.virtual.firmware.tls import TlsError
+from hil.virtual.firmware.transport import CannotOpen, Transport
+from hil.wire.mqtt import Connack, Disconnect, ProtocolError, Publish
 
-TAG = "mqtt_client"
+PROTOCOL_ERROR = 0x82
+"""MQTT 5's reason code for a peer that does what the protocol forbids (table 2-6)."""
 
-_SESSION_EXPIRY = 3600
-"""Seconds for which an MQTT 5 broker is asked to keep the session, where clean is 0."""
-
-# Numbers that esp-tls gives to what failed (esp_tls_errors.h): base 0x8000.
-_CANNOT_RESOLVE, _CANNOT_CONNECT, _TIMED_OUT, _HANDSHAKE_FAILED = 0x8001, 0x8004, 0x8006, 0x801A
-
-REFUSALS = {
-    1: "bad protocol",
-    2: "client id rejected",
-    3: "server unavailable",
-    4: "bad username or password",
-    5: "not authorized",
-    0x84: "bad protocol",
-    0x85: "client id rejected",
-    0x86: "bad username or password",
-    0x87: "not authorized",
-    0x88: "server unavailable",
-}
-"""CONNACK codes in esp-mqtt's words: return codes of MQTT 3.1.1 (table 3.1), reason codes of MQTT 5 (table 3-1)."""
+DELIVERY_SECONDS = 2.0
+"""Seconds that a message gets to reach the broker before the device restarts or disconnects."""
 
 
 class ConnectFailed(Exception):
-    """A try to connect has failed; the log has said why."""
+    """A try to connect has failed, or the connection is lost; the log has said why."""
+
+
+class Refused(ConnectFailed):
+    """The CONNACK says no."""
+
+
+class SentAway(ConnectFailed):
+    """The broker has ended a connection that it had accepted."""
 
 
 class Client:
@@ -53,17 +43,14 @@ class Client:
     `on_connected(session_kept)` is called when it is, before anything else is sent; `on_message` with each message.
     """
 
-    def __init__(
-        self, system: System, network: Network, settings: Settings, credentials: Credentials, heap: Heap
-    ) -> None:
+    def __init__(self, system: System, network: Network, settings: Settings, transport: Transport, heap: Heap) -> None:
         self._system = system
         self._network = network
         self._settings = settings
-        self._credentials = credentials
+        self._transport = transport
         self._heap = heap
-        self._version = Version.V5 if settings.mqtt_version == "5" else Version.V311
-        self.session = Session(self._version)
-        self._backoff = Backoff(settings.retry_first, settings.retry_max, constant=system.build.has("fixed-retry"))
+        self.session = Session(greeting.version_of(settings), system.build)
+        self._backoff = Backoff(settings.retry_first, settings.retry_max, shape(system.build))
         self._connection: Connection | None = None
         self._wanted = asyncio.Event()
         self._wanted.set()
@@ -87,14 +74,19 @@ class Client:
         self._connection.send(packet)
         return done
 
-    def subscribe(self, topic: str) -> asyncio.Future[int] | None:
-        """Subscribe at QoS 1 if there is a connection (None if not); the future ends with the code of its SUBACK."""
+    def subscribe(self, *topics: str) -> asyncio.Future[int] | None:
+        """Subscribe if there is a connection (None if not); the future ends with the worst code of its SUBACK."""
         if self._connection is None:
             return None
-        packet, done = self.session.subscribe(topic, self._now())
+        packet, done = self.session.subscribe(topics, self._settings.cmd_qos, self._now())
         self._connection.send(packet)
-        self._system.log("I", "app", f"subscribe request sent, topic {topic}, msg_id={packet.packet_id}")
+        self._system.log("I", "app", f"subscribe request sent, topic {topics[0]}, msg_id={packet.packet_id}")
         return done
+
+    async def delivered(self, done: asyncio.Future[int] | None) -> None:
+        """Wait for what `publish` returned, but not for long."""
+        if done is not None:
+            await asyncio.wait([done], timeout=DELIVERY_SECONDS)
 
     def disconnect(self, again_after: float | None = None) -> None:
         """Send DISCONNECT and stay away, for so many seconds or until `reconnect`."""
@@ -113,7 +105,7 @@ class Client:
     # -- the loop -------------------------------------------------------------------------------------------------
 
     async def run(self) -> None:
-        """Connect, serve, connect again; returns only if this firmware was built without retry."""
+        """Connect, serve, connect again; returns only if this firmware was built to give up."""
         while True:
             await self._wanted.wait()
             await self._network.joined.wait()
@@ -124,101 +116,55 @@ class Client:
                 self._system.log("I", TAG, "disconnected in order")
                 self._backoff.reset()
                 continue
-            except ConnectFailed:
-                pass
-            if self._system.build.lacks("retry"):
-                self._system.log("E", "app", "not connected, giving up")
-                return
+            except (ConnectFailed, CannotOpen) as failure:
+                if self._gives_up(failure):
+                    self._system.log("E", "app", "not connected, giving up")
+                    return
             gap = self._backoff.next()
             self._system.log("I", TAG, f"Reconnect after {gap} ms")
             await asyncio.sleep(gap / 1000)
 
+    def _gives_up(self, failure: Exception) -> bool:
+        build = self._system.build
+        if isinstance(failure, Refused) and build.has("hammer-refusals"):
+            self._backoff.reset()
+        return build.lacks("retry") or (isinstance(failure, SentAway) and build.has("obey-disconnect"))
+
     async def _once(self) -> None:
-        tls = await self._open()
+        stream = await self._transport.open()
         try:
-            connection = Connection(
-                tls,
-                self._settings,
-                self.session,
-                self.on_message,
-                pings=not self._system.build.has("no-keepalive"),
-                polite=not self._system.build.has("rude-disconnect"),
-            )
+            connection = Connection(stream, self._settings, self.session, self.on_message, self._system.build)
             kept = await self._handshake(connection)
             await self._serve(connection, kept)
         finally:
-            self._heap.tls = False
-            await tls.close()
-
-    async def _open(self) -> TlsStream:
-        """TCP and TLS; raises ConnectFailed after having logged why."""
-        settings, log = self._settings, self._system.log
-        log("I", TAG, f"connecting to {settings.host}:{settings.port}")
-        try:
-            self._credentials.tell(log)
-            if self._heap.free() < self._heap.HANDSHAKE:
-                raise TlsError(NO_MEMORY, "not enough memory")
-            stream = await self._network.connect(settings.host, settings.port, settings.connect_ms / 1000)
-        except CredentialsError:
-            raise self._failed(_HANDSHAKE_FAILED) from None
-        except NetworkError as error:
-            raise self._failed(self._log_connect_error(error)) from None
-        except TlsError as error:
-            self._log_tls_error(error)
-            raise self._failed(_HANDSHAKE_FAILED) from None
-        try:
-            tls = TlsStream(stream, self._identity())
-            await tls.handshake(settings.connect_ms / 1000)
-        except TlsError as error:
-            await stream.close()
-            self._log_tls_error(error)
-            raise self._failed(_HANDSHAKE_FAILED) from None
-        self._heap.tls = True
-        return tls
-
-    def _identity(self) -> Identity:
-        build, settings = self._system.build, self._settings
-        server = settings.sni or settings.host
-        return Identity(
-            trusted=self._credentials.trusted,
-            chain=self._credentials.chain,
-            key=self._credentials.key,
-            now=None if build.lacks("date-checks") else self._system.clock.now(),
-            name=None if build.lacks("name-check") else server,
-            server=server,
-            newest=settings.tls_max,
-            forgives=self._forgiven(),
-        )
-
-    def _forgiven(self) -> frozenset[int]:
-        if self._system.build.lacks("server-verification"):
-            return ALL_ERRORS
-        return CHAIN_ERRORS if self._system.build.lacks("chain-checks") else frozenset()
+            await self._transport.close(stream)
 
     async def _handshake(self, connection: Connection) -> bool:
-        """CONNECT and CONNACK; whether the broker kept the session."""
-        log = self._system.log
+        """CONNECT and CONNACK; whether the session goes on."""
+        settings, build, log = self._settings, self._system.build, self._system.log
+        failure: type[ConnectFailed] = ConnectFailed
+        limit = None if build.has("endless-connack") else settings.connect_ms / 1000
         try:
-            async with asyncio.timeout(self._settings.connect_ms / 1000):
-                answer = await connection.exchange(self._connect_packet())
-        except TimeoutError:
-            log("E", TAG, "no CONNACK in time")
-        except (ConnectionEnded, NetworkError, TlsError, ProtocolError) as error:
-            self._log_lost(error)
-        else:
-            if isinstance(answer, Connack) and answer.code == 0:
-                stated = answer.properties.get("server_keep_alive")
-                if isinstance(stated, int):
-                    connection.keep_alive = stated  # [MQTT-3.1.2-21]
-                return answer.session_present
+            async with asyncio.timeout(limit):
+                answer = await connection.exchange(greeting.connect_packet(settings, build))
+                if isinstance(answer, Connack) and answer.code == 0:
+                    connection.keep_alive = greeting.keep_alive(answer, settings, build)
+                    return greeting.session_kept(answer, settings, build)
             if isinstance(answer, Connack):
-                words = REFUSALS.get(answer.code, f"reason 0x{answer.code:02x}")
-                log("W", TAG, f"Connection refused, {words}")
+                complaints.refused(self._system, answer.code)
+                failure = Refused
             else:
                 log("E", TAG, f"Invalid MSG_TYPE response: {type(answer).__name__}")
+        except TimeoutError:
+            log("E", TAG, "no CONNACK in time")
+        except greeting.NotMySession:
+            log("E", TAG, "session_present=1 although a clean start was asked for")
+            await connection.refuse(PROTOCOL_ERROR)
+        except (ConnectionEnded, NetworkError, TlsError, ProtocolError) as error:
+            self._end_of(error)
         log("E", TAG, "MQTT connect failed")
         self._heap.failed_connect()
-        raise ConnectFailed
+        raise failure
 
     async def _serve(self, connection: Connection, kept: bool) -> None:
         self._system.log("I", TAG, f"connected, session_present={int(kept)}")
@@ -237,75 +183,18 @@ class Client:
         except GoneInOrder:
             raise
         except (ConnectionEnded, NetworkError, TlsError, ProtocolError) as error:
-            self._log_lost(error)
+            self._end_of(error)
+            raise (SentAway if isinstance(error, ByBroker) else ConnectFailed) from None
         finally:
             steady.cancel()
             self._connection = None
             self.connected.clear()
-        raise ConnectFailed
+            self._heap.ended_connection()
 
-    def _connect_packet(self) -> Connect:
-        settings, build = self._settings, self._system.build
-        will = None
-        if settings.will_topic and not build.lacks("will"):
-            topic = f"foreign/{settings.client_id}/status" if build.has("foreign-will") else settings.will_topic
-            retain = bool(settings.will_retain) or build.has("retained-will")
-            will = Will(topic, settings.will_payload.encode(), settings.will_qos, retain)
-        properties: Properties = {}
-        if self._version is Version.V5 and not settings.clean:
-            properties = {"session_expiry_interval": _SESSION_EXPIRY}
-        return Connect(
-            client_id=settings.client_id,
-            version=self._version,
-            clean=bool(settings.clean),
-            keep_alive=settings.keep_alive,
-            username=settings.user or None,
-            password=settings.password.encode() if settings.password else None,
-            will=will,
-            properties=properties,
-        )
+    def _end_of(self, error: Exception) -> None:
+        complaints.lost(self._system, error)
+        if isinstance(error, ProtocolError) and self._system.build.has("crash-malformed"):
+            self._system.panic("LoadProhibited", ["Backtrace: 0x400d52c6:0x3ffb6120 0x400d4f0b:0x3ffb6150"])
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-    # -- the log --------------------------------------------------------------------------------------------------
-
-    def _failed(self, number: int) -> ConnectFailed:
-        log = self._system.log
-        log("E", "esp-tls", "Failed to open new connection")
-        log("E", "transport_base", f"Failed to open a new connection: {number}")
-        log("E", TAG, "Error transport connect")
-        self._heap.failed_connect()
-        return ConnectFailed()
-
-    def _log_connect_error(self, error: NetworkError) -> int:
-        log = self._system.log
-        if error.phase == "resolve":
-            log("E", "esp-tls", f"couldn't get hostname for :{self._settings.host}: getaddrinfo() returns 202")
-            return _CANNOT_RESOLVE
-        if error.name == "ETIMEDOUT":
-            log("E", "esp-tls", "select() timeout")
-            return _TIMED_OUT
-        log("E", "esp-tls", f"delayed connect error: {error.words} (errno {error.number})")
-        return _CANNOT_CONNECT
-
-    def _log_tls_error(self, error: TlsError) -> None:
-        log = self._system.log
-        log("E", "esp-tls-mbedtls", f"mbedtls_ssl_handshake returned -0x{-error.code:04X} ({error.detail})")
-        if error.code == VERIFY_FAILED:
-            log("I", "esp-tls-mbedtls", "Failed to verify peer certificate!")
-            log("I", "esp-tls-mbedtls", f"verification info: flags 0x{error.flags:x}, {error.verification}")
-
-    def _log_lost(self, error: Exception) -> None:
-        log = self._system.log
-        match error:
-            case NoPingResponse():
-                log("E", TAG, "No PING_RESP, disconnected")
-            case NetworkError(phase="write"):
-                log("E", TAG, f"Writing failed: errno={error.number}")
-            case NetworkError():
-                log("E", TAG, f"transport_read() error: errno={error.number} ({error.words})")
-            case TlsError():
-                log("E", "esp-tls-mbedtls", f"mbedtls_ssl_read returned -0x{-error.code:04X} ({error.detail})")
-            case _:
-                log("W", TAG, f"connection lost: {error}")

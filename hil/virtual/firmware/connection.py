@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from hil.virtual.firmware.network import NetworkError
+from hil.virtual.firmware.options import Build
+from hil.virtual.firmware.plain import PlainStream
 from hil.virtual.firmware.session import Session
 from hil.virtual.firmware.settings import Settings
-from hil.virtual.firmware.tls import TlsStream
+from hil.virtual.firmware.tls import TlsError, TlsStream
 from hil.wire.mqtt import Decoder, Disconnect, Packet, Pingreq, Pingresp, Publish, Version, encode
 
 
 class ConnectionEnded(Exception):
     """The connection is over, for the reason that the text gives."""
+
+
+class ByBroker(ConnectionEnded):
+    """The broker has ended it, in order."""
 
 
 class GoneInOrder(ConnectionEnded):
@@ -25,19 +33,17 @@ class NoPingResponse(ConnectionEnded):
 
 
 class Connection:
-    """A connection whose TLS is up. `message` is called with each PUBLISH that arrives."""
+    """A connection that can carry MQTT. `message` is called with each PUBLISH that arrives."""
 
     def __init__(
         self,
-        tls: TlsStream,
+        stream: TlsStream | PlainStream,
         settings: Settings,
         session: Session,
         message: Callable[[Publish], None],
-        *,
-        pings: bool,
-        polite: bool = True,
+        build: Build,
     ) -> None:
-        self._tls = tls
+        self._stream = stream
         self._settings = settings
         self._version = Version.V5 if settings.mqtt_version == "5" else Version.V311
         self._session = session
@@ -45,8 +51,7 @@ class Connection:
         self._decoder = Decoder(self._version)
         self._arrived: list[Packet] = []
         self._outgoing: asyncio.Queue[Packet] = asyncio.Queue()
-        self._pings = pings
-        self._polite = polite
+        self._build = build
         self.keep_alive = settings.keep_alive  # s; an MQTT 5 broker may state another one in its CONNACK
         self._ping_unanswered = False
 
@@ -61,10 +66,15 @@ class Connection:
             await self._read()
         return self._arrived.pop(0)
 
+    async def refuse(self, code: int) -> None:
+        """Tell an MQTT 5 broker why we end this connection before it has begun; the caller closes it."""
+        with contextlib.suppress(NetworkError, TlsError):
+            await self._write(Disconnect(code))
+
     async def run(self) -> None:
         """Serve the connection until it ends: raises ConnectionEnded, NetworkError, TlsError or ProtocolError."""
         work: list[Coroutine[Any, Any, None]] = [self._reads(), self._writes(), self._resends()]
-        if self._pings and self.keep_alive:
+        if self.keep_alive and not self._build.has("no-keepalive"):
             work.append(self._pinger())
         tasks = [asyncio.ensure_future(each) for each in work]
         try:
@@ -78,9 +88,9 @@ class Connection:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _read(self) -> None:
-        data = await self._tls.read()
+        data = await self._stream.read()
         if not data:
-            raise ConnectionEnded("the broker closed the connection")
+            raise ByBroker("the broker closed the connection")
         self._arrived += [packet for packet, _ in self._decoder.feed(data)]
 
     async def _reads(self) -> None:
@@ -90,7 +100,7 @@ class Connection:
                 if isinstance(packet, Pingresp):
                     self._ping_unanswered = False
                 elif isinstance(packet, Disconnect):
-                    raise ConnectionEnded(f"the broker sent DISCONNECT, reason 0x{packet.code:02x}")
+                    raise ByBroker(f"the broker sent DISCONNECT, reason 0x{packet.code:02x}")
                 answers, message = self._session.handle(packet)
                 for answer in answers:
                     self.send(answer)
@@ -101,18 +111,18 @@ class Connection:
     async def _writes(self) -> None:
         while True:
             packet = await self._outgoing.get()
-            if self._polite or not isinstance(packet, Disconnect):
+            if not (isinstance(packet, Disconnect) and self._build.has("rude-disconnect")):
                 await self._write(packet)
             if isinstance(packet, Disconnect):
                 raise GoneInOrder("disconnected")
 
     async def _write(self, packet: Packet) -> None:
-        await self._tls.write(encode(packet, self._version), self._settings.connect_ms / 1000)
+        await self._stream.write(encode(packet, self._version), self._settings.connect_ms / 1000)
 
     async def _pinger(self) -> None:
         while True:
-            await asyncio.sleep(self.keep_alive / 2)
-            if self._ping_unanswered:
+            await asyncio.sleep(self.keep_alive * (2 if self._build.has("late-ping") else 0.5))
+            if self._ping_unanswered and not self._build.lacks("ping-check"):
                 raise NoPingResponse("no PINGRESP within half of the keep-alive")
             self._ping_unanswered = True
             self.send(Pingreq())
@@ -122,6 +132,9 @@ class Connection:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(max(seconds / 4, 0.05) if seconds else 3600)
-            if seconds:
-                for packet in self._session.overdue(loop.time(), seconds):
-                    self.send(packet)
+            if not seconds:
+                continue
+            if self._build.has("disconnect-unacknowledged") and self._session.unacknowledged(loop.time(), seconds):
+                raise ConnectionEnded("no PUBACK in time")
+            for packet in self._session.overdue(loop.time(), seconds):
+                self.send(packet)

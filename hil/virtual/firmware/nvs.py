@@ -95,6 +95,11 @@ class Store:
         self._finish_erasing()
         self._finish_moving()
 
+    @property
+    def content(self) -> bytes:
+        """The partition's bytes as they are now."""
+        return bytes(self._content)
+
     # -- reading --------------------------------------------------------------------------------------------------
 
     def get(self, namespace: str, key: str) -> Value | None:

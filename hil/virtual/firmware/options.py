@@ -46,6 +46,14 @@ OPTIONS: tuple[Option, ...] = (
         "without", "time-sync", "never asks for the time",
         "after a power cut every TLS connect fails, for ever",
     ),
+    Option(
+        "with", "asks-once", "asks for the time until it is answered, and never again",
+        "one wrong answer, and every certificate is out of date until a reset",
+    ),
+    Option(
+        "with", "kod-hammer", "asks on in short gaps when the time server says no (kiss-o'-death)",
+        "a public time server bars the whole site",
+    ),
     # TLS
     Option(
         "without", "name-check", "accepts a certificate of any server name",
@@ -67,6 +75,30 @@ OPTIONS: tuple[Option, ...] = (
         "with", "partial-chain", "sends its own certificate without the intermediate",
         "a broker that knows only the root cannot build the chain",
     ),
+    Option(
+        "with", "alertless", "closes the connection without a TLS alert when it refuses the server's certificate",
+        "the broker's log does not tell why it left; Device Advisor warns",
+    ),
+    Option(
+        "with", "weak-ciphers", "offers only cipher suites that nobody recommends (CBC with SHA-1)",
+        "a broker with a current configuration has no suite in common with it",
+    ),
+    Option(
+        "with", "small-tls-buffer", "takes TLS records of up to 4 KB only (CONFIG_MBEDTLS_SSL_IN_CONTENT_LEN)",
+        "a long certificate chain or a large message ends the connection (-0x7200)",
+    ),
+    Option(
+        "without", "sni", "does not say in its ClientHello which server it means",
+        "a broker with several names on one address shows the wrong certificate, or none",
+    ),
+    Option(
+        "with", "plain-fallback", "tries plain MQTT when TLS has failed",
+        "whoever can disturb the handshake gets its password and its data in clear",
+    ),
+    Option(
+        "with", "endless-handshake", "sets no time-out for the TLS handshake",
+        "a server that stalls in the handshake keeps it off for ever",
+    ),
     # Connecting again
     Option(
         "without", "retry", "tries once, and gives up when that fails or the connection is lost",
@@ -80,7 +112,47 @@ OPTIONS: tuple[Option, ...] = (
         "with", "no-keepalive", "never sends a ping",
         "an idle connection is closed by the broker; a half-open one is never noticed",
     ),
-    # MQTT
+    Option(
+        "with", "linear-retry", "tries again after gaps that grow by the same amount (retry_first)",
+        "too many tries while a broker is down for long; Device Advisor fails it",
+    ),
+    Option(
+        "without", "jitter", "doubles its gaps, and nothing random in them",
+        "all devices that lost the broker at once come back at once",
+    ),
+    Option(
+        "with", "reconnect-storm", "tries again at once, with no gap at all",
+        "a broker that turns it away gets as many handshakes as the device can make",
+    ),
+    Option(
+        "with", "hammer-refusals", "forgets its backoff when the CONNACK refuses it",
+        "a broker that says no is asked again and again at the shortest gap",
+    ),
+    Option(
+        "with", "obey-disconnect", "stays away once the broker has closed the connection or sent DISCONNECT",
+        "a broker restarts, and the device stays offline until somebody resets it",
+    ),
+    Option(
+        "with", "endless-connack", "sets no limit to the wait for CONNACK",
+        "a broker that accepts and says nothing keeps it off for ever",
+    ),
+    Option(
+        "without", "ping-check", "does not care whether a ping is answered",
+        "a connection that is dead in one direction is never given up",
+    ),
+    Option(
+        "with", "late-ping", "pings only after twice the keep-alive",
+        "a broker closes an idle connection after one and a half, again and again",
+    ),
+    Option(
+        "with", "huge-keepalive", "announces a keep-alive of 18 hours",
+        "brokers with a limit refuse it; on others its loss shows the next day",
+    ),
+    Option(
+        "without", "server-keepalive", "ignores the keep-alive that an MQTT 5 broker states",
+        "a broker that wants to hear from it more often closes the connection",
+    ),
+    # What it says
     Option(
         "without", "will", "connects without a last will",
         "nobody learns that the device has lost its power",
@@ -117,6 +189,75 @@ OPTIONS: tuple[Option, ...] = (
         "without", "online", "never publishes its online message",
         "the retained 'offline' of the last will stays although the device is back",
     ),
+    Option(
+        "with", "shared-id", "calls itself 'device', on each board",
+        "two of them throw each other out, again and again",
+    ),
+    Option(
+        "with", "online-once", "publishes its online message at the first connection after boot only",
+        "after a network loss the last will's 'offline' stays although it is back",
+    ),
+    Option(
+        "with", "qos2-publish", "sends its telemetry at QoS 2",
+        "brokers without QoS 2 close the connection",
+    ),
+    Option(
+        "with", "many-filters", "subscribes to 60 topics, 12 with one SUBSCRIBE",
+        "brokers with a limit close the connection",
+    ),
+    Option(
+        "with", "big-packet", "publishes 600 KB at once after connecting",
+        "brokers with a limit close the connection",
+    ),
+    # The session, and what it is told
+    Option(
+        "without", "resend", "never sends an unacknowledged message again while the connection lasts",
+        "a lost PUBACK is a lost message",
+    ),
+    Option(
+        "with", "resend-new-id", "sends an unacknowledged message again as a new one, with another packet id",
+        "the broker cannot know it again: subscribers get it twice",
+    ),
+    Option(
+        "with", "disconnect-unacknowledged", "drops the connection when a PUBACK is late",
+        "a slow broker gets a reconnect in place of patience",
+    ),
+    Option(
+        "without", "subscribe-retry", "sends SUBSCRIBE once, and waits for its SUBACK for ever",
+        "one lost SUBACK, and it never hears a command",
+    ),
+    Option(
+        "with", "blind-subscribe", "takes every SUBACK for a success",
+        "a broker that refuses the subscription leaves it deaf, and its log says subscribed",
+    ),
+    Option(
+        "without", "resubscribe", "subscribes once after boot, and never again",
+        "the broker has lost the session: online, but deaf to commands",
+    ),
+    Option(
+        "with", "always-subscribe", "subscribes at each connection, even if the broker has kept the session",
+        "each reconnect delivers the retained messages again, and loads the broker",
+    ),
+    Option(
+        "with", "lossy-outbox", "forgets unacknowledged messages when the connection is lost",
+        "each loss of the network loses messages of QoS 1",
+    ),
+    Option(
+        "with", "trusts-session", "believes session-present whatever it asked for",
+        "a broker that is wrong about it leaves it without its subscription",
+    ),
+    Option(
+        "with", "obey-retained", "obeys retained commands",
+        "a 'restart' that somebody has retained by mistake makes a boot loop",
+    ),
+    Option(
+        "with", "qos2-twice", "obeys a QoS 2 command again when it is sent again before its release",
+        "exactly once becomes twice: a door opens again",
+    ),
+    Option(
+        "with", "dup-twice", "obeys a QoS 1 command again when it comes again, marked DUP",
+        "a PUBACK is lost, and a motor runs twice",
+    ),
     # The device itself
     Option(
         "with", "silent-hang", "hangs after its third telemetry message: no output, no pings, no reset",
@@ -129,6 +270,30 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "with", "heap-leak", "loses 4 KB of heap at each connect that fails",
         "after some forty failures there is no memory left for a handshake (-0x7F00) until a reset",
+    ),
+    Option(
+        "with", "leak-reconnects", "loses 4 KB of heap at each connection that ends",
+        "a restless network uses up its memory: no handshake (-0x7F00) until a reset",
+    ),
+    Option(
+        "with", "crash-large", "crashes on a message of more than 2 KB",
+        "whoever may send it a message can restart it",
+    ),
+    Option(
+        "with", "crash-malformed", "crashes on a malformed packet",
+        "a broken proxy on the way restarts it, again and again",
+    ),
+    Option(
+        "with", "boot-lockout", "stays in a set-up mode, offline, after more than three quick boots",
+        "a power line that flickers takes it out of service",
+    ),
+    Option(
+        "with", "fragile-nvs", "erases its settings at each boot, to write them anew half a second later",
+        "power that fails in that moment leaves it without settings and key",
+    ),
+    Option(
+        "with", "secret-log", "prints the Wi-Fi password and its private key on the console",
+        "whoever can read its serial port or its logs can be it",
     ),
 )  # fmt: skip
 

@@ -45,6 +45,7 @@ class Settings:
     password: str = ""
     keep_alive: int = 60  # s, 0 turns it off
     clean: int = 1
+    session_expiry: int = 3_600  # s for which an MQTT 5 broker is asked to keep the session, where clean is 0
     will_topic: str = "{client_id}/status"  # empty: no will
     will_payload: str = "offline"
     will_qos: int = 1
@@ -56,10 +57,12 @@ class Settings:
     tele_period: int = 10_000  # ms
     tele_qos: int = 1
     cmd_topic: str = "{client_id}/cmd"
+    cmd_qos: int = 1  # of the subscription
+    max_payload: int = 32_768  # bytes of a command; a larger one is acknowledged and let be
     ans_topic: str = "{client_id}/answer"
     retry_first: int = 1_000  # ms before the second try to connect; doubles up to retry_max
     retry_max: int = 60_000  # ms
-    resend: int = 10_000  # ms without PUBACK or SUBACK before it is sent again (MQTT 3.1.1 only), 0: never
+    resend: int = 10_000  # ms without an answer before a packet is sent again (MQTT 5: SUBSCRIBE only), 0: never
     # Credentials, PEM
     ca: bytes = b""
     cert: bytes = b""
@@ -69,7 +72,7 @@ class Settings:
 _CHOICES = {"tls_max": ("1.2", "1.3"), "mqtt_version": ("3.1.1", "5")}
 _LIMITS = {
     "port": (1, 65535), "time_port": (1, 65535), "keep_alive": (0, 65535), "clean": (0, 1),
-    "will_qos": (0, 2), "tele_qos": (0, 1), "will_retain": (0, 1), "online_retain": (0, 1),
+    "will_qos": (0, 2), "tele_qos": (0, 2), "cmd_qos": (0, 2), "will_retain": (0, 1), "online_retain": (0, 1),
     "tele_period": (1, 86_400_000), "connect_ms": (1, 600_000),
 }  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import UTC, datetime, timedelta
 
 from hil.virtual.firmware.backoff import Backoff
@@ -30,6 +31,7 @@ class TimeSync:
         self._network = network
         self._settings = settings
         self._backoff = Backoff(settings.time_retry, settings.time_retry_max)
+        self._doubted = asyncio.Event()
         self.known = asyncio.Event()
         if system.clock.now() >= PLAUSIBLE:
             system.log("I", TAG, f"the clock was kept over the reset: {utc(system.clock.now())}")
@@ -43,12 +45,24 @@ class TimeSync:
         while True:
             await self._network.joined.wait()
             if await self._ask():
+                if self._system.build.has("asks-once"):
+                    return
                 self._backoff.reset()
-                await asyncio.sleep(self._settings.time_period)
+                await self._period()
             else:
                 gap = self._backoff.next()
                 self._system.log("I", TAG, f"asking again in {gap} ms")
                 await asyncio.sleep(gap / 1000)
+
+    def doubt(self) -> None:
+        """The clock may be wrong, whatever the server has said: ask again at once, if not asking already."""
+        self._system.log("W", TAG, "certificates of wrong dates: is it the clock?")
+        self._doubted.set()
+
+    async def _period(self) -> None:
+        self._doubted.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._doubted.wait(), self._settings.time_period)
 
     async def _ask(self) -> bool:
         settings, log = self._settings, self._system.log
@@ -74,7 +88,9 @@ class TimeSync:
             return False
         except sntp.KissOfDeath as refusal:
             log("W", TAG, str(refusal))
-            if refusal.code in ("DENY", "RSTR"):
+            if self._system.build.has("kod-hammer"):
+                self._backoff.reset()
+            elif refusal.code in ("DENY", "RSTR"):
                 # One is to stop asking. The only server that there is may change its mind, so: as seldom as ever.
                 self._backoff.longest()
             return False

@@ -15,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from OpenSSL import SSL, crypto
 
 from hil.virtual.firmware.network import NetworkError, Stream
+from hil.virtual.firmware.records import RecordTooLong, SmallBuffer
 
 VERIFY_FAILED = -0x2700
 NO_CA = -0x7680
@@ -55,6 +56,11 @@ _FLAG_OF_ERROR = {
 CHAIN_ERRORS = frozenset({24, 25, 26, 32, 37, 41, 79})
 ALL_ERRORS = frozenset(range(1, 256))
 
+WEAK_CIPHERS = ":".join(
+    f"{exchange}-AES{bits}-SHA" for exchange in ("ECDHE-ECDSA", "ECDHE-RSA", "DHE-RSA") for bits in (256, 128)
+)
+"""CBC with SHA-1: what remains in old configurations, and in nobody's recommendations (RFC 9325, section 4.2)."""
+
 _NO_PARTIAL_WILDCARDS = 0x4  # X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS: 'x*.example' matches nothing, as in mbedTLS
 
 
@@ -86,6 +92,10 @@ class Identity:
     server: str  # for the server name indication
     newest: str = "1.2"
     forgives: frozenset[int] = frozenset()  # OpenSSL's verify errors that this firmware does not mind
+    ciphers: str | None = None  # the suites to offer, in OpenSSL's words; None: a good choice
+    indicates_name: bool = True  # in the ClientHello (SNI, RFC 6066)
+    alerts: bool = True  # before it closes a connection for what the server did
+    small_buffer: bool = False  # takes records of up to 4 KB only
 
 
 @dataclass(slots=True)
@@ -107,7 +117,10 @@ class _Verdict:
 def _context(identity: Identity, verdict: _Verdict) -> SSL.Context:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_min_proto_version(SSL.TLS1_2_VERSION)
-    context.set_max_proto_version(SSL.TLS1_3_VERSION if identity.newest == "1.3" else SSL.TLS1_2_VERSION)
+    newest = SSL.TLS1_3_VERSION if identity.newest == "1.3" and not identity.ciphers else SSL.TLS1_2_VERSION
+    context.set_max_proto_version(newest)
+    if identity.ciphers:
+        context.set_cipher_list(identity.ciphers.encode())
     context.set_verify(SSL.VERIFY_PEER, verdict)
     store = context.get_cert_store()
     if store is None:
@@ -181,7 +194,8 @@ class TlsStream:
         dates = frozenset({_NOT_YET_VALID, _HAS_EXPIRED}) if identity.now is None else frozenset()
         self._verdict = _Verdict(identity.forgives | dates)
         self._tls = SSL.Connection(_context(identity, self._verdict), None)
-        if not _is_address(identity.server):
+        self._buffer = SmallBuffer() if identity.small_buffer else None
+        if identity.indicates_name and not _is_address(identity.server):
             self._tls.set_tlsext_host_name(identity.server.encode("idna"))
         if identity.name is not None:
             _expect_name(self._tls, identity.name)
@@ -192,8 +206,8 @@ class TlsStream:
         """'TLSv1.2' or 'TLSv1.3'."""
         return self._tls.get_protocol_version_name()
 
-    async def handshake(self, seconds: float) -> None:
-        """Shake hands; raises TlsError, after the alert has been sent."""
+    async def handshake(self, seconds: float | None) -> None:
+        """Shake hands, for so long at most (None: for ever); raises TlsError, after the alert has been sent."""
         try:
             async with asyncio.timeout(seconds):
                 while not await self._step():
@@ -211,10 +225,11 @@ class TlsStream:
             data = await self._stream.read()
             if not data:
                 raise TlsError(END_OF_FILE, "the server closed the connection") from None
-            self._tls.bio_write(data)
+            self._take(data)
             return False
         except SSL.Error as error:
-            await self._flush(1)
+            if self._identity.alerts:
+                await self._flush(1)
             code, text = _code(error)
             if code == VERIFY_FAILED and not self._identity.trusted:
                 code = NO_CA
@@ -237,7 +252,15 @@ class TlsStream:
             data = await self._stream.read()
             if not data:
                 return b""
-            self._tls.bio_write(data)
+            self._take(data)
+
+    def _take(self, data: bytes) -> None:
+        if self._buffer is not None:
+            try:
+                self._buffer.take(data)
+            except RecordTooLong as error:
+                raise TlsError(BAD_RECORD, str(error)) from None
+        self._tls.bio_write(data)
 
     async def write(self, data: bytes, seconds: float) -> None:
         """Send bytes of the application; raises TlsError, and NetworkError if the network takes none for so long."""

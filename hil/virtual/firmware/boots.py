@@ -1,0 +1,71 @@
+"""What a boot does with the NVS: opens it, counts itself, and, in two bad builds, puts the board at risk."""
+
+from __future__ import annotations
+
+import asyncio
+
+from hil.virtual.firmware.nvs import NvsError, Store
+from hil.virtual.firmware.system import System
+
+TAG = "app"
+NAMESPACE = "device"
+
+QUICK_BOOTS = 3
+"""Boots in quick succession after which a build with boot-lockout goes to its set-up mode (as sketches with a double or
+triple reset detector do)."""
+
+QUICK_SECONDS = 2.0
+"""A boot that lasts for so long was not a quick one."""
+
+SAVING_SECONDS = 0.4
+"""How long a build with fragile-nvs leaves its NVS erased at each boot. Real seconds at any speed of the board, so that
+there is a time to cut in."""
+
+
+def open_nvs(system: System) -> Store:
+    """The NVS partition. Raises NvsError."""
+    if "nvs" not in system.partitions:
+        raise NvsError('partition "nvs" is not in the partition table')
+    offset, size = system.partitions["nvs"]
+    return Store(
+        system.flash_read(offset, size),
+        lambda at, data: system.flash_write(offset + at, data),
+        lambda at, length: system.flash_erase(offset + at, length),
+    )
+
+
+def _count(store: Store, key: str) -> int:
+    found = store.get(NAMESPACE, key)
+    number = (found if isinstance(found, int) else 0) + 1
+    store.set_u32(NAMESPACE, key, number)
+    return number
+
+
+def count(system: System, store: Store) -> int:
+    """Count this boot; its number, from 1."""
+    number = _count(store, "boots")
+    system.log("I", TAG, f"boot {number}, reset cause 0x{int(system.cause):x}")
+    return number
+
+
+def locked_out(system: System, store: Store) -> bool:
+    """Whether this build takes a few quick boots for somebody's wish to set it up anew."""
+    if not system.build.has("boot-lockout"):
+        return False
+    if _count(store, "quick") > QUICK_BOOTS:
+        system.log("W", TAG, f"{QUICK_BOOTS} quick resets: in set-up mode, waiting for a phone")
+        return True
+    asyncio.get_running_loop().call_later(QUICK_SECONDS, store.set_u32, NAMESPACE, "quick", 0)
+    return False
+
+
+async def save_settings(system: System, store: Store) -> None:
+    """The mistake of fragile-nvs: the settings are erased, and then written anew, although nothing has changed."""
+    if not system.build.has("fragile-nvs"):
+        return
+    offset, _ = system.partitions["nvs"]
+    content = store.content
+    system.log("I", TAG, "saving the settings")
+    system.flash_erase(offset, len(content))
+    await asyncio.sleep(SAVING_SECONDS)
+    system.flash_write(offset, content)
