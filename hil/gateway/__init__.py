@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from hil.gateway.faults import (
     ArmedFault,
+    BlackHole,
     CipherSuites,
     CloseHandshake,
     Fault,
+    Latency,
     NoCloseNotify,
     PresentCertificate,
     RecordSize,
@@ -19,6 +21,7 @@ from hil.gateway.faults import (
     RevokeClient,
     StallHandshake,
     TlsVersions,
+    Withhold,
 )
 from hil.gateway.gateway import Gateway, GatewayError, Limits, Live
 from hil.gateway.policy import PERMISSIVE, Namespace, Policy
@@ -27,12 +30,14 @@ from hil.gateway.tls import Identity, ServerIdentity
 __all__ = [
     "PERMISSIVE",
     "ArmedFault",
+    "BlackHole",
     "CipherSuites",
     "CloseHandshake",
     "Fault",
     "Gateway",
     "GatewayError",
     "Identity",
+    "Latency",
     "Limits",
     "Live",
     "Namespace",
@@ -47,4 +52,5 @@ __all__ = [
     "ServerIdentity",
     "StallHandshake",
     "TlsVersions",
+    "Withhold",
 ]

@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import socket
 import struct
-from typing import Any, Literal, Protocol, cast
+from collections.abc import Callable
+from typing import Any, Protocol, cast
 
+from hil.gateway.line import Direction, End, Item, Line
 from hil.gateway.tls import ClearSession, Failure, TlsSession
 
 READ = 64 * 1024
@@ -16,7 +18,7 @@ LINGER = 1.0
 """Seconds that a board gets to read what was sent last and to close its side, before the rest is cut off."""
 
 Session = TlsSession | ClearSession
-Gone = Literal["fin", "reset", "keep-alive"]
+Gone = End
 """How a board's TCP ended: politely, by RST, or because the host's TCP got no more answer from it."""
 
 
@@ -39,6 +41,8 @@ class DeviceSide(asyncio.BufferedProtocol):
 
     `session` None means that the connection is not served: what comes is read and forgotten. A buffer of its own
     spares each read the 256 KiB that asyncio would allocate for it, which takes longer than the read.
+
+    Between TLS and the network there may be a line, which a fault has put there; without one bytes go straight.
     """
 
     def __init__(self, owner: DeviceOwner) -> None:
@@ -48,6 +52,12 @@ class DeviceSide(asyncio.BufferedProtocol):
         self._secured = False
         self._buffer = memoryview(bytearray(READ))
         self._over = False  # somebody has closed, or begun to: nothing is handed on any more
+        self._line: Line | None = None
+        self._write: Callable[[bytes], None] = _nowhere
+        self._paused: set[str] = set()  # who does not want to read just now
+        self._slow: set[str] = set()  # who takes no more to write just now
+        self._heard_fin = False
+        self._left = False
         self.session: Session | None = None
 
     # -- for the owner ---------------------------------------------------------------------------------------------
@@ -55,14 +65,16 @@ class DeviceSide(asyncio.BufferedProtocol):
     def send(self, data: bytes) -> None:
         """Encrypt and write."""
         if self._transport is not None and self.session is not None and not self._over:
-            self._transport.write(self.session.send(data))
+            self._write(self.session.send(data))
 
-    def pause(self) -> None:
+    def pause(self, why: str = "owner") -> None:
+        self._paused.add(why)
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
-    def resume(self) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+    def resume(self, why: str = "owner") -> None:
+        self._paused.discard(why)
+        if self._transport is not None and not self._transport.is_closing() and not self._paused:
             self._transport.resume_reading()
 
     def close(self) -> None:
@@ -71,25 +83,16 @@ class DeviceSide(asyncio.BufferedProtocol):
         Unread bytes at a close make the kernel send RST, which may overtake an alert or a CONNACK; so whatever the
         board still sends is read, and forgotten.
         """
-        transport = self._start_closing()
-        if transport is None:
+        if self._start_closing() is None:
             return
         if self.session is not None:
-            transport.write(self.session.goodbye())
-        with contextlib.suppress(OSError, RuntimeError):
-            transport.write_eof()
-        transport.resume_reading()
-        self._timer = asyncio.get_running_loop().call_later(LINGER, transport.abort)
+            self._write(self.session.goodbye())
+        self._end("fin")
 
     def reset(self) -> None:
         """Close with RST, at once."""
-        transport = self._start_closing()
-        if transport is None:
-            return
-        sock = transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
+        if self._start_closing() is not None:
+            self._end("reset")
 
     def abort(self) -> None:
         """Let go of the socket at once."""
@@ -97,13 +100,23 @@ class DeviceSide(asyncio.BufferedProtocol):
         if transport is not None:
             transport.abort()
 
+    def line(self) -> Line:
+        """The line below TLS, for stages to be put into; it is made at the first call."""
+        if self._line is None:
+            up = Direction(self._from_network, lambda stop: self.pause("line") if stop else self.resume("line"))
+            down = Direction(self._to_network, lambda stop: self._is_slow("line", stop))
+            self._line = Line(up, down)
+            self._write = down.put
+        return self._line
+
     # -- asyncio.BufferedProtocol ----------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        self._write = self._transport.write
         address = transport.get_extra_info("peername")
         self._owner.device_arrived(self, f"{address[0]}:{address[1]}" if address else "unknown")
-        if isinstance(self.session, ClearSession):
+        if isinstance(self.session, ClearSession) and not self._over:
             self._secured = True
             self._owner.device_secured(None)
 
@@ -111,10 +124,45 @@ class DeviceSide(asyncio.BufferedProtocol):
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        session = self.session
-        if session is None or self._over:
+        if self.session is None or self._over:
             return
-        plain = session.receive(bytes(self._buffer[:nbytes]))
+        data = bytes(self._buffer[:nbytes])
+        if self._line is None:
+            self._decrypt(data, self.session)
+        else:
+            self._line.up.put(data)
+
+    def eof_received(self) -> bool:
+        """Whether to keep our half open: asyncio closes it at once otherwise, before what is in the line is out."""
+        self._heard_fin = True
+        if self._line is None or self._transport is None or self._transport.is_closing():
+            return False
+        if not self._over:
+            self._line.up.put("fin")
+        return not self._transport.is_closing()
+
+    def connection_lost(self, error: Exception | None) -> None:
+        self._transport = None
+        self._write = _nowhere
+        if self._timer is not None:
+            self._timer.cancel()
+        how: Gone = "fin" if error is None else "keep-alive" if isinstance(error, TimeoutError) else "reset"
+        if self._line is None or self._over:
+            self._gone(how)
+            self._leave()
+        else:
+            self._line.up.put(how)  # behind what the board said before
+
+    def pause_writing(self) -> None:
+        self._is_slow("network", True)
+
+    def resume_writing(self) -> None:
+        self._is_slow("network", False)
+
+    # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _decrypt(self, data: bytes, session: Session) -> None:
+        plain = session.receive(data)
         if not self._secured or session.failure is not None or session.ended:
             self._progress(session)
         if plain and not self._over:
@@ -125,25 +173,6 @@ class DeviceSide(asyncio.BufferedProtocol):
         elif session.ended and not self._over:
             self._owner.device_closed("fin")
 
-    def connection_lost(self, error: Exception | None) -> None:
-        self._transport = None
-        if self._timer is not None:
-            self._timer.cancel()
-        if not self._over:
-            self._over = True
-            self._lost("fin" if error is None else "keep-alive" if isinstance(error, TimeoutError) else "reset")
-        self._owner.device_gone()
-
-    def pause_writing(self) -> None:
-        if not self._over:
-            self._owner.device_is_slow(True)
-
-    def resume_writing(self) -> None:
-        if not self._over:
-            self._owner.device_is_slow(False)
-
-    # -- inside ----------------------------------------------------------------------------------------------------
-
     def _progress(self, session: Session) -> None:
         """Send what the handshake wants sent, and say when it is done."""
         if isinstance(session, TlsSession):
@@ -151,14 +180,18 @@ class DeviceSide(asyncio.BufferedProtocol):
                 self._owner.device_hello(hello.facts())
         out = session.outgoing()
         if out and self._transport is not None:
-            self._transport.write(out)
+            self._write(out)
         if isinstance(session, TlsSession) and session.stalls():
             self._owner.device_stalled(session.step)
         if session.established and not self._secured:
             self._secured = True
             self._owner.device_secured(session.facts() if isinstance(session, TlsSession) else None)
 
-    def _lost(self, how: Gone) -> None:
+    def _gone(self, how: Gone) -> None:
+        """The board has ended the connection."""
+        if self._over:
+            return
+        self._over = True
         if isinstance(self.session, TlsSession) and not self._secured:
             self._owner.device_failed(self.session.cut_off("reset" if how == "reset" else "closed"), "device")
         else:
@@ -167,4 +200,60 @@ class DeviceSide(asyncio.BufferedProtocol):
     def _start_closing(self) -> asyncio.Transport | None:
         self._over = True
         transport = self._transport
+        if transport is None:
+            self._leave()
         return None if transport is None or transport.is_closing() else transport
+
+    def _leave(self) -> None:
+        """There is no TCP connection any more, and nothing of it in the line."""
+        if not self._left:
+            self._left = True
+            if self._line is not None:
+                self._line.stop()
+            self._owner.device_gone()
+
+    def _end(self, how: End) -> None:
+        if self._line is None:
+            self._to_network(how)
+        else:
+            self._line.down.put(how)
+
+    def _is_slow(self, why: str, slow: bool) -> None:
+        before = bool(self._slow)
+        (self._slow.add if slow else self._slow.discard)(why)
+        if bool(self._slow) is not before and not self._over:
+            self._owner.device_is_slow(bool(self._slow))
+
+    # -- the two ends of the line ----------------------------------------------------------------------------------
+
+    def _from_network(self, item: Item) -> None:
+        if not isinstance(item, bytes):
+            self._gone(item)
+            if self._transport is None:
+                self._leave()
+        elif self.session is not None and not self._over:
+            self._decrypt(item, self.session)
+
+    def _to_network(self, item: Item) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if isinstance(item, bytes):
+            transport.write(item)
+        elif item == "reset":
+            sock = transport.get_extra_info("socket")
+            if sock is not None:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            transport.abort()
+        else:
+            if self._heard_fin:
+                transport.close()
+            else:
+                with contextlib.suppress(OSError, RuntimeError):
+                    transport.write_eof()
+                transport.resume_reading()
+            self._timer = asyncio.get_running_loop().call_later(LINGER, transport.abort)
+
+
+def _nowhere(data: bytes) -> None:
+    """Where bytes go when there is no connection."""

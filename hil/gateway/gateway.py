@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 from hil.background import Loop, LoopClosed
 from hil.gateway.connection import Connection
@@ -30,6 +30,7 @@ from hil.gateway.faults.fault import Admission
 from hil.gateway.policy import PERMISSIVE, Policy
 from hil.gateway.tls import ClearSession, Identity, ServerContext, TlsSession, TlsSettings, make_context
 from hil.gateway.upstream import Upstreams
+from hil.schedule import ALWAYS, Schedule
 from hil.timeline import Row, Timeline
 
 
@@ -102,7 +103,7 @@ class Gateway:
         self._contexts: OrderedDict[TlsSettings, ServerContext] = OrderedDict()
         if self._settings is not None:
             self._context(self._settings)  # a bad PEM is told here, not at a board's first connect
-        self._armory = Armory(self._record_fault)
+        self._armory = Armory(timeline, self._clear)
         self._stations = {name: Station(self, name) for name in self._boards}
         self._listeners: list[asyncio.Server] = []
         self._ports: dict[str, int] = {}
@@ -160,10 +161,11 @@ class Gateway:
             self._known(board)
         self._loop.call(set_it)
 
-    def arm(self, fault: Fault, board: str | None = None) -> ArmedFault:
+    def arm(self, fault: Fault, board: str | None = None, when: Schedule = ALWAYS) -> ArmedFault:
         """Put a fault in force, on one board or on all, and return the handle that clears it.
 
-        Raises ValueError for a fault that could not be played, such as a certificate that does not fit its key.
+        `when` says which occasions meet it. Raises ValueError for a fault that could not be played, such as a
+        certificate that does not fit its key.
         """
         if board is not None:
             self._known(board)
@@ -171,20 +173,27 @@ class Gateway:
         def arming() -> ArmedFault:
             if self._settings is not None:
                 self._context(fault.tls(self._settings))
-            return self._armory.arm(fault, board, self._clear)
+            handle = self._armory.arm(fault, board, when)
+            for connection in self._open(board) if fault.joins_open else ():
+                connection.join(handle)
+            return handle
 
         return self._loop.call(arming)
 
     def clear_faults(self, board: str) -> None:
-        """Clear the faults that were armed for this board alone."""
+        """Clear the faults that were armed for this board alone, and what is still felt of those that are over."""
         self._known(board)
-        for handle in self._loop.call(lambda: [h for h in self._armory.armed if h.board == board]):
-            handle.clear()
+
+        def clearing() -> None:
+            for handle in self._armory.of_board(board):
+                self._armory.clear(handle)
+
+        self._loop.call(clearing)
 
     @contextlib.contextmanager
-    def fault(self, fault: Fault, board: str | None = None) -> Iterator[ArmedFault]:
+    def fault(self, fault: Fault, board: str | None = None, when: Schedule = ALWAYS) -> Iterator[ArmedFault]:
         """`arm`, and `clear` at the end of the block."""
-        with self.arm(fault, board) as handle:
+        with self.arm(fault, board, when) as handle:
             yield handle
 
     # -- connections -----------------------------------------------------------------------------------------------
@@ -194,12 +203,7 @@ class Gateway:
 
         def listing() -> list[Live]:
             now = asyncio.get_running_loop().time()
-            open_ones = sorted((c for c in self._connections if not c.over), key=lambda c: c.number)
-            return [
-                Live(c.number, c.board, c.peer, c.client_id, now - c.accepted)
-                for c in open_ones
-                if board in (None, c.board)
-            ]
+            return [Live(c.number, c.board, c.peer, c.client_id, now - c.accepted) for c in self._open(board)]
 
         return self._loop.call(listing)
 
@@ -211,7 +215,7 @@ class Gateway:
             self._known(board)
 
         def dropping() -> int:
-            victims = [c for c in self._connections if not c.over and board in (None, c.board)]
+            victims = self._open(board)
             for connection in victims:
                 connection.end("gateway", how)
             return len(victims)
@@ -268,13 +272,13 @@ class Gateway:
         self._listeners.clear()
 
     def _clear(self, handle: ArmedFault) -> None:
-        def clearing() -> None:
-            self._armory.clear(handle)
-            for connection in [c for c in self._connections if c.held_by is handle]:
-                connection.end("gateway", "fault", reset=True)
-
         with contextlib.suppress(LoopClosed):
-            self._loop.call(clearing)
+            self._loop.call(lambda: self._armory.clear(handle))
+
+    def _open(self, board: str | None) -> list[Connection]:
+        """The connections that are open now, the oldest first."""
+        found = (c for c in self._connections if not c.over and board in (None, c.board))
+        return sorted(found, key=lambda c: c.number)
 
     def _context(self, settings: TlsSettings) -> ServerContext:
         settings = settings.for_context()
@@ -286,9 +290,6 @@ class Gateway:
             if len(self._contexts) > 64:
                 self._contexts.popitem(last=False)
         return context
-
-    def _record_fault(self, board: str | None, data: dict[str, Any]) -> None:
-        self._timeline.record("gateway", "fault", board, **data)
 
     def _known(self, board: str) -> None:
         if board not in self._boards:
@@ -336,6 +337,12 @@ class Station:
             return ClearSession()
         settings = self._gateway._armory.tls(settings, self.board, connection.number)
         return TlsSession(self._gateway._context(settings), settings.script)
+
+    def play(self, connection: Connection) -> None:
+        """Let the armed faults play on a new connection, the oldest first."""
+        for handle in list(self._gateway._armory.armed):
+            if handle.concerns(self.board) and not connection.over:
+                connection.join(handle)
 
     def policy(self) -> Policy:
         return self._gateway.policy(self.board)

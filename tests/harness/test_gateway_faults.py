@@ -13,6 +13,7 @@ from gateway_bench import LIMIT, Bench, mosquitto
 
 from hil.broker import Mosquitto
 from hil.gateway import GatewayError, PresentCertificate, RefuseConnect
+from hil.schedule import Schedule
 from hil.timeline import where
 
 
@@ -32,8 +33,8 @@ def states(bench: Bench) -> list[str]:
     return [e["state"] for e in bench.timeline.events(where("gateway", "fault"))]
 
 
-def presenting(identity: Identity, label: str, count: int | None = None) -> PresentCertificate:
-    return PresentCertificate(identity.chain_pem, identity.key_pem, label, count=count)
+def presenting(identity: Identity, label: str) -> PresentCertificate:
+    return PresentCertificate(identity.chain_pem, identity.key_pem, label)
 
 
 def test_another_certificate_is_shown_until_the_fault_is_cleared(bench: Bench) -> None:
@@ -46,7 +47,7 @@ def test_another_certificate_is_shown_until_the_fault_is_cleared(bench: Bench) -
     bench.device("a").connect()
     assert states(bench) == ["armed", "applied", "applied", "cleared"]
     armed, applied = bench.timeline.events(where("gateway", "fault"))[:2]
-    assert armed.data == {"name": "present-certificate", "state": "armed", "count": None, "label": "expired"}
+    assert armed.data == {"name": "present-certificate", "state": "armed", "label": "expired", "schedule": {}}
     assert armed.board == "a"
     assert applied["connection"] == 1
     failed = bench.wait("tls-failed")
@@ -67,7 +68,7 @@ def test_a_board_that_does_not_check_is_seen_to_connect(bench: Bench, tmp_path: 
 
 
 def test_a_fault_for_one_connect_is_over_after_it(bench: Bench) -> None:
-    bench.gateway.arm(presenting(pki().wrong_name_server, "wrong name", count=1))
+    bench.gateway.arm(presenting(pki().wrong_name_server, "wrong name"), when=Schedule(count=1))
     with pytest.raises(ssl.SSLCertVerificationError, match=r"[Hh]ostname"):
         bench.device("a")
     bench.device("a").connect()
@@ -85,7 +86,7 @@ def test_a_device_cannot_resume_its_way_around_a_certificate(bench: Bench) -> No
 
 
 def test_connects_are_reset(bench: Bench) -> None:
-    handle = bench.gateway.arm(RefuseConnect(count=2), board="a")
+    handle = bench.gateway.arm(RefuseConnect(), "a", Schedule(count=2))
     for number in (1, 2):
         with pytest.raises(ConnectionResetError), bench.raw("a") as raw:
             raw.recv(1)
@@ -105,7 +106,7 @@ def test_connects_are_closed_politely(bench: Bench) -> None:
 
 
 def test_connects_get_no_answer_until_the_fault_is_cleared(bench: Bench) -> None:
-    handle = bench.gateway.arm(RefuseConnect(how="no-answer", count=1))
+    handle = bench.gateway.arm(RefuseConnect(how="no-answer"), when=Schedule(count=1))
     with bench.raw("a") as raw:
         raw.sendall(b"anybody there?")
         bench.wait("fault", state="applied")
@@ -151,8 +152,8 @@ def test_a_boards_own_faults_can_be_cleared_without_a_handle(bench: Bench) -> No
 
 
 def test_two_faults_work_together(bench: Bench) -> None:
-    bench.gateway.arm(RefuseConnect(count=1))
-    bench.gateway.arm(presenting(pki().strange_server, "unknown authority", count=1))
+    bench.gateway.arm(RefuseConnect(), when=Schedule(count=1))
+    bench.gateway.arm(presenting(pki().strange_server, "unknown authority"), when=Schedule(count=1))
     with pytest.raises(ConnectionResetError), bench.raw("a") as raw:
         raw.recv(1)
     with pytest.raises(ssl.SSLCertVerificationError):
@@ -163,8 +164,6 @@ def test_two_faults_work_together(bench: Bench) -> None:
 def test_what_cannot_be_played_is_refused_when_it_is_armed(bench: Bench) -> None:
     with pytest.raises(ValueError, match="key belongs to another certificate"):
         bench.gateway.arm(PresentCertificate(pki().expired_server.chain_pem, pki().device.key_pem, "broken"))
-    with pytest.raises(ValueError, match="count is 0"):
-        RefuseConnect(count=0)
     with pytest.raises(ValueError, match="how is 'politely', expected one of reset"):
         RefuseConnect(how="politely")  # type: ignore[arg-type]
     with pytest.raises(GatewayError, match="knows no board 'c'; it has a, b"):

@@ -10,6 +10,7 @@ from hil.board import Board
 from hil.gateway import Gateway
 from hil.gateway.faults import RefuseConnect
 from hil.retry import classify
+from hil.schedule import Schedule
 from hil.timeline import Timeline, where
 
 #: Enough refusals to tell growing gaps from equal ones, jitter included.
@@ -31,7 +32,7 @@ def test_tries_again_until_it_is_let_in(board: Board, gateway: Gateway, timeline
     """Refused several times, then let in: online in the end, and with gaps of the kind that its contract promises."""
     retry = board.contract.retry
     mark = timeline.mark()
-    with gateway.fault(RefuseConnect(count=REFUSALS), board=board.name):
+    with gateway.fault(RefuseConnect(), board.name, Schedule(count=REFUSALS)):
         board.power_cycle()
         longest = min(retry.most, retry.first * 2**REFUSALS)
         tries = timeline.wait_count(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, get_args
+from typing import ClassVar
 
 from hil.gateway.faults.fault import Admission, Fault
 
@@ -20,9 +20,7 @@ class RefuseConnect(Fault):
     how: Admission = "reset"
 
     def __post_init__(self) -> None:
-        Fault.__post_init__(self)
-        if self.how not in get_args(Admission):
-            raise ValueError(f"refuse-connect: how is {self.how!r}, expected one of {', '.join(get_args(Admission))}")
+        self.expect_one_of("how", Admission)
 
     def admit(self) -> Admission | None:
         return self.how
