@@ -71,6 +71,14 @@ class Loop:
 
         return self.run(calling())
 
+    def soon(self, function: Callable[[], object]) -> None:
+        """Have a plain function called in the loop's thread, and do not wait for it. From any thread, the loop's too.
+
+        On a closed loop nothing happens.
+        """
+        with contextlib.suppress(RuntimeError):  # closed between the question and the call
+            self._loop.call_soon_threadsafe(function)
+
     def close(self) -> None:
         """Cancel what still runs, end the thread. Closing twice does nothing."""
         with self._closing:

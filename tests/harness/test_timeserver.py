@@ -10,8 +10,9 @@ import pytest
 from gateway_bench import LIMIT
 
 from hil.background import Loop
+from hil.schedule import Schedule
 from hil.timeline import Timeline, where
-from hil.timeserver import Delayed, KissOfDeath, Offset, Silent, TimeServer, TimeServerError
+from hil.timeserver import Delayed, Jump, KissOfDeath, Offset, Silent, TimeServer, TimeServerError, TrueTime
 from hil.wire.sntp import KissOfDeath as Kissed
 from hil.wire.sntp import Response, parse_response, request
 
@@ -150,3 +151,109 @@ def test_mistakes_are_told(server: TimeServer, timeline: Timeline, loop: Loop) -
         KissOfDeath("12")
     with pytest.raises(ValueError, match="seconds is -1"):
         Delayed(-1)
+    with pytest.raises(ValueError, match="seconds is nan, expected a number"):
+        Offset(float("nan"))
+    with pytest.raises(ValueError, match="expected two or more to jump between"):
+        Jump((3600.0,))
+    with pytest.raises(ValueError, match="every is 0, expected more than 0 s"):
+        Jump((0.0, 1.0), every=0)
+
+
+# -- what changes, and when --------------------------------------------------------------------------------------------
+
+
+def hours(server: TimeServer, board: str = "a") -> int:
+    """By how many whole hours the answer is wrong."""
+    return round(ask(server.endpoint(board))[1] / 3600)
+
+
+def states(timeline: Timeline, board: str | None = "a") -> list[str]:
+    return [f"{e['name']} {e['state']}" for e in timeline.events(where("time", "fault", board))]
+
+
+def test_a_jump_with_each_request_of_a_board(server: TimeServer, timeline: Timeline) -> None:
+    server.set(Jump((0.0, 7200.0, -3600.0)))
+    assert [hours(server) for _ in range(5)] == [0, 2, -1, -1, -1]
+    assert [hours(server, "b") for _ in range(2)] == [0, 2]  # each board's requests are counted for it alone
+    assert [e["offset"] for e in timeline.events(where("time", "answer", "a"))] == [0.0, 7200.0, -3600.0] + 2 * [
+        -3600.0
+    ]
+    assert {e["mode"] for e in timeline.events(where("time", "answer"))} == {"jump"}
+    server.set(Jump((0.0, 3600.0), repeat=True), "b")
+    assert [hours(server, "b") for _ in range(4)] == [0, 1, 0, 1]
+
+
+def test_a_jump_over_time_does_not_depend_on_who_asks() -> None:
+    jump = Jump((0.0, 60.0, -60.0), every=10)
+    assert [jump.at(number, seconds).offset for number, seconds in ((0, 0), (7, 9.9), (8, 10), (9, 20), (9, 99))] == [
+        0.0,
+        0.0,
+        60.0,
+        -60.0,
+        -60.0,
+    ]
+    again = Jump((0.0, 60.0), every=10, repeat=True)
+    assert [again.at(0, seconds).offset for seconds in (0, 10, 20, 35)] == [0.0, 60.0, 0.0, 60.0]
+
+
+def test_the_next_requests_then_as_before(server: TimeServer, timeline: Timeline) -> None:
+    server.set(Offset(3600.0), "a")
+    server.set(Offset(7200.0), "a", Schedule(count=2, skip=1))
+    assert [hours(server) for _ in range(5)] == [1, 2, 2, 1, 1]
+    assert hours(server, "b") == 0
+    told = states(timeline)
+    assert told[:2] == ["offset armed", "offset armed"]
+    assert told.count("offset cleared") == 1
+    cleared = timeline.wait(where("time", "fault", "a", state="cleared"), timeout=LIMIT)
+    assert (cleared["seconds"], cleared["times"], cleared["why"]) == (7200.0, 2, "count reached")
+    armed = timeline.events(where("time", "fault", "a", state="armed"))
+    assert (armed[0].get("schedule"), armed[1]["schedule"]) == (None, {"count": 2, "skip": 1})
+
+
+def test_from_an_event_on_for_a_while(server: TimeServer, timeline: Timeline) -> None:
+    server.set(Offset(3600.0), "a", Schedule(after=where("gateway", "connect", "a"), seconds=0.5))
+    assert hours(server) == 0
+    assert "offset applied" not in states(timeline)
+    timeline.record("gateway", "connect", "b")
+    timeline.record("gateway", "connect", "a")
+    assert hours(server) == 1
+    cleared = timeline.wait(where("time", "fault", "a", state="cleared"), timeout=LIMIT)  # nobody has to ask for that
+    assert cleared["why"] == "time is up"
+    assert hours(server) == 0
+    timeline.record("gateway", "connect", "a")
+    assert hours(server) == 0
+
+
+def test_a_seeded_chance_is_the_same_each_time(server: TimeServer) -> None:
+    seen = []
+    for _ in range(2):
+        server.set(Offset(3600.0), "a", Schedule(probability=0.5, seed=7))
+        seen.append([hours(server) for _ in range(12)])
+        server.set(TrueTime(), "a")
+    assert seen[0] == seen[1]
+    assert set(seen[0]) == {0, 1}
+
+
+def test_a_block_is_over_when_it_ends_and_what_was_set_stays(server: TimeServer, timeline: Timeline) -> None:
+    server.set(Offset(3600.0), "a")
+    with server.fault(Offset(-3600.0), "a") as fault:
+        assert hours(server) == -1
+    assert (fault.applied, fault.cleared) == (1, True)
+    fault.clear()
+    assert hours(server) == 1
+    assert server.mode("a") == Offset(3600.0)
+    assert server.mode("b") == TrueTime()
+    server.set(TrueTime())
+    assert hours(server) == 0
+    assert not [e for e in timeline.events(where("time", "fault")) if e["name"] == "true"]
+
+
+def test_setting_what_is_set_tells_nothing_and_closing_clears_all(timeline: Timeline, loop: Loop) -> None:
+    with TimeServer(timeline, loop, boards={"a": 0}) as server:
+        server.set(TrueTime(), "a")
+        assert not timeline.events(where("time", "fault"))
+        server.set(Silent(), "a", Schedule(seconds=600))
+        server.arm(KissOfDeath("DENY"))
+    assert states(timeline) == ["silent armed", "silent cleared"]
+    assert states(timeline, None)[-1] == "kiss-of-death cleared"
+    assert not timeline._listeners

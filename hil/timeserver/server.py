@@ -1,12 +1,4 @@
-"""The SNTP server that boards ask for the time. It can lie, stay silent, refuse, or take its time.
-
-    server = TimeServer(timeline, loop, boards={"esp32-a": 0})
-    server.start()
-    server.set(Offset(-365 * 86400), "esp32-a")
-
-Each board has a port of its own, so that a request is known to be that board's. Boards whose firmware can only ask
-port 123 share one: `shared` names it, and `board_of` tells boards apart by the address that they ask from.
-"""
+"""The sockets of the time server: whose request it is, which mode answers it, and what the timeline is told."""
 
 from __future__ import annotations
 
@@ -14,119 +6,22 @@ import asyncio
 import contextlib
 import socket
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, cast
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, cast
 
 from hil.background import Loop, LoopClosed
-from hil.timeline import Timeline
-from hil.wire.sntp import KISS_CODES, Request, SntpError, kiss, parse_request, response
+from hil.schedule import ALWAYS, Schedule
+from hil.timeline import Event, Timeline
+from hil.timeserver.armed import ArmedMode, Stack
+from hil.timeserver.modes import TRUE, Mode, Plain
+from hil.wire.sntp import Request, SntpError, parse_request
 
 Address = tuple[str, int]
 
 
 class TimeServerError(Exception):
     """The time server cannot do what it was asked. The message says what was found and what helps."""
-
-
-class Mode(Protocol):
-    """How a request is answered: after `delay` seconds, with what `answer` makes; None is no answer.
-
-    `answer` gets the request, and this host's time at its arrival and now, in seconds since 1970. `offset` is by how
-    many seconds the answer is wrong, None where it holds no time.
-    """
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def delay(self) -> float: ...
-    @property
-    def offset(self) -> float | None: ...
-    def answer(self, request: Request, received: float, now: float) -> bytes | None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class TrueTime:
-    """The time of this host."""
-
-    name = "true"
-    delay = 0.0
-    offset = 0.0
-
-    def answer(self, request: Request, received: float, now: float) -> bytes | None:
-        return response(request, received=received, transmitted=now)
-
-
-@dataclass(frozen=True, slots=True)
-class Offset:
-    """A time that is wrong by `seconds`; negative ones lie in the past."""
-
-    seconds: float
-    name = "offset"
-    delay = 0.0
-
-    @property
-    def offset(self) -> float:
-        return self.seconds
-
-    def answer(self, request: Request, received: float, now: float) -> bytes | None:
-        return response(request, received=received + self.seconds, transmitted=now + self.seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class Silent:
-    """No answer, as behind a firewall that drops NTP."""
-
-    name = "silent"
-    delay = 0.0
-    offset = None
-
-    def answer(self, request: Request, received: float, now: float) -> bytes | None:
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class KissOfDeath:
-    """A refusal: `code` is 'RATE' (ask less often), 'DENY' or 'RSTR' (do not ask again), or another word of up to four
-    letters."""
-
-    code: str = "RATE"
-    name = "kiss-of-death"
-    delay = 0.0
-    offset = None
-
-    def __post_init__(self) -> None:
-        if not (1 <= len(self.code) <= 4 and self.code.isascii() and self.code.isalpha()):
-            raise ValueError(
-                f"kiss-of-death: code is {self.code!r}, expected up to four letters, such as {', '.join(KISS_CODES)}"
-            )
-
-    def answer(self, request: Request, received: float, now: float) -> bytes | None:
-        return kiss(request, self.code)
-
-
-@dataclass(frozen=True, slots=True)
-class Delayed:
-    """The true time, `seconds` late. The timestamps say so (received then, transmitted now), so a client that still
-    listens gets its clock right."""
-
-    seconds: float
-    name = "delayed"
-    offset = 0.0
-
-    def __post_init__(self) -> None:
-        if self.seconds < 0:
-            raise ValueError(f"delayed: seconds is {self.seconds}, expected 0 or more")
-
-    @property
-    def delay(self) -> float:
-        return self.seconds
-
-    def answer(self, request: Request, received: float, now: float) -> bytes | None:
-        return response(request, received=received, transmitted=now)
-
-
-TRUE = TrueTime()
 
 
 class TimeServer:
@@ -153,8 +48,10 @@ class TimeServer:
         self._boards = dict(boards)
         self._shared = shared
         self._board_of = board_of or (lambda address: None)
-        self._mode = mode
-        self._modes: dict[str, Mode] = {}
+        self._stack = Stack(mode)
+        self._ends: dict[ArmedMode, asyncio.TimerHandle] = {}
+        self._waiting: tuple[ArmedMode, ...] = ()  # for the event that their schedules begin with
+        self._hushed: Callable[[], None] | None = None
         self._ports: dict[str, int] = {}
         self._transports: list[asyncio.DatagramTransport] = []
         self._late: set[asyncio.TimerHandle] = set()
@@ -182,23 +79,42 @@ class TimeServer:
             raise TimeServerError("the time server is not listening yet; call start() first")
         return self._bind, self._ports[board]
 
-    def set(self, mode: Mode, board: str | None = None) -> None:
-        """Answer like this from the next request on; for all boards, or for one."""
+    def set(self, mode: Mode, board: str | None = None, when: Schedule = ALWAYS) -> None:
+        """Answer like this from the next request on; for all boards, or for one.
+
+        Without a schedule it takes the place of whatever was set before, for that board or for all. With one it lies
+        on top of it: requests that the schedule lets pass, and those after its end, are answered as before. Each
+        change is an event `time` `fault` (armed, applied, cleared).
+        """
 
         def setting() -> None:
-            if board is None:
-                self._mode = mode
-                self._modes.clear()
-            else:
-                self._modes[board] = mode
+            if when != ALWAYS:
+                self._arm(mode, board, when)
+                return
+            self._drop(board, "set anew")
+            if self._stack.standing(board) != mode:
+                self._arm(mode, board, when)
 
         if board is not None:
             self._known(board)
         self._loop.call(setting)
 
+    def arm(self, mode: Mode, board: str | None = None, when: Schedule = ALWAYS) -> ArmedMode:
+        """Answer like this until the handle is cleared or the schedule is over; then as before. For all, or one."""
+        if board is not None:
+            self._known(board)
+        return self._loop.call(lambda: self._arm(mode, board, when))
+
+    @contextlib.contextmanager
+    def fault(self, mode: Mode, board: str | None = None, when: Schedule = ALWAYS) -> Iterator[ArmedMode]:
+        """`arm`, and clear at the end of the block."""
+        with self.arm(mode, board, when) as handle:
+            yield handle
+
     def mode(self, board: str | None = None) -> Mode:
-        """How the next request of `board` is answered."""
-        return self._modes.get(board, self._mode) if board is not None else self._mode
+        """How the next request of `board` is answered if no schedule has its say; None: of a board with no mode of
+        its own."""
+        return self._loop.call(lambda: self._stack.standing(board))
 
     # -- in the loop's thread --------------------------------------------------------------------------------------
 
@@ -231,6 +147,7 @@ class TimeServer:
         return int(found.getsockname()[1])
 
     def _close(self) -> None:
+        self._drop(None, "shutdown")
         for timer in self._late:
             timer.cancel()
         self._late.clear()
@@ -244,21 +161,27 @@ class TimeServer:
     ) -> None:
         """A datagram has come."""
         board = board or self._board_of(peer[0])
-        mode = self.mode(board)
         told = f"{peer[0]}:{peer[1]}"
         try:
             request = parse_request(data)
         except SntpError as error:
             self._timeline.record("time", "malformed", board, peer=told, reason=str(error))
             return
-        self._timeline.record("time", "request", board, peer=told, mode=mode.name)
+        now = time.monotonic()
+        mode, armed = self._stack.take(board, now)
+        name = armed.mode.name if armed else mode.name
+        self._timeline.record("time", "request", board, peer=told, mode=name)
+        if armed is not None:
+            armed.tell_applied(board)
+            if armed.clockwork.over(now):
+                self._end(armed, "count reached" if armed.clockwork.spent else "time is up")
         if not mode.delay:
-            self._answer(board, transport, mode, request, peer, received)
+            self._answer(board, transport, name, mode, request, peer, received)
             return
 
         def late() -> None:
             self._late.discard(timer)
-            self._answer(board, transport, mode, request, peer, received)
+            self._answer(board, transport, name, mode, request, peer, received)
 
         timer: asyncio.TimerHandle = asyncio.get_running_loop().call_later(mode.delay, late)
         self._late.add(timer)
@@ -267,7 +190,8 @@ class TimeServer:
         self,
         board: str | None,
         transport: asyncio.DatagramTransport,
-        mode: Mode,
+        name: str,
+        mode: Plain,
         request: Request,
         peer: Address,
         received: float,
@@ -276,10 +200,61 @@ class TimeServer:
             return
         # Told before it is sent, or a board could act on an answer that the timeline does not know yet; and stamped
         # last, so that between the stamp and the packet's leaving lie some 50 us.
-        self._timeline.record("time", "answer", board, peer=f"{peer[0]}:{peer[1]}", mode=mode.name, offset=mode.offset)
+        self._timeline.record("time", "answer", board, peer=f"{peer[0]}:{peer[1]}", mode=name, offset=mode.offset)
         answer = mode.answer(request, received, time.time())
         if answer is not None:
             transport.sendto(answer, peer)
+
+    # -- modes, in the loop's thread -------------------------------------------------------------------------------
+
+    def _arm(self, mode: Mode, board: str | None, when: Schedule) -> ArmedMode:
+        handle = ArmedMode(mode, board, when, time.monotonic(), self._record_fault, self._clear)
+        self._stack.armed.append(handle)
+        if when.after is not None:
+            self._waiting += (handle,)
+            if self._hushed is None:
+                self._hushed = self._timeline.listen(self._heard)
+        self._set_end(handle)
+        return handle
+
+    def _set_end(self, handle: ArmedMode) -> None:
+        """Set the timer for the end of a schedule that is known by now."""
+        ends = handle.clockwork.ends()
+        if ends is not None and not handle.cleared and handle not in self._ends:
+            delay = max(0.0, ends - time.monotonic())
+            self._ends[handle] = asyncio.get_running_loop().call_later(delay, self._end, handle, "time is up")
+
+    def _heard(self, event: Event) -> None:
+        """In the recording thread: an event that a schedule may begin with."""
+        for handle in self._waiting:
+            if handle.clockwork.note_event(event):
+                self._loop.soon(partial(self._begin, handle))
+
+    def _begin(self, handle: ArmedMode) -> None:
+        self._waiting = tuple(one for one in self._waiting if one is not handle)
+        self._set_end(handle)
+
+    def _end(self, handle: ArmedMode, why: str) -> None:
+        timer = self._ends.pop(handle, None)
+        if timer is not None:
+            timer.cancel()
+        self._stack.remove(handle, why)
+        self._waiting = tuple(one for one in self._waiting if one is not handle)
+        if not self._waiting and self._hushed is not None:
+            self._hushed()
+            self._hushed = None
+
+    def _drop(self, board: str | None, why: str) -> None:
+        """End the modes of one board, or (None) all."""
+        for handle in [one for one in self._stack.armed if board in (None, one.board)]:
+            self._end(handle, why)
+
+    def _clear(self, handle: ArmedMode) -> None:
+        with contextlib.suppress(LoopClosed):
+            self._loop.call(lambda: self._end(handle, "cleared"))
+
+    def _record_fault(self, board: str | None, data: dict[str, Any]) -> None:
+        self._timeline.record("time", "fault", board, **data)
 
     def _known(self, board: str) -> None:
         if board not in self._boards:
