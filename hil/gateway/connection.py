@@ -269,8 +269,10 @@ class Connection:
         self.traffic.end_after(ending)
 
     def let_go(self) -> None:
-        """The fault that kept this connection out is over."""
-        self.end("gateway", "fault", reset=True)
+        """The fault that kept this connection out, or would stall its handshake, is over."""
+        session = self.device.session
+        if session is None or session.stopped is not None:
+            self.end("gateway", "fault", reset=True)
 
     def add_stage(self, direction: Literal["up", "down"], stage: Stage) -> None:
         self.device.line().add(direction, stage)

@@ -335,7 +335,7 @@ class Station:
         settings = self._gateway._settings
         if settings is None:
             return ClearSession()
-        settings = self._gateway._armory.tls(settings, self.board, connection.number)
+        settings = self._gateway._armory.tls(settings, self.board, connection)
         return TlsSession(self._gateway._context(settings), settings.script)
 
     def play(self, connection: Connection) -> None:

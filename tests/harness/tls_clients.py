@@ -145,15 +145,13 @@ def with_s_client(endpoint: tuple[str, int], directory: Path, version: str) -> M
     ca.write_bytes(pki().root.pem)
     pem.write_bytes(DEVICE_PEM)
     command = ["openssl", "s_client", "-connect", "{}:{}".format(*endpoint), "-servername", NAME, "-CAfile", str(ca)]
-    command += [
-        "-cert",
-        str(pem),
-        "-key",
-        str(pem),
-        "-msg",
-        "-verify_return_error",
-        f"-{version.replace('v', '').lower().replace('.', '_')}",
-    ]
+    command += ["-cert", str(pem), "-key", str(pem), "-msg", "-verify_return_error"]
+    command += ["-tls1_2" if version == V12 else "-tls1_3"]
+    issuers = re.findall(r"-----BEGIN CERT.*?-----END CERTIFICATE-----\n", DEVICE_PEM.decode(), re.DOTALL)[1:]
+    if issuers:
+        chain = directory / "issuers-s_client.pem"
+        chain.write_text("".join(issuers))
+        command += ["-cert_chain", str(chain)]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

@@ -248,6 +248,7 @@ class ClearSession:
     established = True
     ended = False
     failure: Failure | None = None
+    stopped: Stop | None = None
     sni: str | None = None
 
     def receive(self, data: bytes) -> bytes:
