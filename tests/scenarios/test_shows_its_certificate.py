@@ -8,26 +8,15 @@ from __future__ import annotations
 
 import pytest
 
-from hil.attempts import Attempt, End, attempts
+from hil.attempts import End
 from hil.board import Board
 from hil.timeline import Timeline, where
 
+from .first_attempt import first_attempt
 
-def first_attempt(timeline: Timeline, board: Board) -> Attempt:
-    """The first connection after switching on, once TLS is done or has failed on it."""
-    mark = timeline.mark()
-    board.power_cycle()
-    timeline.wait(
-        where("gateway", "tls", board.name) | where("gateway", "tls-failed", board.name),
-        timeout=board.contract.online.within,
-        after=mark,
-    )
-    return attempts(timeline.events(after=mark), board.name)[0]
+pytestmark = [pytest.mark.tls, pytest.mark.quick, pytest.mark.needs("gateway", "client-certificate")]
 
 
-@pytest.mark.needs("gateway", "client-certificate")
-@pytest.mark.tls
-@pytest.mark.quick
 @pytest.mark.scenario(
     "sends its client certificate", covers=("field failure 3: no client certificate",), waits="online.within"
 )
@@ -40,11 +29,10 @@ def test_sends_its_client_certificate(board: Board, timeline: Timeline) -> None:
         assert tls["subject"] == board.credentials.subject
 
 
-@pytest.mark.needs("gateway", "client-certificate")
-@pytest.mark.tls
-@pytest.mark.quick
 @pytest.mark.scenario(
-    "sends its whole chain", covers=("field failure 4: client chain without its intermediate",), waits="online.within"
+    "sends its whole chain",
+    covers=("field failure 4: client chain without its intermediate",),
+    waits="online.within",
 )
 def test_sends_its_whole_chain(board: Board, timeline: Timeline) -> None:
     """It sends its intermediate as well: the gateway knows the root alone, and cannot verify a chain without it."""

@@ -23,8 +23,9 @@ class TlsVersions(Fault):
     maximum: str = "TLSv1.3"
 
     def __post_init__(self) -> None:
-        self.expect_one_of("minimum", VERSIONS)
-        self.expect_one_of("maximum", VERSIONS)
+        for value in (self.minimum, self.maximum):
+            if value not in VERSIONS:
+                raise ValueError(f"{self.name}: found version {value!r}, expected one of {', '.join(VERSIONS)}")
         order = list(VERSIONS)
         if order.index(self.minimum) > order.index(self.maximum):
             raise ValueError(f"{self.name}: minimum {self.minimum} is above maximum {self.maximum}; swap them")

@@ -92,6 +92,8 @@ class Connection:
         if not data:
             raise ByBroker("the broker closed the connection")
         self._arrived += [packet for packet, _ in self._decoder.feed(data)]
+        if self._build.has("record-per-packet"):
+            self._decoder = Decoder(self._version)  # what is not whole by now is thrown away
 
     async def _reads(self) -> None:
         while True:

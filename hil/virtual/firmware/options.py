@@ -88,6 +88,14 @@ OPTIONS: tuple[Option, ...] = (
         "a long certificate chain or a large message ends the connection (-0x7200)",
     ),
     Option(
+        "with", "whole-handshake", "takes no handshake message that comes in several records (Mbed TLS before 3.6.3)",
+        "behind some servers and middleboxes the handshake fails",
+    ),
+    Option(
+        "with", "old-tls", "speaks TLS 1.0 and 1.1 only",
+        "current brokers refuse it; others let it speak what can be broken",
+    ),
+    Option(
         "without", "sni", "does not say in its ClientHello which server it means",
         "a broker with several names on one address shows the wrong certificate, or none",
     ),
@@ -237,6 +245,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "with", "always-subscribe", "subscribes at each connection, even if the broker has kept the session",
         "each reconnect delivers the retained messages again, and loads the broker",
+    ),
+    Option(
+        "with", "record-per-packet", "takes what one read brings for whole packets",
+        "packets that come in pieces are lost, and all that follows is misread",
     ),
     Option(
         "with", "lossy-outbox", "forgets unacknowledged messages when the connection is lost",

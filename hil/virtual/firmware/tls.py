@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from OpenSSL import SSL, crypto
 
 from hil.virtual.firmware.network import NetworkError, Stream
-from hil.virtual.firmware.records import RecordTooLong, SmallBuffer
+from hil.virtual.firmware.records import PickyReader, RecordRefused
 
 VERIFY_FAILED = -0x2700
 NO_CA = -0x7680
@@ -96,6 +96,12 @@ class Identity:
     indicates_name: bool = True  # in the ClientHello (SNI, RFC 6066)
     alerts: bool = True  # before it closes a connection for what the server did
     small_buffer: bool = False  # takes records of up to 4 KB only
+    whole_messages: bool = False  # takes no handshake message that comes in pieces
+    old: bool = False  # speaks nothing newer than TLS 1.1
+
+
+_OLD_CIPHERS = b"DEFAULT@SECLEVEL=0"
+"""OpenSSL has to be asked for what TLS 1.1 and older sign with (SHA-1 and MD5)."""
 
 
 @dataclass(slots=True)
@@ -116,9 +122,11 @@ class _Verdict:
 
 def _context(identity: Identity, verdict: _Verdict) -> SSL.Context:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
-    context.set_min_proto_version(SSL.TLS1_2_VERSION)
     newest = SSL.TLS1_3_VERSION if identity.newest == "1.3" and not identity.ciphers else SSL.TLS1_2_VERSION
-    context.set_max_proto_version(newest)
+    if identity.old:
+        context.set_cipher_list(_OLD_CIPHERS)
+    context.set_min_proto_version(SSL.TLS1_VERSION if identity.old else SSL.TLS1_2_VERSION)
+    context.set_max_proto_version(SSL.TLS1_1_VERSION if identity.old else newest)
     if identity.ciphers:
         context.set_cipher_list(identity.ciphers.encode())
     context.set_verify(SSL.VERIFY_PEER, verdict)
@@ -185,6 +193,12 @@ def _code(error: SSL.Error) -> tuple[int, str]:
     return UNEXPECTED, text
 
 
+def _picky(identity: Identity) -> PickyReader | None:
+    if identity.small_buffer or identity.whole_messages:
+        return PickyReader(small=identity.small_buffer, whole=identity.whole_messages)
+    return None
+
+
 class TlsStream:
     """A TLS connection over a stream. Nothing of the application leaves before the server is verified."""
 
@@ -194,7 +208,7 @@ class TlsStream:
         dates = frozenset({_NOT_YET_VALID, _HAS_EXPIRED}) if identity.now is None else frozenset()
         self._verdict = _Verdict(identity.forgives | dates)
         self._tls = SSL.Connection(_context(identity, self._verdict), None)
-        self._buffer = SmallBuffer() if identity.small_buffer else None
+        self._picky = _picky(identity)
         if identity.indicates_name and not _is_address(identity.server):
             self._tls.set_tlsext_host_name(identity.server.encode("idna"))
         if identity.name is not None:
@@ -255,10 +269,10 @@ class TlsStream:
             self._take(data)
 
     def _take(self, data: bytes) -> None:
-        if self._buffer is not None:
+        if self._picky is not None:
             try:
-                self._buffer.take(data)
-            except RecordTooLong as error:
+                self._picky.take(data)
+            except RecordRefused as error:
                 raise TlsError(BAD_RECORD, str(error)) from None
         self._tls.bio_write(data)
 

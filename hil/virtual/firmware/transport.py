@@ -118,6 +118,8 @@ class Transport:
             indicates_name=not build.lacks("sni"),
             alerts=not build.has("alertless"),
             small_buffer=build.has("small-tls-buffer"),
+            whole_messages=build.has("whole-handshake"),
+            old=build.has("old-tls"),
         )
 
     def _forgiven(self) -> frozenset[int]:
