@@ -8,7 +8,7 @@ RIG ?= rigs/virtual.toml
 # More options for pytest, such as ARGS="-k will -x".
 ARGS ?=
 
-.PHONY: bench test check format setup clean benchmarks
+.PHONY: bench test defects check format setup clean benchmarks
 
 setup: $(READY)
 
@@ -26,6 +26,10 @@ bench: $(READY)
 test: $(READY) check
 	$(VENV)/bin/python -m pytest tests/harness -n 3 --dist loadfile $(ARGS)
 	$(VENV)/bin/python -m pytest tests/scenarios $(SIDE_BY_SIDE) $(ARGS)
+
+# Every broken firmware against every scenario; see docs/defects.md. ARGS="--only good" runs a part of it.
+defects: $(READY)
+	$(VENV)/bin/python -m tests.defects.matrix $(ARGS)
 
 check: $(READY)
 	$(VENV)/bin/ruff check .

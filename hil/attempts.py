@@ -32,6 +32,15 @@ class End(StrEnum):
     WILL_DENIED = "cut off for its will"
     SUBSCRIBE_DENIED = "cut off for a subscription"
     PUBLISH_DENIED = "cut off for a publication"
+    SERVER_NAME_DENIED = "cut off for naming no server in its handshake"
+    CLIENT_DENIED = "cut off for who it is"
+    KEEP_ALIVE_DENIED = "cut off for its keep-alive"
+    SIZE_DENIED = "cut off for too large a packet"
+    QOS_DENIED = "cut off for a QoS that the broker does not have"
+    RETAIN_DENIED = "cut off for a retained message"
+    FORM_DENIED = "cut off for a kind of subscription that the broker does not have"
+    NUMBER_DENIED = "cut off for too many subscriptions"
+    RATE_DENIED = "cut off for its rate"
     DISCONNECTED = "the device disconnected as it should"
     LOST = "the connection was lost"
     SERVER_ENDED = "the server's side ended it"
@@ -47,7 +56,37 @@ _CERTIFICATE_ALERTS = {
     "unknown_ca",
 }
 
-_DENIALS = {"will": End.WILL_DENIED, "subscribe": End.SUBSCRIBE_DENIED, "publish": End.PUBLISH_DENIED}
+#: What a `denied` event with an ending action makes of its connection.
+_DENIALS = {
+    "sni": End.SERVER_NAME_DENIED,
+    "authentication_name": End.CLIENT_DENIED,
+    "client": End.CLIENT_DENIED,
+    "client_id": End.CLIENT_DENIED,
+    "empty_client_id": End.CLIENT_DENIED,
+    "takeover": End.CLIENT_DENIED,
+    "takeover_other": End.CLIENT_DENIED,
+    "connect_rate": End.RATE_DENIED,
+    "client_connect_rate": End.RATE_DENIED,
+    "keep_alive": End.KEEP_ALIVE_DENIED,
+    "will": End.WILL_DENIED,
+    "will_qos": End.QOS_DENIED,
+    "will_retain": End.RETAIN_DENIED,
+    "packet_size": End.SIZE_DENIED,
+    "subscribe": End.SUBSCRIBE_DENIED,
+    "subscribe_qos": End.QOS_DENIED,
+    "shared": End.FORM_DENIED,
+    "subscription_identifier": End.FORM_DENIED,
+    "filters": End.NUMBER_DENIED,
+    "subscriptions": End.NUMBER_DENIED,
+    "subscribe_rate": End.RATE_DENIED,
+    "publish": End.PUBLISH_DENIED,
+    "qos": End.QOS_DENIED,
+    "retain": End.RETAIN_DENIED,
+    "publish_rate": End.RATE_DENIED,
+}
+
+#: Actions of a policy that end the connection without a CONNACK that says no.
+_ENDING = ("disconnect", "refuse-disconnect", "close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,20 +124,25 @@ def attempts(events: Iterable[Event], board: str | None = None) -> list[Attempt]
 def _attempt(number: int, seen: list[Event]) -> Attempt:
     by_kind = {event.kind: event for event in seen}
     close = by_kind.get("close")
-    end, detail = _end(by_kind)
+    ending = next((e for e in seen if e.kind == "denied" and e.get("action") in _ENDING), None)
+    refused = next((e for e in reversed(seen) if e.kind == "denied" and e.get("action") == "refuse"), None)
+    end, detail = _denied_end(ending) if ending is not None else _end(by_kind, refused)
     ended = close.monotonic if close is not None else None
     return Attempt(number, seen[0].board, seen[0].monotonic, ended, end, detail, tuple(seen))
 
 
-def _end(seen: dict[str, Event]) -> tuple[End, str]:
-    if "denied" in seen and seen["denied"].get("action") == "disconnect":
-        denied = seen["denied"]
-        return _DENIALS[denied["what"]], f"topic {denied['topic']!r} is not in the namespace"
+def _denied_end(denied: Event) -> tuple[End, str]:
+    about = f"topic {denied['topic']!r}: " if denied.get("topic") is not None else ""
+    return _DENIALS[denied["what"]], f"{about}{denied['rule']}"
+
+
+def _end(seen: dict[str, Event], refused: Event | None) -> tuple[End, str]:
     if "tls-failed" in seen:
         return _tls_end(seen["tls-failed"])
     connack = seen.get("connack")
     if connack is not None and connack["code"] != 0:
-        return End.CONNECT_REFUSED, f"code {connack['code']}"
+        why = f", {refused['rule']}" if refused is not None else ""
+        return End.CONNECT_REFUSED, f"code {connack['code']}{why}"
     if "close" not in seen:
         return End.ALIVE, ""
     close = seen["close"]

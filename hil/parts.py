@@ -15,7 +15,7 @@ from hil.broker import Broker, Embedded, External, Monitor, Mosquitto, find_mosq
 from hil.console import Console
 from hil.credentials import Authority, Credentials, read_credentials
 from hil.flash.esptool import Esptool
-from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy
+from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy, namespace_policy, policies
 from hil.power import PowerSwitch
 from hil.power.command import CommandSwitch
 from hil.power.none import NoSwitch
@@ -105,16 +105,15 @@ def make_time_server(rig: Rig, timeline: Timeline, loop: Loop) -> TimeServer:
 
 def policy(rig: Rig) -> Policy:
     """The policy that the gateway plays, as the rig describes it."""
-    namespace = rig.file.gateway.namespace
-    if namespace is None:
+    config = rig.file.gateway
+    namespace = Namespace(tuple(config.namespace.allowed)) if config.namespace is not None else None
+    if config.policy is not None:
+        topics = config.topics.topics() if config.topics is not None else namespace
+        return policies.load(rig.policy_path(config.policy), topics)
+    if config.namespace is None or namespace is None:
         return PERMISSIVE
-    return Policy(
-        name=rig.name,
-        namespace=Namespace(tuple(namespace.allowed)),
-        on_will=namespace.will,
-        on_subscribe=namespace.subscribe,
-        on_publish=namespace.publish,
-    )
+    said = config.namespace
+    return namespace_policy(rig.name, namespace, will=said.will, subscribe=said.subscribe, publish=said.publish)
 
 
 def server_names(rig: Rig) -> list[str]:

@@ -20,6 +20,9 @@ from pydantic import Discriminator, Field, field_validator, model_validator
 from hil import contract as contracts
 from hil import templates
 from hil.contract import Contract, Seconds
+from hil.gateway import policies
+from hil.gateway.namespace import check_template
+from hil.gateway.policies import TopicsTable
 from hil.toml import FileError, Strict, read
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -173,11 +176,17 @@ class NamespaceConfig(Strict):
     @field_validator("allowed")
     @classmethod
     def _known(cls, value: list[str]) -> list[str]:
-        return [templates.check(v, contracts.BOARD_NAMES) for v in value]
+        for template in value:
+            check_template(template)
+        return value
 
 
 class GatewayConfig(Strict):
-    """`bind`: the address to listen on; `host`: the address boards are told; `name`: what its certificate says."""
+    """`bind`: the address to listen on; `host`: the address boards are told; `name`: what its certificate says.
+
+    `policy`: whose broker's policy is played, a name of hil.gateway.policies or the path of a file; `topics` the topics
+    that exist on this bench. `namespace` alone is the short form of a policy.
+    """
 
     bind: str = "127.0.0.1"
     host: str | None = None
@@ -185,11 +194,24 @@ class GatewayConfig(Strict):
     first_port: Port = 0
     client_certificates: bool = True
     namespace: NamespaceConfig | None = None
+    policy: str | None = None
+    topics: TopicsTable | None = None
 
     @model_validator(mode="after")
     def _reachable(self) -> GatewayConfig:
         if self.bind in ("0.0.0.0", "::") and self.host is None:
             raise ValueError(f"found bind {self.bind!r} and no host, expected host: the address that boards are to use")
+        return self
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> GatewayConfig:
+        said = self.namespace.model_fields_set - {"allowed"} if self.namespace is not None else set()
+        if self.policy is None and self.topics is not None:
+            raise ValueError("found topics and no policy, expected policy: what becomes of those who leave the topics")
+        if self.topics is not None and self.namespace is not None:
+            raise ValueError("found topics and namespace, expected one of them")
+        if self.policy is not None and said:
+            raise ValueError(f"found namespace.{min(said)} beside policy, expected one: the policy says it already")
         return self
 
 
@@ -257,6 +279,10 @@ class Rig:
                 raise FileError(self.path, [f"boards: found no board {name!r}; the rig has {', '.join(self.boards)}"])
         return [self.boards[n] for n in names] if names else list(self.boards.values())
 
+    def policy_path(self, policy: str) -> Path:
+        """The file of a policy that the rig names. Raises ValueError for a name that there is not."""
+        return _policy_path(self.path, policy)
+
     def resolve(self, path: str) -> Path:
         """A path from the file, taken from the folder in which the rig file lies."""
         return (self.path.parent / Path(path).expanduser()).resolve()
@@ -285,10 +311,29 @@ def load(path: Path) -> Rig:
             faults.append(f"boards.{name}: {contract_path.name}: {error}; if it is {{mac}}, give the board a mac")
             continue
         boards[name] = RigBoard(name, config, filled, contract_path)
-    faults += _shared_ports(file)
+    faults += _shared_ports(file) + _policy_faults(path, file.gateway)
     if faults:
         raise FileError(path, faults)
     return Rig(path, file, boards)
+
+
+def _policy_path(rig: Path, policy: str) -> Path:
+    return (rig.parent / policies.path_of(policy)).resolve()
+
+
+def _policy_faults(rig: Path, gateway: GatewayConfig) -> list[str]:
+    if gateway.policy is None:
+        return []
+    faults = []
+    try:
+        policies.load(_policy_path(rig, gateway.policy))
+    except ValueError as error:
+        faults += [f"gateway.policy: {line}" for line in str(error).split("\n")]
+    try:
+        _ = gateway.topics.topics() if gateway.topics is not None else None
+    except ValueError as error:
+        faults.append(f"gateway.topics.{error}")
+    return faults
 
 
 def _shared_ports(file: RigFile) -> list[str]:

@@ -5,6 +5,7 @@ It records what each board does, plays a broker's policy, and injects faults.
 
 from __future__ import annotations
 
+from hil.gateway import policies
 from hil.gateway.faults import (
     ArmedFault,
     BlackHole,
@@ -24,12 +25,14 @@ from hil.gateway.faults import (
     Withhold,
 )
 from hil.gateway.gateway import Gateway, GatewayError, Limits, Live
-from hil.gateway.policy import PERMISSIVE, Namespace, Policy
+from hil.gateway.namespace import Binding, Namespace, TopicSpaces
+from hil.gateway.policy import PERMISSIVE, Policy, namespace_policy
 from hil.gateway.tls import Identity, ServerIdentity
 
 __all__ = [
     "PERMISSIVE",
     "ArmedFault",
+    "Binding",
     "BlackHole",
     "CipherSuites",
     "CloseHandshake",
@@ -52,5 +55,8 @@ __all__ = [
     "ServerIdentity",
     "StallHandshake",
     "TlsVersions",
+    "TopicSpaces",
     "Withhold",
+    "namespace_policy",
+    "policies",
 ]

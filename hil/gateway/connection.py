@@ -14,11 +14,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from hil.gateway.admission import judge_server_name
+from hil.gateway.client import Client, certificate_names
 from hil.gateway.device import DeviceSide, Gone
 from hil.gateway.faults import ArmedFault, Frame, Players
 from hil.gateway.faults.player import Ending
+from hil.gateway.forgetting import Forgetting
 from hil.gateway.gatekeeper import Gatekeeper
 from hil.gateway.line import Stage
 from hil.gateway.observe import Record
@@ -59,6 +63,7 @@ class Connection:
         self.from_broker = self.traffic.from_broker
         self._waiting: list[bytes] = []  # for a broker's side that is still being opened
         self._opening = False
+        self._forgetting: Connect | None = None  # the broker has to forget this client's session first
         self._gone: Gone | None = None  # how the board left while frames of its own still wait for the CONNACK
         self._cutter: asyncio.TimerHandle | None = None
 
@@ -94,6 +99,11 @@ class Connection:
     def device_secured(self, facts: dict[str, Any] | None) -> None:
         if facts is not None:
             self._record.event("tls", **facts)
+            denial = judge_server_name(self._station.policy(), facts["sni"])
+            if denial is not None:
+                self._record.event("denied", **asdict(denial))
+                self.end("gateway", "policy")
+                return
         self.patience.until(self._station.limits.connect, self._connect_is_late)
 
     def device_failed(self, failure: Failure, by: str) -> None:
@@ -136,8 +146,15 @@ class Connection:
         self.client_id = packet.client_id
         self.set_keep_alive(packet.keep_alive)
         self._station.identified(self)
-        names = {"client_id": packet.client_id, "username": packet.username or "", "board": self.board}
-        return Gatekeeper(self._station.policy(), packet.version, names)
+        policy, username = self._station.policy(), packet.username or ""
+        certificate = certificate_names(self.device.session.certificate if self.device.session else None)
+        name = policy.authentication.name(packet.client_id, username, certificate)
+        client = Client(packet.client_id, username, self.board, name)
+        return Gatekeeper(policy, packet.version, client, self._station.register, self.number)
+
+    def forget_session(self, packet: Connect) -> None:
+        """Have the broker forget the session of the client of `packet` before it gets anything else."""
+        self._forgetting = packet
 
     def to_broker(self, frames: list[bytes]) -> None:
         """Pass frames on; the first of them opens the broker's side."""
@@ -149,6 +166,13 @@ class Connection:
         self._waiting += frames
         if not self._opening:
             self._opening = True
+            if self._forgetting is not None:
+                self._station.open_upstream(Forgetting(self, self._forgetting, self._open_upstream))
+            else:
+                self._open_upstream()
+
+    def _open_upstream(self) -> None:
+        if not self.over:
             self._station.open_upstream(self)
 
     def upstream_opened(self, upstream: Upstream) -> None:
@@ -203,6 +227,8 @@ class Connection:
             self._cutter.cancel()
         self._record.event("close", by=by, how=how, seconds=round(self._loop.time() - self.accepted, 6), **more)
         self._station.ended(self)
+        if self.traffic.gate is not None:
+            self.traffic.gate.ended()
         if self.upstream is not None:
             self.upstream.finish()
         if reset or how == "reset":
@@ -269,8 +295,10 @@ class Connection:
         self.traffic.end_after(ending)
 
     def let_go(self) -> None:
-        """The fault that kept this connection out is over."""
-        self.end("gateway", "fault", reset=True)
+        """The fault that kept this connection out, or would stall its handshake, is over."""
+        session = self.device.session
+        if session is None or session.stopped is not None:
+            self.end("gateway", "fault", reset=True)
 
     def add_stage(self, direction: Literal["up", "down"], stage: Stage) -> None:
         self.device.line().add(direction, stage)

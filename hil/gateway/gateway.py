@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,8 +29,9 @@ from hil.gateway.device import DeviceSide, Session
 from hil.gateway.faults import ArmedFault, Armory, Fault
 from hil.gateway.faults.fault import Admission
 from hil.gateway.policy import PERMISSIVE, Policy
+from hil.gateway.register import Register
 from hil.gateway.tls import ClearSession, Identity, ServerContext, TlsSession, TlsSettings, make_context
-from hil.gateway.upstream import Upstreams
+from hil.gateway.upstream import UpstreamOwner, Upstreams
 from hil.schedule import ALWAYS, Schedule
 from hil.timeline import Row, Timeline
 
@@ -104,6 +106,7 @@ class Gateway:
         if self._settings is not None:
             self._context(self._settings)  # a bad PEM is told here, not at a board's first connect
         self._armory = Armory(timeline, self._clear)
+        self._register = Register(time.monotonic)
         self._stations = {name: Station(self, name) for name in self._boards}
         self._listeners: list[asyncio.Server] = []
         self._ports: dict[str, int] = {}
@@ -307,6 +310,7 @@ class Station:
         self._gateway = gateway
         self.board = board
         self.limits = gateway.limits
+        self.register = gateway._register
         self._open = 0
         self._timeline = gateway._timeline
 
@@ -335,7 +339,7 @@ class Station:
         settings = self._gateway._settings
         if settings is None:
             return ClearSession()
-        settings = self._gateway._armory.tls(settings, self.board, connection.number)
+        settings = self._gateway._armory.tls(settings, self.board, connection)
         return TlsSession(self._gateway._context(settings), settings.script)
 
     def play(self, connection: Connection) -> None:
@@ -361,5 +365,5 @@ class Station:
         if connection.client_id and self._gateway._newest.get(connection.client_id) is connection:
             del self._gateway._newest[connection.client_id]
 
-    def open_upstream(self, connection: Connection) -> None:
-        self._gateway._upstreams.open(connection)
+    def open_upstream(self, owner: UpstreamOwner) -> None:
+        self._gateway._upstreams.open(owner)

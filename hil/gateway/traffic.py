@@ -12,13 +12,15 @@ The rules, before the code:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Final
 
 from hil.gateway.early import Early
 from hil.gateway.faults import Frame, Players
-from hil.gateway.gatekeeper import Gatekeeper, Ruling
+from hil.gateway.gatekeeper import Gatekeeper
 from hil.gateway.observe import Aliases, Record
 from hil.gateway.roles import check_first, check_later
+from hil.gateway.ruling import Ruling
 from hil.wire.mqtt import (
     Connack,
     Connect,
@@ -37,7 +39,6 @@ if TYPE_CHECKING:
     from hil.gateway.connection import Connection
 
 _SESSION_TAKEN_OVER: Final = 0x8E
-_NOT_AUTHORIZED: Final = 0x87
 _UNSUPPORTED_VERSION: Final = 0x84
 
 
@@ -63,7 +64,8 @@ class Traffic:
         self._aliases = {"up": Aliases(), "down": Aliases()}
         self._busy = False  # going through frames: an end waits until those before it are on their way
         self._ending: Callable[[], None] | None = None
-        self._cut_after_connack = False
+        self._cut_after_connack: float | None = None  # seconds from CONNACK to the policy's end
+        self._cut_code: int | None = None  # what the policy's DISCONNECT says
 
     # -- packets from the board ------------------------------------------------------------------------------------
 
@@ -162,11 +164,19 @@ class Traffic:
 
     def _obey(self, ruling: Ruling) -> bytes | None:
         for denial in ruling.denials:
-            self._record.event("denied", what=denial.what, topic=denial.topic, rule=denial.rule, action=denial.action)
+            self._record.event("denied", **asdict(denial))
+        for lowering in ruling.lowerings:
+            self._record.event("lowered", **asdict(lowering))
+        if ruling.keep_alive is not None:
+            self._connection.set_keep_alive(ruling.keep_alive)
+        if ruling.cut or ruling.after_connack:
+            self._cut_code = ruling.code
         if ruling.after_connack:
-            self._cut_after_connack = True
+            self._cut_after_connack = ruling.delay
         for answer in ruling.answers:
             self.answer(answer)
+        if ruling.fresh is not None:
+            self._connection.forget_session(ruling.fresh)
         if ruling.cut and self._ending is None:
             self._ending = self._cut
         return ruling.forward
@@ -238,8 +248,8 @@ class Traffic:
             return
         if self.players is not None:
             self.players.accepted()
-        if self._cut_after_connack and self.gate is not None and not self._connection.over:
-            self._connection.soon(self.gate.policy.disconnect_after, self._cut)
+        if self._cut_after_connack is not None and not self._connection.over:
+            self._connection.soon(self._cut_after_connack, self._cut)
         if not self._connection.over:
             self._catch_up()
             self._connection.caught_up()
@@ -248,7 +258,7 @@ class Traffic:
 
     def answer(self, packet: Packet) -> None:
         """Send a packet of the gateway's own to the board; faults rule on it as if it came from the broker."""
-        frame = Frame(packet, encode(packet, self.version))
+        frame = Frame(packet, encode(packet, self.version, strict=False))  # brokers have codes of their own
         self.deliver([frame] if self.players is None else self.players.down(frame))
 
     def deliver(self, frames: Sequence[Frame]) -> None:
@@ -278,8 +288,8 @@ class Traffic:
 
     def _cut(self) -> None:
         """End the connection for the policy; an MQTT 5 client is told why, unless the policy keeps silent."""
-        if self._connection.over or self.gate is None:
+        if self._connection.over:
             return
-        if self.version is Version.V5 and self.accepted_at is not None and self.gate.policy.reason_in_disconnect:
-            self.answer(Disconnect(_NOT_AUTHORIZED))
+        if self.version is Version.V5 and self.accepted_at is not None and self._cut_code is not None:
+            self.answer(Disconnect(self._cut_code))
         self._connection.end("gateway", "policy")

@@ -11,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hil.broker import Mosquitto
-from hil.gateway import Namespace, Policy
-from hil.gateway.policy import Denial, covers, judge
+from hil.gateway import Namespace, Policy, namespace_policy
+from hil.gateway.client import Client
+from hil.gateway.namespace import covers
+from hil.gateway.policy import Denial
 from hil.timeline import where
 from hil.wire.mqtt import (
     Connack,
@@ -114,22 +116,26 @@ def test_a_topic_is_covered_just_where_it_matches(wide: str, topic: str) -> None
 
 
 def test_judge_says_what_by_which_rule_and_what_to_do() -> None:
-    policy = Policy("mine", OURS, on_will="refuse", on_subscribe="drop", on_publish="disconnect")
-    names = {"client_id": "a", "username": "", "board": "x"}
-    assert judge(policy, "publish", "devices/a/data", names) is None
+    policy = namespace_policy("mine", OURS, will="refuse", subscribe="drop", publish="disconnect")
+    who = Client("a", board="x")
     rule = "mine: the namespace is devices/{client_id}/#"
-    assert judge(policy, "will", "other", names) == Denial("will", "other", rule, "refuse")
-    assert judge(policy, "subscribe", "devices/+/cmd", names) == Denial("subscribe", "devices/+/cmd", rule, "drop")
-    assert judge(policy, "publish", "devices/b/data", names) == Denial("publish", "devices/b/data", rule, "disconnect")
-    assert judge(Policy(), "publish", "anything", names) is None
-    assert judge(Policy(namespace=OURS), "publish", "anything", names) is None  # denied, and allowed all the same
+    assert policy.judge_topic("publish", "devices/a/data", who, V5) is None
+    assert policy.judge_topic("will", "other", who, V5) == Denial("will", "other", rule, "refuse", "mine")
+    assert policy.judge_topic("subscribe", "devices/+/cmd", who, V5) == Denial(
+        "subscribe", "devices/+/cmd", rule, "drop", "mine"
+    )
+    assert policy.judge_topic("publish", "devices/b/data", who, V311) == Denial(
+        "publish", "devices/b/data", rule, "disconnect", "mine"
+    )
+    assert Policy().judge_topic("publish", "anything", who, V5) is None
+    assert Policy(topics=OURS).judge_topic("publish", "anything", who, V5) is None  # denied, and allowed all the same
 
 
 @pytest.mark.parametrize("client_id", ["+", "#", "a/b", ""])
 def test_a_client_cannot_widen_the_namespace_by_its_name(client_id: str) -> None:
-    policy = Policy("mine", OURS, on_publish="refuse")
-    assert judge(policy, "publish", f"devices/{client_id}/x", {"client_id": client_id}) is not None
-    assert judge(policy, "publish", "devices/other/x", {"client_id": client_id}) is not None
+    policy = namespace_policy("mine", OURS, publish="refuse")
+    assert policy.judge_topic("publish", f"devices/{client_id}/x", Client(client_id), V311) is not None
+    assert policy.judge_topic("publish", "devices/other/x", Client(client_id), V311) is not None
 
 
 def test_wrong_policies_are_refused_in_one_line() -> None:
@@ -137,10 +143,10 @@ def test_wrong_policies_are_refused_in_one_line() -> None:
         Namespace(("a/#/b",))
     with pytest.raises(ValueError, match="wants a list"):
         Namespace("a/#")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="on_will is 'maybe', expected one of allow"):
-        Policy(on_will="maybe")  # type: ignore[arg-type]
-    with pytest.raises(ValueError, match="disconnect_after is -1"):
-        Policy(disconnect_after=-1)
+    with pytest.raises(ValueError, match="policy p: will: action: found 'maybe', an unknown action, expected one of"):
+        namespace_policy("p", OURS, will="maybe")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="after: found -1, expected seconds"):
+        namespace_policy("p", OURS, disconnect_after=-1)
 
 
 # -- will -------------------------------------------------------------------------------------------------------------
@@ -148,7 +154,7 @@ def test_wrong_policies_are_refused_in_one_line() -> None:
 
 @BOTH
 def test_a_foreign_will_is_refused(bench: Bench, version: Version) -> None:
-    bench.gateway.set_policy(Policy("p", OURS, on_will="refuse"))
+    bench.gateway.set_policy(namespace_policy("p", OURS, will="refuse"))
     device = bench.device(version=version)
     assert device.connect("a", will=FOREIGN_WILL) == Connack(False, 0x87 if version is V5 else 5)
     assert device.is_closed()
@@ -159,6 +165,7 @@ def test_a_foreign_will_is_refused(bench: Bench, version: Version) -> None:
         "topic": "elsewhere/status",
         "rule": "p: the namespace is devices/{client_id}/#",
         "action": "refuse",
+        "policy": "p",
     }
     close = bench.wait("close")
     assert (close["by"], close["how"]) == ("gateway", "policy")
@@ -167,7 +174,7 @@ def test_a_foreign_will_is_refused(bench: Bench, version: Version) -> None:
 
 @BOTH
 def test_a_foreign_will_connects_and_is_then_disconnected(bench: Bench, version: Version) -> None:
-    bench.gateway.set_policy(Policy("p", OURS, on_will="disconnect"))
+    bench.gateway.set_policy(namespace_policy("p", OURS, will="disconnect"))
     device = bench.device(version=version)
     assert device.connect("a", will=FOREIGN_WILL).code == 0
     if version is V5:
@@ -180,7 +187,7 @@ def test_a_foreign_will_connects_and_is_then_disconnected(bench: Bench, version:
 
 
 def test_the_disconnect_may_come_later(bench: Bench) -> None:
-    bench.gateway.set_policy(Policy("p", OURS, on_will="disconnect", disconnect_after=0.2))
+    bench.gateway.set_policy(namespace_policy("p", OURS, will="disconnect", disconnect_after=0.2))
     device = bench.device()
     device.connect("a", will=FOREIGN_WILL)
     device.send(Publish("devices/a/online", b"1", 1, packet_id=1))
@@ -191,7 +198,7 @@ def test_the_disconnect_may_come_later(bench: Bench) -> None:
 
 
 def test_the_reason_can_be_kept_silent(bench: Bench) -> None:
-    bench.gateway.set_policy(Policy("p", OURS, on_will="disconnect", reason_in_disconnect=False))
+    bench.gateway.set_policy(namespace_policy("p", OURS, will="disconnect", reason_in_disconnect=False))
     device = bench.device(version=V5)
     device.connect("a", will=FOREIGN_WILL)
     assert device.is_closed()
@@ -199,7 +206,7 @@ def test_the_reason_can_be_kept_silent(bench: Bench) -> None:
 
 
 def test_a_foreign_will_is_dropped_and_all_else_goes_on(bench: Bench) -> None:
-    device = connected(bench, Policy("p", OURS, on_will="drop"), V311, will=FOREIGN_WILL)
+    device = connected(bench, namespace_policy("p", OURS, will="drop"), V311, will=FOREIGN_WILL)
     device.send(Pingreq())
     assert device.receive() == Pingresp()
     device.drop()
@@ -209,7 +216,7 @@ def test_a_foreign_will_is_dropped_and_all_else_goes_on(bench: Bench) -> None:
 
 def test_a_will_of_its_own_is_none_of_the_policys_business(bench: Bench) -> None:
     device = connected(
-        bench, Policy("p", OURS, on_will="disconnect"), V311, will=Will("devices/a/status", b"offline", 1, True)
+        bench, namespace_policy("p", OURS, will="disconnect"), V311, will=Will("devices/a/status", b"offline", 1, True)
     )
     device.drop()
     bench.wait("close", how="fin")
@@ -223,7 +230,7 @@ def test_a_will_of_its_own_is_none_of_the_policys_business(bench: Bench) -> None
 
 @BOTH
 def test_a_foreign_subscription_is_refused_among_allowed_ones(bench: Bench, version: Version) -> None:
-    device = connected(bench, Policy("p", OURS, on_subscribe="refuse"), version)
+    device = connected(bench, namespace_policy("p", OURS, subscribe="refuse"), version)
     device.send(Subscribe(5, (Subscription("x", 1), Subscription("devices/a/cmd", 1), Subscription("#", 0))))
     failure = 0x87 if version is V5 else 0x80
     assert device.receive() == Suback(5, (failure, 1, failure))
@@ -239,14 +246,14 @@ def test_a_foreign_subscription_is_refused_among_allowed_ones(bench: Bench, vers
 
 @BOTH
 def test_a_foreign_subscription_alone_is_refused(bench: Bench, version: Version) -> None:
-    device = connected(bench, Policy("p", OURS, on_subscribe="refuse"), version)
+    device = connected(bench, namespace_policy("p", OURS, subscribe="refuse"), version)
     device.send(Subscribe(5, (Subscription("x", 1),)), Pingreq())
     assert device.receive() == Suback(5, (0x87 if version is V5 else 0x80,))
     assert device.receive() == Pingresp()
 
 
 def test_a_foreign_subscription_is_granted_and_delivers_nothing(bench: Bench) -> None:
-    device = connected(bench, Policy("p", OURS, on_subscribe="drop"), V311)
+    device = connected(bench, namespace_policy("p", OURS, subscribe="drop"), V311)
     device.send(Subscribe(5, (Subscription("x", 1), Subscription("devices/a/#", 0))))
     assert device.receive() == Suback(5, (1, 0))
     assert bench.monitor is not None
@@ -258,7 +265,7 @@ def test_a_foreign_subscription_is_granted_and_delivers_nothing(bench: Bench) ->
 @BOTH
 def test_a_foreign_subscription_disconnects(bench: Bench, version: Version) -> None:
     device = connected(
-        bench, Policy("p", OURS, on_subscribe="disconnect"), version, will=Will("devices/a/status", b"off", 1)
+        bench, namespace_policy("p", OURS, subscribe="disconnect"), version, will=Will("devices/a/status", b"off", 1)
     )
     device.send(
         Publish("devices/a/online", b"1"), Subscribe(5, (Subscription("x", 1),)), Publish("devices/a/late", b"2")
@@ -275,7 +282,7 @@ def test_a_foreign_subscription_disconnects(bench: Bench, version: Version) -> N
 
 
 def test_a_hasty_foreign_subscription_is_judged_after_connack(bench: Bench) -> None:
-    bench.gateway.set_policy(Policy("p", OURS, on_subscribe="disconnect"))
+    bench.gateway.set_policy(namespace_policy("p", OURS, subscribe="disconnect"))
     device = bench.device()
     device.send(Connect("a"), Subscribe(5, (Subscription("x", 1),)))
     assert device.receive() == Connack(False, 0)
@@ -289,7 +296,7 @@ def test_a_hasty_foreign_subscription_is_judged_after_connack(bench: Bench) -> N
 @BOTH
 @pytest.mark.parametrize("action", ["refuse", "drop"])
 def test_a_foreign_publish_is_answered_and_goes_nowhere(bench: Bench, version: Version, action: str) -> None:
-    device = connected(bench, Policy("p", OURS, on_publish=action), version)  # type: ignore[arg-type]
+    device = connected(bench, namespace_policy("p", OURS, publish=action), version)  # type: ignore[arg-type]
     code = 0x87 if version is V5 and action == "refuse" else 0
     device.send(Publish("x", b"0"))
     device.send(Publish("x", b"1", 1, packet_id=1))
@@ -309,7 +316,7 @@ def test_a_foreign_publish_is_answered_and_goes_nowhere(bench: Bench, version: V
 
 @BOTH
 def test_a_foreign_publish_disconnects(bench: Bench, version: Version) -> None:
-    device = connected(bench, Policy("p", OURS, on_publish="disconnect"), version)
+    device = connected(bench, namespace_policy("p", OURS, publish="disconnect"), version)
     device.send(Publish("devices/a/data", b"1"), Publish("x", b"2", 1, packet_id=1))
     if version is V5:
         assert device.receive() == Disconnect(0x87)
@@ -319,7 +326,7 @@ def test_a_foreign_publish_disconnects(bench: Bench, version: Version) -> None:
 
 
 def test_a_topic_alias_is_no_way_around(bench: Bench) -> None:
-    device = connected(bench, Policy("p", OURS, on_publish="refuse"), V5)
+    device = connected(bench, namespace_policy("p", OURS, publish="refuse"), V5)
     device.send(Publish("x", b"1", properties={"topic_alias": 1}))
     device.send(Publish("", b"2", 1, packet_id=9, properties={"topic_alias": 1}))
     assert device.receive() == Puback(9, 0x87)
@@ -331,7 +338,7 @@ def test_a_topic_alias_is_no_way_around(bench: Bench) -> None:
 
 
 def test_a_policy_can_be_one_boards_and_holds_from_the_next_connect(bench: Bench) -> None:
-    strict = Policy("strict", OURS, on_publish="disconnect")
+    strict = namespace_policy("strict", OURS, publish="disconnect")
     before = bench.device("a")
     before.connect("a")
     bench.gateway.set_policy(strict, "a")

@@ -19,6 +19,7 @@ from hil.gateway.faults import CLIENT_ALERTS
 from hil.gateway.tls import STEPS
 from hil.gateway.tls.alerts import HANDSHAKE_MESSAGES
 from hil.gateway.tls.script import MESSAGES
+from hil.schedule import Schedule
 from hil.timeline import where
 
 EACH_STEP = pytest.mark.parametrize(
@@ -152,3 +153,18 @@ def test_what_is_no_step_is_told() -> None:
         RefuseClient("tired")
     with pytest.raises(ValueError, match="how is 'stall', expected one of fin, reset, alert"):
         CloseHandshake("client-hello", "stall")  # type: ignore[arg-type]
+
+
+def test_a_stall_is_over_when_the_fault_is_cleared(bench: Bench, tmp_path: Path) -> None:
+    handle = bench.gateway.arm(StallHandshake("server-hello"), "a", Schedule(count=1))
+    seen: list[Met] = []
+    endpoint = bench.gateway.endpoint("a")
+    thread = threading.Thread(target=lambda: seen.append(with_ssl(endpoint, tmp_path, V13)))
+    thread.start()
+    bench.wait("tls-stalled")
+    bench.device("a")
+    handle.clear()
+    thread.join(LIMIT)
+    assert seen[0].ended == "reset"
+    assert bench.wait("close", connection=1)["how"] == "fault"
+    assert len(bench.gateway.connections("a")) == 1, "the other one, which came after the fault's only occasion"

@@ -20,6 +20,10 @@ V12, V13 = "TLSv1.2", "TLSv1.3"
 VERSIONS = {V12: ssl.TLSVersion.TLSv1_2, V13: ssl.TLSVersion.TLSv1_3}
 
 
+DEVICE_PEM = pki().device.key_pem + pki().device.chain_pem
+"""What each of them shows: key and chain."""
+
+
 @dataclass
 class Met:
     """What a client met. `alert`: the alert that it received; `ended`: 'eof', 'reset', 'close-notify'."""
@@ -39,7 +43,11 @@ def in_words(reason: str) -> str | None:
 
 def with_ssl(endpoint: tuple[str, int], directory: Path, version: str, **options: Any) -> Met:
     """The standard library's, on a memory BIO, which sees each record and each message."""
-    context = options.pop("context", None) or client_context(directory, device=pki().device, version=VERSIONS[version])
+    context = options.pop("context", None)
+    if context is None:
+        context = client_context(directory, version=VERSIONS[version])
+        (directory / "device-ssl.pem").write_bytes(DEVICE_PEM)
+        context.load_cert_chain(directory / "device-ssl.pem")
     met = Met()
 
     def told(tls: Any, direction: str, number: int, content: int, kind: int, data: bytes) -> None:
@@ -98,7 +106,7 @@ def with_pyopenssl(endpoint: tuple[str, int], directory: Path, version: str) -> 
     context.set_max_proto_version(number)
     ca, pem = directory / "ca.pem", directory / "device-pyopenssl.pem"
     ca.write_bytes(pki().root.pem)
-    pem.write_bytes(pki().device.key_pem + pki().device.chain_pem)
+    pem.write_bytes(DEVICE_PEM)
     context.load_verify_locations(str(ca))
     context.set_verify(SSL.VERIFY_PEER)
     context.use_certificate_chain_file(str(pem))
@@ -135,17 +143,15 @@ def _patiently(sock: socket.socket, act: Callable[[], object]) -> None:
 def with_s_client(endpoint: tuple[str, int], directory: Path, version: str) -> Met:
     ca, pem = directory / "ca-s_client.pem", directory / "device-s_client.pem"
     ca.write_bytes(pki().root.pem)
-    pem.write_bytes(pki().device.key_pem + pki().device.chain_pem)
+    pem.write_bytes(DEVICE_PEM)
     command = ["openssl", "s_client", "-connect", "{}:{}".format(*endpoint), "-servername", NAME, "-CAfile", str(ca)]
-    command += [
-        "-cert",
-        str(pem),
-        "-key",
-        str(pem),
-        "-msg",
-        "-verify_return_error",
-        f"-{version.replace('v', '').lower().replace('.', '_')}",
-    ]
+    command += ["-cert", str(pem), "-key", str(pem), "-msg", "-verify_return_error"]
+    command += ["-tls1_2" if version == V12 else "-tls1_3"]
+    issuers = re.findall(r"-----BEGIN CERT.*?-----END CERTIFICATE-----\n", DEVICE_PEM.decode(), re.DOTALL)[1:]
+    if issuers:
+        chain = directory / "issuers-s_client.pem"
+        chain.write_text("".join(issuers))
+        command += ["-cert_chain", str(chain)]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
     )

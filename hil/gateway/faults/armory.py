@@ -8,6 +8,7 @@ from collections.abc import Callable
 from operator import attrgetter
 from types import TracebackType
 from typing import Any, Protocol
+from weakref import WeakSet
 
 from hil.gateway.faults.fault import Admission, Fault
 from hil.gateway.faults.player import Link
@@ -17,8 +18,10 @@ from hil.timeline import Event, Timeline
 
 
 class Held(Protocol):
-    """A connection that a fault keeps out, and keeps open."""
+    """A connection that a fault keeps out, and keeps open; or may keep so, later in its handshake."""
 
+    @property
+    def number(self) -> int: ...
     def let_go(self) -> None: ...
 
 
@@ -34,7 +37,7 @@ class ArmedFault:
         self.board = board
         self.cleared = False
         self.links: set[Link] = set()
-        self.held: set[Held] = set()
+        self.held: WeakSet[Held] = WeakSet()
         self._armory = armory
         self._loop = asyncio.get_running_loop()
         self._clockwork = Clockwork(when, time.monotonic())
@@ -181,10 +184,12 @@ class Armory:
                 return admission, handle
         return None
 
-    def tls(self, settings: TlsSettings, board: str, connection: int) -> TlsSettings:
+    def tls(self, settings: TlsSettings, board: str, connection: Held) -> TlsSettings:
         """`settings` as all armed faults together want them; a later one works on what the earlier ones left."""
         for handle in list(self.armed):
             changed = handle.fault.tls(settings) if handle.concerns(board) else settings
-            if changed is not settings and handle.occasion(board, connection):
+            if changed is not settings and handle.occasion(board, connection.number):
                 settings = changed
+                if handle.fault.stalls:
+                    handle.held.add(connection)
         return settings

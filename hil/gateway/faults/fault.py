@@ -27,11 +27,13 @@ Admission = Literal["reset", "fin", "no-answer"]
 class Fault:
     """The points at which a fault may step in, each doing nothing here.
 
-    `joins_open`: whether it also plays on connections that are open when it is armed.
+    `joins_open`: whether it also plays on connections that are open when it is armed. `stalls`: whether `tls` may have
+    the handshake stalled, so that the connection has to be let go when the fault is cleared.
     """
 
     name: ClassVar[str] = "fault"
     joins_open: ClassVar[bool] = False
+    stalls: ClassVar[bool] = False
 
     def admit(self) -> Admission | None:
         """At the TCP accept: None serves the connection, anything else says what becomes of it instead."""

@@ -23,9 +23,8 @@ class TlsVersions(Fault):
     maximum: str = "TLSv1.3"
 
     def __post_init__(self) -> None:
-        for value in (self.minimum, self.maximum):
-            if value not in VERSIONS:
-                raise ValueError(f"{self.name}: found version {value!r}, expected one of {', '.join(VERSIONS)}")
+        self.expect_one_of("minimum", VERSIONS)
+        self.expect_one_of("maximum", VERSIONS)
         order = list(VERSIONS)
         if order.index(self.minimum) > order.index(self.maximum):
             raise ValueError(f"{self.name}: minimum {self.minimum} is above maximum {self.maximum}; swap them")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from hil.gateway.faults.fault import Fault
 from hil.gateway.tls import TlsSettings
@@ -29,8 +29,7 @@ class RecordSize(Fault):
     def __post_init__(self) -> None:
         if not 1 <= self.most <= _MOST:
             raise ValueError(f"{self.name}: most is {self.most}, expected 1 to {_MOST} bytes")
-        if self.part not in get_args(Part):
-            raise ValueError(f"{self.name}: part is {self.part!r}, expected one of {', '.join(get_args(Part))}")
+        self.expect_one_of("part", Part)
 
     def tls(self, settings: TlsSettings) -> TlsSettings:
         script = settings.script

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 from hil.gateway.faults.fault import Fault
-from hil.gateway.faults.handshake import check_alert, with_stop
+from hil.gateway.faults.handshake import FATAL_ALERTS, with_stop
 from hil.gateway.tls import TlsSettings
 from hil.gateway.tls.script import Stop
 
@@ -24,7 +24,7 @@ class RefuseClient(Fault):
     alert: str = "bad_certificate"
 
     def __post_init__(self) -> None:
-        check_alert(self.name, self.alert)
+        self.expect_one_of("alert", FATAL_ALERTS)
 
     def tls(self, settings: TlsSettings) -> TlsSettings:
         refusing = with_stop(settings, Stop("client-certificate", "alert", self.alert, refusal=True))

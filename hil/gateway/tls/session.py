@@ -148,7 +148,7 @@ class TlsSession:
 
     def facts(self) -> dict[str, Any]:
         """The data of the `tls` event."""
-        der = self._tls.getpeercert(binary_form=True)
+        der = self.certificate
         certificate = x509.load_der_x509_certificate(der) if der else None
         cipher = self._tls.cipher()
         return {
@@ -159,6 +159,11 @@ class TlsSession:
             "sni": self.sni,
             "resumed": bool(self._tls.session_reused),
         }
+
+    @property
+    def certificate(self) -> bytes | None:
+        """The certificate that the device has shown, as DER."""
+        return self._tls.getpeercert(binary_form=True)
 
     @property
     def sni(self) -> str | None:
@@ -248,7 +253,9 @@ class ClearSession:
     established = True
     ended = False
     failure: Failure | None = None
+    stopped: Stop | None = None
     sni: str | None = None
+    certificate: bytes | None = None
 
     def receive(self, data: bytes) -> bytes:
         return data

@@ -1,0 +1,153 @@
+"""Virtual benches for the matrix: one run of pytest each, on a rig of its own, in a process of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from tests.defects.table import Defect
+
+ROOT = Path(__file__).parents[2]
+SCENARIOS = ROOT / "tests" / "scenarios"
+CONTRACTS = ROOT / "rigs" / "contracts"
+
+WIFI_PASSWORD = "HIL_DEFECTS_WIFI"
+"""The environment variable with the boards' Wi-Fi password: some firmware prints it."""
+
+SPEED = 1000
+"""The boards' speed: what is slow on a real board takes a thousandth. Times of protocols are real."""
+
+ONLINE_WITHIN = 5.0
+"""Seconds for `online.within` of the contracts: most defects show as something that never comes."""
+
+BENCH = "(bench)"
+"""Stands in the place of a scenario where the bench as a whole failed."""
+
+TEST_SECONDS = 150
+"""The time limit of one scenario."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What one scenario said of one board. `outcome`: pass, warn, fail, n/a or error; `text`: why."""
+
+    board: str
+    scenario: str
+    case: str
+    name: str
+    outcome: str
+    text: str
+    seconds: float
+    timeline: Path | None = None
+
+    @property
+    def caught(self) -> bool:
+        """Whether the scenario noticed something."""
+        return self.outcome in ("warn", "fail")
+
+
+@dataclass(slots=True)
+class Job:
+    """One bench: its boards, and what to run on them: (board, scenario, case), or None for all scenarios."""
+
+    folder: Path
+    defects: Sequence[Defect]
+    picked: list[tuple[str, str, str]] | None = None
+
+    def run(self) -> list[Verdict]:
+        """Run it to its end. A run that ends badly gives an 'error' for each of its boards."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        verdicts = self.folder / "verdicts.jsonl"
+        done = _run(self._command(verdicts), self._limit(), self.folder / "pytest.log")
+        found = [Verdict(**json.loads(line)) for line in _lines(verdicts)]
+        timeline = self.folder / "artifacts" / "timeline.jsonl"
+        if timeline.exists():
+            found = [replace(verdict, timeline=timeline) for verdict in found]
+        if done not in (0, 1) or not found:
+            log = self.folder / "pytest.log"
+            words = f"pytest ended with {done}:\n{log.read_text(errors='replace')[-2000:]}"
+            found += [Verdict(d.board, BENCH, "", "", "error", words, 0.0) for d in self.defects]
+        for big in ("virtual", "firmware"):
+            shutil.rmtree(self.folder / "artifacts" / big, ignore_errors=True)
+        return found
+
+    def _command(self, verdicts: Path) -> list[str]:
+        rig = write_rig(self.folder, self.defects)
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "tests.defects.recorder", "-q"]
+        command += ["--tb=short", f"--timeout={TEST_SECONDS}", f"--rig={rig}", f"--verdicts={verdicts}"]
+        command += [f"--artifacts={self.folder / 'artifacts'}"]
+        if self.picked is None:
+            command += ["-m", "not soak", *(f"--board={defect.board}" for defect in self.defects)]
+        else:
+            (self.folder / "picked.json").write_text(json.dumps(self.picked))
+            command += [f"--picked={self.folder / 'picked.json'}"]
+        return [*command, str(SCENARIOS)]
+
+    def _limit(self) -> float:
+        return 3600.0 if self.picked is None else 60.0 + TEST_SECONDS * len(self.picked)
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def _run(command: list[str], limit: float, log: Path) -> int:
+    """Run pytest in a process group of its own, so that all of its bench ends with it."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env=os.environ | {WIFI_PASSWORD: "open-sesame"},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+        try:
+            return process.wait(limit)
+        except BaseException as error:
+            process.terminate()  # the bench closes in order
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
+            return -1
+
+
+def write_rig(folder: Path, defects: Sequence[Defect]) -> Path:
+    """A rig file with a board for each of the defects (or several, where a row says so)."""
+    text = 'name = "defects"\n[gateway]\nnamespace = { allowed = ["devices/{board}/#"] }\n'
+    for defect in defects:
+        for number in range(defect.boards):
+            name = defect.board if number == 0 else f"{defect.board}-{number + 1}"
+            flags = [word for option in defect.options for word in ("--" + option).split(" ", 1)]
+            text += (
+                f'[boards.{name}]\nvirtual = "esp32"\nspeed = {SPEED}\noptions = {json.dumps(flags)}\n'
+                f'wifi = {{ ssid = "net", password = {{ env = "{WIFI_PASSWORD}" }} }}\n'
+                f'contract = "{impatient(folder, defect.contract)}"\n'
+            )
+    path = folder / "rig.toml"
+    path.write_text(text)
+    return path
+
+
+def impatient(folder: Path, contract: str) -> Path:
+    """That contract with a short wait for being online."""
+    text = (CONTRACTS / f"{contract}.toml").read_text()
+    short, found = re.subn(r"^within = 15\.0$", f"within = {ONLINE_WITHIN}", text, flags=re.MULTILINE)
+    if found != 1:
+        raise ValueError(f"{contract}.toml: found {found} times 'within = 15.0', expected it once")
+    path = folder / f"{contract}.toml"
+    path.write_text(short)
+    return path

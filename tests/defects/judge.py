@@ -1,0 +1,101 @@
+"""From verdicts to a matrix: which defect was caught where, whether it was meant to be, and what is wrong with that."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tests.defects.benches import Verdict
+from tests.defects.table import Catch, Defect
+
+
+@dataclass(slots=True)
+class Row:
+    """One firmware. `verdicts` holds all that was said of it, `diagnoses` the first cause found for a meant catch."""
+
+    defect: Defect
+    verdicts: list[Verdict] = field(default_factory=list)
+    diagnoses: dict[str, str] = field(default_factory=dict)
+
+    def meant(self, catch: Catch) -> list[Verdict]:
+        """The verdicts of the scenario that is meant."""
+        return [v for v in self.verdicts if catch.covers(v.scenario, v.case)]
+
+    def elsewhere(self) -> list[Verdict]:
+        """The catches by scenarios that are not meant for this defect."""
+        return [
+            v for v in self.verdicts if v.caught and not any(c.covers(v.scenario, v.case) for c in self.defect.caught)
+        ]
+
+    def doubtful(self) -> list[Verdict]:
+        """What is not as the table says: worth a second try on a quieter bench."""
+        found = [v for v in self.elsewhere() if self.defect.why_elsewhere(v.scenario) is None]
+        found += [v for v in self.verdicts if v.outcome == "error"]
+        for catch in self.defect.caught:
+            verdicts = self.meant(catch)
+            if verdicts and not any(_fits(v, catch) for v in verdicts):
+                found += verdicts
+        return found
+
+    def problems(self) -> Iterable[str]:
+        """Each in one line."""
+        title = self.defect.title
+        for verdict in self.verdicts:
+            if verdict.outcome == "error":
+                yield f"{title}: the bench failed in {verdict.scenario}: {last_line(verdict.text)}"
+        for catch in self.defect.caught:
+            verdicts = self.meant(catch)
+            if not verdicts:
+                yield f"{title}: {catch} did not run"
+            elif not any(_fits(v, catch) for v in verdicts):
+                yield f"{title}: {catch} {_what(verdicts[0])}, expected a {catch.verdict} with {catch.words!r}"
+        for verdict in self.elsewhere():
+            if self.defect.why_elsewhere(verdict.scenario) is None:
+                yield f"{title}: {verdict.scenario} {_what(verdict)}; the table has no explanation"
+        for scenario, cause in self.diagnoses.items():
+            if self.defect.cause and cause != self.defect.cause:
+                yield f"{title}: diagnosed in {scenario} as {cause!r}, expected {self.defect.cause!r}"
+
+
+def _fits(verdict: Verdict, catch: Catch) -> bool:
+    return verdict.outcome == catch.verdict and catch.words in verdict.text
+
+
+def _what(verdict: Verdict) -> str:
+    if verdict.outcome in ("pass", "n/a"):
+        return f"says {verdict.outcome}"
+    return f"says {verdict.outcome}: {last_line(verdict.text)}"
+
+
+def last_line(text: str) -> str:
+    """Of pytest's account of a failure, the line that says what was wrong."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    marked = [line[1:].strip() for line in lines if line.startswith("E ")]
+    return (marked or lines or ["no words"])[0][:300]
+
+
+def fold(defects: Iterable[Defect], verdicts: Iterable[Verdict]) -> list[Row]:
+    """A row for each defect, with what was said of its boards."""
+    rows = {defect.board: Row(defect) for defect in defects}
+    for verdict in verdicts:
+        for name, row in rows.items():
+            if verdict.board == name or verdict.board in other_boards(row.defect):
+                row.verdicts.append(verdict)
+    return list(rows.values())
+
+
+def other_boards(defect: Defect) -> list[str]:
+    """The boards of a defect that needs several, but the first."""
+    return [f"{defect.board}-{number}" for number in range(2, defect.boards + 1)]
+
+
+def again(row: Row, second: Iterable[Verdict]) -> None:
+    """Put the verdicts of a second try in the place of the first."""
+    for verdict in second:
+        row.verdicts = [v for v in row.verdicts if (v.board, v.name) != (verdict.board, verdict.name)] + [verdict]
+
+
+def unproven(scenarios: Iterable[str], defects: Iterable[Defect]) -> list[str]:
+    """The scenarios that no defect is meant for: what nothing can fail proves nothing."""
+    meant = {catch.scenario for defect in defects for catch in defect.caught}
+    return sorted(set(scenarios) - meant)

@@ -1,0 +1,114 @@
+"""The whole defect matrix: every broken firmware against every scenario, on virtual benches side by side.
+
+    make defects
+    python -m tests.defects.matrix --only "without will" --only good
+
+Leaves matrix.md and matrix.json in artifacts/defects. Exit code 1 if a defect was not caught by the scenario meant for
+it, if good firmware was caught, if a catch elsewhere has no explanation in defects.toml, if the diagnosis of a meant
+catch is another than the table's, if a scenario has no defect or an option no row.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hil.virtual.firmware import OPTIONS
+from tests.defects import causes, judge, page, plan
+from tests.defects.benches import BENCH, ROOT
+from tests.defects.judge import Row
+from tests.defects.table import Defect, TableError, good, load
+
+FOLDER = ROOT / "artifacts" / "defects"
+
+BENCHES_A_CORE = 4
+"""Benches side by side for each core of this machine: scenarios mostly wait."""
+
+SECOND_TRIES = 2
+"""Benches side by side when what was not as expected is tried again."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run it; 0 if all is as the table says."""
+    options = _parser().parse_args(arguments)
+    started = time.monotonic()
+    try:
+        defects = load()
+    except TableError as error:
+        print(error, file=sys.stderr)
+        return 2
+    chosen = [d for d in [*good(defects), *defects] if not options.only or _is_chosen(d, options.only)]
+    if not chosen:
+        print(f"no firmware fits {', '.join(options.only)}; expected options as in defects.toml, or good")
+        return 2
+    shutil.rmtree(options.out, ignore_errors=True)
+    jobs = plan.whole(chosen, options.out)
+    print(f"{len(jobs)} firmwares, {options.benches} benches side by side", flush=True)
+    rows = judge.fold(chosen, plan.run(jobs, options.benches, told=True))
+    _try_again(rows, options.out / "again")
+    _diagnose(rows)
+    problems = [problem for row in rows for problem in row.problems()]
+    if not options.only:
+        problems += incomplete(defects)
+    seconds = time.monotonic() - started
+    (options.out / "matrix.md").write_text(page.markdown(rows, problems, seconds))
+    (options.out / "matrix.json").write_text(page.as_json(rows, problems, seconds))
+    for problem in problems:
+        print(problem)
+    print(f"{len(problems)} problems, {seconds / 60:.1f} minutes; see {options.out / 'matrix.md'}")
+    return 1 if problems else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.defects.matrix", description=__doc__.split("\n")[0])
+    parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="firmwares whose name holds TEXT")
+    parser.add_argument("--benches", type=int, default=BENCHES_A_CORE * (os.cpu_count() or 1), help="side by side")
+    parser.add_argument("--out", type=Path, default=FOLDER, help="where to leave the matrix")
+    return parser
+
+
+def _is_chosen(defect: Defect, texts: Sequence[str]) -> bool:
+    return any(text in defect.title for text in texts)
+
+
+def _try_again(rows: Sequence[Row], folder: Path) -> None:
+    """What is not as expected is tried once more with the machine less busy: a slow host is no finding."""
+    doubtful = [row for row in rows if row.doubtful()]
+    jobs = plan.whole([row.defect for row in doubtful], folder)
+    for row, job in zip(doubtful, jobs, strict=True):
+        if any(verdict.scenario == BENCH for verdict in row.verdicts):
+            row.verdicts.clear()  # the bench as a whole failed: all of it again
+        else:
+            job.picked = sorted({(v.board, v.scenario, v.case) for v in row.doubtful()})
+    if jobs:
+        print(f"{len(jobs)} firmwares have verdicts that are not as expected: these once more", flush=True)
+    second = plan.run(jobs, SECOND_TRIES, told=True)
+    for row in doubtful:
+        boards = [row.defect.board, *judge.other_boards(row.defect)]
+        judge.again(row, [verdict for verdict in second if verdict.board in boards])
+
+
+def _diagnose(rows: Sequence[Row]) -> None:
+    for row in rows:
+        for catch in row.defect.caught:
+            verdict = next((v for v in row.meant(catch) if v.caught), None)
+            cause = causes.first_cause(verdict) if verdict else None
+            if cause is not None:
+                row.diagnoses[catch.scenario] = cause
+
+
+def incomplete(defects: Sequence[Defect]) -> list[str]:
+    """What the table lacks: scenarios that no defect is meant for, options that no row has."""
+    found = [f"{name}: no defect is meant for this scenario" for name in judge.unproven(plan.scenario_names(), defects)]
+    used = {option for defect in defects for option in defect.options}
+    flags = (option.flag.removeprefix("--") for option in OPTIONS)
+    return found + [f"{flag}: no row of the table has this option" for flag in flags if flag not in used]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

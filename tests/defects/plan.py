@@ -1,0 +1,58 @@
+"""Which benches the matrix needs: all of it, or the part that leaves no scenario unproven."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hil import catalogue
+from tests.defects.benches import Job, Verdict
+from tests.defects.table import Catch, Defect
+
+
+def scenario_names() -> list[str]:
+    """The functions of all scenarios, but those that soak: they take as long as one says."""
+    return [scenario.name for scenario in catalogue.scenarios() if scenario.group != "soak"]
+
+
+def whole(defects: Sequence[Defect], folder: Path) -> list[Job]:
+    """A bench for each firmware, and all scenarios on it."""
+    return [Job(folder / defect.board, [defect]) for defect in defects]
+
+
+def proof(defects: Sequence[Defect]) -> Iterator[tuple[Defect, Catch]]:
+    """For each scenario the first defect in the table that is meant for it."""
+    seen: set[str] = set()
+    for defect in defects:
+        for catch in defect.caught:
+            if catch.scenario not in seen:
+                seen.add(catch.scenario)
+                yield defect, catch
+
+
+def part(chosen: Sequence[tuple[Defect, Catch]], folder: Path, benches: int) -> list[Job]:
+    """Just these scenarios on these firmwares, on so many benches."""
+    shares: list[dict[str, Defect]] = [{} for _ in range(benches)]
+    picked: list[list[tuple[str, str, str]]] = [[] for _ in range(benches)]
+    for defect, catch in chosen:
+        # All scenarios of a firmware on one bench; a new firmware where there is least to do.
+        at = next((n for n, share in enumerate(shares) if defect.board in share), None)
+        at = min(range(benches), key=lambda n: len(picked[n])) if at is None else at
+        shares[at][defect.board] = defect
+        picked[at].append((defect.board, catch.scenario, catch.case))
+    return [Job(folder / f"bench-{n + 1}", list(share.values()), picked[n]) for n, share in enumerate(shares) if share]
+
+
+def run(jobs: Sequence[Job], benches: int, told: bool = False) -> list[Verdict]:
+    """Run the jobs, so many side by side; `told` prints a line as each ends."""
+    found: list[Verdict] = []
+    with ThreadPoolExecutor(benches) as pool:
+        for number, (job, verdicts) in enumerate(zip(jobs, pool.map(Job.run, jobs), strict=True), 1):
+            found += verdicts
+            if told:
+                counts = {o: sum(v.outcome == o for v in verdicts) for o in ("pass", "warn", "fail", "n/a", "error")}
+                words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+                seconds = sum(v.seconds for v in verdicts)
+                print(f"[{number}/{len(jobs)}] {job.folder.name}: {words} ({seconds:.0f} s)", flush=True)
+    return found
