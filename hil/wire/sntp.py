@@ -192,7 +192,9 @@ def parse_response(data: bytes, nonce: Timestamp) -> Response:
     if packet.originate != nonce:
         raise SntpError(f"SNTP answer to {packet.originate:016x}, expected {nonce:016x}: not an answer to this request")
     if packet.stratum == 0:
-        raise KissOfDeath(packet.reference_id.rstrip(b"\0 ").decode("ascii", "replace"))
+        code = packet.reference_id.rstrip(b"\0 ")
+        # Other bytes than letters would end up in a line for people.
+        raise KissOfDeath(code.decode() if code.isascii() and code.isalnum() else code.hex())
     if packet.stratum > 15 or packet.leap == _LEAP_UNKNOWN or packet.transmit == 0:
         raise NotSynchronised(
             f"SNTP answer without a time: stratum {packet.stratum}, leap indicator {packet.leap}, "

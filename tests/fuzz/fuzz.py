@@ -33,7 +33,7 @@ def main() -> int:
         import atheris
     except ImportError:
         return fail("atheris is not installed: pip install 'hil[fuzz]' (Linux, CPython 3.11 to 3.13)")
-    with atheris.instrument_imports(include=["hil.wire", "hil.gateway.hello"]):
+    with atheris.instrument_imports(include=["hil.wire", "hil.gateway.tls.hello"]):
         from fuzz_targets import TARGETS
     if options.list:
         print("\n".join(f"{name:<12}{target.about}" for name, target in TARGETS.items()))

@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from fuzz_reason import check_reason
+
 from hil.wire.mqtt import (
     Auth,
     Connack,
@@ -53,8 +55,6 @@ TOLERANT_PIECES = 0x40  # the tolerant decoder gets the pieces, else the strict 
 
 Outcome = tuple[list[tuple[Packet, bytes]], str | bytes, int]
 
-_LONGEST_REASON: Final = 500
-
 
 def run(data: bytes) -> None:
     """One input. Raises AssertionError, or whatever else the codec let out, where it is wrong."""
@@ -91,12 +91,6 @@ def collect(decoder: Decoder, pieces: list[bytes]) -> Outcome:
             check_reason(error.reason)
             return packets + error.packets, error.reason, error.code
     return packets, decoder.pending, 0
-
-
-def check_reason(reason: str) -> None:
-    """That an error's text is one line, of a length that a report can hold."""
-    assert len(reason) < _LONGEST_REASON, "an error of endless length"
-    assert reason.isprintable(), "an error that is not one line"
 
 
 def check_round_trips(packets: list[tuple[Packet, bytes]], accepted: int, version: Version) -> None:

@@ -6,7 +6,12 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import fuzz_flash
+import fuzz_hello
+import fuzz_loader
 import fuzz_mqtt
+import fuzz_nvs
+import fuzz_sntp
 
 CORPUS: Final = Path(__file__).resolve().parent / "corpus"
 
@@ -23,10 +28,18 @@ class Target(NamedTuple):
 
     def seeds(self) -> list[bytes]:
         """All inputs to begin with."""
-        kept = [bytes.fromhex(line) for line in self.kept.read_text().splitlines() if line and line[0] != "#"]
-        return [*self.made(), *kept]
+        lines = self.kept.read_text().splitlines() if self.kept.exists() else []
+        return [*self.made(), *(bytes.fromhex(line) for line in lines if line and line[0] != "#")]
 
 
 TARGETS: Final = {
-    "mqtt": Target("MQTT streams", fuzz_mqtt.run, fuzz_mqtt.seeds, fuzz_mqtt.WORDS, CORPUS / "mqtt.txt"),
+    name: Target(about, module.run, module.seeds, module.WORDS, CORPUS / f"{name}.txt")
+    for name, about, module in (
+        ("mqtt", "MQTT streams", fuzz_mqtt),
+        ("hello", "the hellos of a TLS handshake", fuzz_hello),
+        ("sntp", "datagrams to and from a time server", fuzz_sntp),
+        ("loader", "SLIP frames and the ROM loader's packets", fuzz_loader),
+        ("flash", "partition tables and images", fuzz_flash),
+        ("nvs", "NVS partitions, read and merged into", fuzz_nvs),
+    )
 }

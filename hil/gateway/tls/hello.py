@@ -201,10 +201,15 @@ def _extensions(body: _Reader) -> dict[int, _Reader]:
     return found
 
 
+def _text(name: bytes) -> str:
+    """A name as one line of text, whatever it holds: what is not printable ASCII becomes a backslash escape."""
+    return "".join(chr(b) if 0x20 <= b < 0x7F else f"\\x{b:02x}" for b in name)
+
+
 def _server_name(content: _Reader | None) -> str | None:
     names = _Reader(content.vector(2)) if content else None
     if names and names.number(1) == 0:
-        return names.vector(2).decode("ascii", "backslashreplace")
+        return _text(names.vector(2))
     return None
 
 
@@ -212,7 +217,7 @@ def _protocols(content: _Reader | None) -> tuple[str, ...]:
     found = []
     names = _Reader(content.vector(2)) if content else None
     while names:
-        found.append(names.vector(1).decode("ascii", "backslashreplace"))
+        found.append(_text(names.vector(1)))
     return tuple(found)
 
 
