@@ -7,8 +7,10 @@ READY := $(VENV)/.ready
 RIG ?= rigs/virtual.toml
 # More options for pytest, such as ARGS="-k will -x".
 ARGS ?=
+# How long `make fuzz` fuzzes each of its targets, in seconds.
+SECONDS_EACH ?= 60
 
-.PHONY: bench test defects check format setup clean benchmarks
+.PHONY: bench test defects check format setup clean benchmarks fuzz
 
 setup: $(READY)
 
@@ -45,6 +47,11 @@ benchmarks: $(READY)
 	$(VENV)/bin/python benchmarks/startup.py
 	$(VENV)/bin/python benchmarks/gateway.py
 	$(VENV)/bin/python benchmarks/mqtt_codec.py
+
+fuzz: $(READY)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
+	set -e; for target in mqtt hello sntp loader flash nvs; do \
+		$(VENV)/bin/python tests/fuzz/fuzz.py $$target --seconds $(SECONDS_EACH); done
 
 clean:
 	rm -rf $(VENV) build dist artifacts

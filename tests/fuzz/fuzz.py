@@ -23,7 +23,8 @@ sys.path[:0] = [str(ROOT), str(HERE)]
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("target", nargs="?", help="what to fuzz")
-    parser.add_argument("--inputs", type=int, default=100_000, help="how many inputs (default: 100000)")
+    parser.add_argument("--inputs", type=int, default=-1, help="how many inputs (default: no end)")
+    parser.add_argument("--seconds", type=int, default=0, help="how long at most (default: until all inputs are done)")
     parser.add_argument("--seed", type=int, default=0, help="of its random numbers (default: another each time)")
     parser.add_argument("--longest", type=int, default=512, help="bytes of the longest input (default: 512)")
     parser.add_argument("--found", type=Path, default=ROOT / "build" / "fuzz", help="where to keep what is found")
@@ -49,6 +50,7 @@ def main() -> int:
     dictionary.write_text("".join(f'"{quoted(word)}"\n' for word in target.words))
     arguments: Sequence[str] = (
         f"-runs={options.inputs}",
+        f"-max_total_time={options.seconds}",
         f"-seed={options.seed}",
         f"-max_len={options.longest}",
         f"-dict={dictionary}",

@@ -319,6 +319,13 @@ def test_a_client_hello_is_read(tmp_path: Path) -> None:
             parse_client_hello(record[5 : 5 + cut])
 
 
+def test_a_name_in_a_hello_stays_on_its_line(tmp_path: Path) -> None:
+    record = hello(client_context(tmp_path, version=V13))
+    assert record.count(NAME.encode()) == 1
+    bad = b"\n\x1b[A\xff" + NAME.encode()[5:]
+    assert parse_client_hello(record.replace(NAME.encode(), bad)[5:]).sni == "\\x0a\\x1b[A\\xff" + NAME[5:]
+
+
 def test_names_of_alerts_and_first_bytes() -> None:
     assert alert_name(48) == "unknown_ca"
     assert alert_name(77) == "alert 77"

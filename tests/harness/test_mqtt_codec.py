@@ -149,3 +149,89 @@ def test_a_damaged_packet_gives_a_packet_or_a_protocol_error(case: tuple[Packet,
             continue
         if strict:
             assert decode(encode(found, version), version) == found
+
+
+BOM = "\ufeff"
+
+
+@pytest.mark.parametrize("version", Version)
+def test_a_byte_order_mark_stays(version: Version) -> None:
+    connect = Connect(BOM + "a", version, username=BOM, will=Will(BOM + "w" + BOM))
+    assert decode(encode(connect, version)) == connect
+    frame = bytes.fromhex("30 06 0004 efbbbf61") if version is V3 else bytes.fromhex("30 07 0004 efbbbf61 00")
+    assert decode(frame, version) == Publish(BOM + "a")
+
+
+def connect(version: Version, flags: int, content: str) -> bytes:
+    """CONNECT of keep-alive 60 with whatever flags and payload."""
+    properties = b"" if version is V3 else b"\0"
+    body = b"\0\4MQTT" + bytes((version, flags)) + b"\0\x3c" + properties + bytes.fromhex(content)
+    return bytes((0x10, len(body))) + body
+
+
+@pytest.mark.parametrize("version", Version)
+@pytest.mark.parametrize(
+    ("flags", "content", "says"),
+    [
+        # client id, will properties (5 alone), will topic, will payload, user name, password
+        (0x02, "", "ends within its client id"),
+        (0x02, "0001 61 0001 75", "after its end"),
+        (0x06, "0001 61", "ends within its"),
+        (0x06, "0001 61 W 0001 77", "ends within its will payload"),
+        (0x02, "0001 61 0001 77 0001 78", "after its end"),
+        (0x82, "0001 61", "ends within its user name"),
+        (0xC2, "0001 61 0001 75", "ends within its password"),
+        (0x82, "0001 61 0001 75 0001 70", "after its end"),
+        (0xC6, "0001 61 W 0001 77 0001 78 0001 75 0001 70", ""),
+    ],
+)
+def test_the_fields_that_connect_flags_announce(version: Version, flags: int, content: str, says: str) -> None:
+    frame = connect(version, flags, content.replace("W", "" if version is V3 else "00"))
+    if says:
+        with pytest.raises(ProtocolError, match=says):
+            decode(frame)
+    else:
+        assert decode(frame) == Connect("a", version, True, 60, "u", b"p", Will("w", b"x"))
+
+
+@pytest.mark.parametrize("version", Version)
+@pytest.mark.parametrize(
+    "content",
+    [
+        "0001 ff W 0001 77 0001 78 0001 75 0001 70",
+        "0001 61 W 0001 ff 0001 78 0001 75 0001 70",
+        "0001 61 W 0001 77 0001 78 0001 ff 0001 70",
+    ],
+)
+def test_every_text_of_connect_is_utf_8(version: Version, content: str) -> None:
+    frame = connect(version, 0xC6, content.replace("W", "" if version is V3 else "00"))
+    with pytest.raises(ProtocolError, match=r"well-formed UTF-8"):
+        decode(frame)
+    assert isinstance(decode(frame, strict=False), Connect)
+
+
+def test_user_properties_keep_their_order() -> None:
+    pairs = (("b", "1"), ("a", "2"), ("b", "3"), ("b", "1"))
+    packet = Publish("t", properties={"user_property": pairs, "subscription_identifier": (9, 1, 9)})
+    found = decode(encode(packet, V5), V5)
+    assert isinstance(found, Publish)
+    assert found.properties["user_property"] == pairs
+    assert found.properties["subscription_identifier"] == (9, 1, 9)
+
+
+def test_hundred_thousands_of_properties_take_no_time_to_speak_of() -> None:
+    """Time that grew with their square would be minutes, and the time-out of this run."""
+    pairs = b"\x26\0\0\0\0" * 400_000
+    body = b"\0\1a" + bytes((0x80 | len(pairs) & 0x7F, 0x80 | len(pairs) >> 7 & 0x7F, len(pairs) >> 14)) + pairs
+    length = bytes((0x80 | len(body) & 0x7F, 0x80 | len(body) >> 7 & 0x7F, len(body) >> 14))
+    found = decode(b"\x30" + length + body, V5)
+    assert isinstance(found, Publish)
+    assert found.properties["user_property"] == (("", ""),) * 400_000
+
+
+def test_an_error_repeats_only_the_beginning_of_what_was_found() -> None:
+    for bad in (Publish("+" * 60000), Publish("\0" * 60000), Publish("t", properties={"response_topic": "#" * 60000})):
+        for version in Version:
+            with pytest.raises(ProtocolError) as caught:
+                encode(bad, version)
+            assert len(caught.value.reason) < 400

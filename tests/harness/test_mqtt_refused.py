@@ -6,6 +6,7 @@ import dataclasses
 from typing import Any
 
 import pytest
+from mqtt_broken import ALWAYS, BROKEN
 
 from hil.wire.mqtt import (
     Auth,
@@ -16,15 +17,10 @@ from hil.wire.mqtt import (
     Pingreq,
     ProtocolError,
     Puback,
-    Pubcomp,
     Publish,
-    Pubrec,
-    Pubrel,
-    Suback,
     Subscribe,
     Subscription,
     Unsuback,
-    Unsubscribe,
     Version,
     Will,
     decode,
@@ -32,211 +28,6 @@ from hil.wire.mqtt import (
 )
 
 V3, V5 = Version.V311, Version.V5
-
-
-def subscribe_with_identifier(identifier: int) -> Subscribe:
-    return Subscribe(1, (Subscription("a"),), {"subscription_identifier": identifier})
-
-
-ALWAYS = object()  # refused in any case
-
-BROKEN: list[tuple[Version, str, str, int, Any]] = [
-    # version, bytes, what the reason must say, reason code, what a tolerant decoder gives
-    (V3, "00 00", "packet type 0", 0x81, ALWAYS),
-    (V3, "f0 00", "packet type 15", 0x81, ALWAYS),
-    (V3, "c1 00", "[MQTT-2.2.2-2]", 0x81, Pingreq()),
-    (V5, "c1 00", "[MQTT-2.1.3-1]", 0x81, Pingreq()),
-    (V3, "60 02 0001", "[MQTT-3.6.1-1]", 0x81, Pubrel(1)),
-    (V3, "80 06 0001 0001 61 00", "[MQTT-3.8.1-1]", 0x81, Subscribe(1, (Subscription("a"),))),
-    (V3, "a0 05 0001 0001 61", "[MQTT-3.10.1-1]", 0x81, Unsubscribe(1, ("a",))),
-    (V3, "e1 00", "[MQTT-3.14.1-1]", 0x81, Disconnect()),
-    (V5, "f8 00", "[MQTT-3.15.1-1]", 0x81, Auth()),
-    (V3, "c0 01 00", "must end where its content does", 0x81, Pingreq()),
-    (V3, "c0 80 00", "", 0, Pingreq()),  # MQTT 3.1.1 does not ask for the shortest length
-    (V5, "c0 80 00", "[MQTT-1.5.5-1]", 0x81, Pingreq()),
-    (V5, "30 84 00 0001 61 00", "[MQTT-1.5.5-1]", 0x81, Publish("a")),
-    (V5, "20 05 00 00 8000", "behind it", 0x81, ALWAYS),
-    (V5, "20 04 00 00 8000", "[MQTT-1.5.5-1]", 0x81, Connack()),
-    # text
-    (V3, "30 04 0002 c328", "[MQTT-1.5.3-1]", 0x81, Publish("\\xc3(")),
-    (V5, "30 05 0002 c328 00", "[MQTT-1.5.4-1]", 0x81, Publish("\\xc3(")),
-    (V3, "30 05 0003 eda080", "[MQTT-1.5.3-1]", 0x81, Publish("\\xed\\xa0\\x80")),
-    (V3, "30 03 0001 00", "[MQTT-1.5.3-2]", 0x81, Publish("\0")),
-    (V3, "a2 05 0001 0001 00", "[MQTT-1.5.3-2]", 0x81, Unsubscribe(1, ("\0",))),
-    # CONNECT
-    (V3, "10 0f 0006 4d514973 6470 03 02 003c 0001 61", "[MQTT-3.1.2-1]", 0x84, ALWAYS),
-    (V3, "10 0d 0004 4d515455 04 02 003c 0001 61", "[MQTT-3.1.2-1]", 0x84, Connect("a")),
-    (V3, "10 0d 0004 4d515454 06 02 003c 0001 61", "[MQTT-3.1.2-2]", 0x84, ALWAYS),
-    (V3, "10 0d 0004 4d515454 04 03 003c 0001 61", "[MQTT-3.1.2-3]", 0x81, Connect("a")),
-    (V3, "10 0d 0004 4d515454 04 0a 003c 0001 61", "[MQTT-3.1.2-13]", 0x81, Connect("a")),
-    (V3, "10 0d 0004 4d515454 04 22 003c 0001 61", "[MQTT-3.1.2-15]", 0x81, Connect("a")),
-    (
-        V3,
-        "10 13 0004 4d515454 04 1e 003c 0001 61 0001 77 0001 78",
-        "[MQTT-3.1.2-14]",
-        0x81,
-        Connect("a", will=Will("w", b"x", 3)),
-    ),
-    (V3, "10 10 0004 4d515454 04 42 003c 0001 61 0001 70", "[MQTT-3.1.2-22]", 0x81, Connect("a", password=b"p")),
-    (V3, "10 0c 0004 4d515454 04 00 003c 0000", "[MQTT-3.1.3-8]", 0x85, Connect("", clean=False)),
-    (
-        V3,
-        "10 13 0004 4d515454 04 06 003c 0001 61 0001 23 0001 78",
-        "[MQTT-4.7.1-1]",
-        0x90,
-        Connect("a", will=Will("#", b"x")),
-    ),
-    (V3, "10 0d 0004 4d515454 04 06 003c 0001 61", "ends within its will topic", 0x81, ALWAYS),
-    (V3, "10 0b 0004 4d515454 04 02 003c 00", "ends within its client id", 0x81, ALWAYS),
-    # CONNACK
-    (V3, "20 02 02 00", "MQTT 3.1.1 section 3.2.2.1", 0x81, Connack()),
-    (V5, "20 03 02 00 00", "[MQTT-3.2.2-1]", 0x81, Connack()),
-    (V3, "20 02 01 05", "[MQTT-3.2.2-4]", 0x82, Connack(True, 5)),
-    (V5, "20 03 01 87 00", "[MQTT-3.2.2-6]", 0x82, Connack(True, 0x87)),
-    (V3, "20 02 00 06", "MQTT 3.1.1 section 3.2.2.3", 0x82, Connack(False, 6)),
-    (V5, "20 03 00 05 00", "[MQTT-3.2.2-8]", 0x82, Connack(False, 5)),
-    # PUBLISH
-    (V3, "36 05 0001 61 0001", "[MQTT-3.3.1-4]", 0x81, Publish("a", qos=3, packet_id=1)),
-    (V3, "38 03 0001 61", "[MQTT-3.3.1-2]", 0x81, Publish("a", dup=True)),
-    (V3, "30 03 0001 2b", "[MQTT-3.3.2-2]", 0x90, Publish("+")),
-    (V3, "30 02 0000", "[MQTT-4.7.3-1]", 0x90, Publish("")),
-    (V5, "30 03 0000 00", "MQTT 5 section 3.3.2.1", 0x82, Publish("")),
-    (V5, "30 06 0000 03 23 0000", "[MQTT-3.3.2-8]", 0x94, Publish("", properties={"topic_alias": 0})),
-    (V5, "30 08 0001 61 04 08 0001 23", "[MQTT-3.3.2-14]", 0x82, Publish("a", properties={"response_topic": "#"})),
-    (V3, "32 05 0001 61 0000", "[MQTT-2.3.1-1]", 0x82, Publish("a", qos=1, packet_id=0)),
-    (V5, "32 06 0001 61 0000 00", "[MQTT-2.2.1-3]", 0x82, Publish("a", qos=1, packet_id=0)),
-    (V3, "32 03 0001 61", "ends within its packet id", 0x81, ALWAYS),
-    (V3, "30 03 0002 61", "ends within its topic", 0x81, ALWAYS),
-    (V3, "30 01 00", "ends within its topic", 0x81, ALWAYS),
-    (V5, "30 03 0001 61", "ends within its property length", 0x81, ALWAYS),
-    (V5, "30 07 0001 61 03 08 0000", "[MQTT-4.7.3-1]", 0x90, Publish("a", properties={"response_topic": ""})),
-    (V5, "30 08 0001 61 04 03 0001 00", "[MQTT-1.5.4-2]", 0x81, Publish("a", properties={"content_type": "\0"})),
-    (V5, "30 08 0001 61 04 08 0001 ff", "[MQTT-1.5.4-1]", 0x81, Publish("a", properties={"response_topic": "\\xff"})),
-    (
-        V5,
-        "30 0b 0001 61 07 26 0001 ff 0001 62",
-        "[MQTT-1.5.4-1]",
-        0x81,
-        Publish("a", properties={"user_property": (("\\xff", "b"),)}),
-    ),
-    (
-        V5,
-        "30 0b 0001 61 07 26 0001 61 0001 ff",
-        "[MQTT-1.5.4-1]",
-        0x81,
-        Publish("a", properties={"user_property": (("a", "\\xff"),)}),
-    ),
-    # the answers
-    (V3, "40 02 0000", "[MQTT-2.3.1-1]", 0x82, Puback(0)),
-    (V3, "40 03 0001 00", "must end where", 0x81, Puback(1)),
-    (V5, "40 03 0001 8e", "[MQTT-3.4.2-1]", 0x82, Puback(1, 0x8E)),
-    (V5, "62 03 0001 10", "[MQTT-3.6.2-1]", 0x82, Pubrel(1, 0x10)),
-    # SUBSCRIBE and its answer
-    (V3, "82 02 0001", "[MQTT-3.8.3-3]", 0x82, Subscribe(1, ())),
-    (V5, "82 03 0001 00", "[MQTT-3.8.3-2]", 0x82, Subscribe(1, ())),
-    (V3, "82 06 0001 0001 61 04", "[MQTT-3-8.3-4]", 0x81, Subscribe(1, (Subscription("a"),))),
-    (V3, "82 06 0001 0001 61 03", "[MQTT-3-8.3-4]", 0x82, Subscribe(1, (Subscription("a", 3),))),
-    (V5, "82 07 0001 00 0001 61 40", "[MQTT-3.8.3-5]", 0x81, Subscribe(1, (Subscription("a"),))),
-    (
-        V5,
-        "82 07 0001 00 0001 61 30",
-        "MQTT 5 section 3.8.3.1",
-        0x82,
-        Subscribe(1, (Subscription("a", retain_handling=3),)),
-    ),
-    (
-        V5,
-        "82 10 0001 00 000a 2473686172652f672f61 04",
-        "[MQTT-3.8.3-4]",
-        0x82,
-        Subscribe(1, (Subscription("$share/g/a", no_local=True),)),
-    ),
-    (V3, "82 08 0001 0003 612f0a 00", "", 0, Subscribe(1, (Subscription("a/\n"),))),
-    (V3, "82 05 0001 0000 00", "[MQTT-4.7.3-1]", 0x8F, Subscribe(1, (Subscription(""),))),
-    (V3, "82 07 0001 0003 612f62", "ends within", 0x81, ALWAYS),
-    (V3, "82 07 0001 0002 6123 00", "[MQTT-4.7.1-2]", 0x8F, Subscribe(1, (Subscription("a#"),))),
-    (V3, "82 07 0001 0002 612b 00", "[MQTT-4.7.1-3]", 0x8F, Subscribe(1, (Subscription("a+"),))),
-    (V3, "90 03 0001 03", "[MQTT-3.9.3-2]", 0x82, Suback(1, (3,))),
-    (V3, "90 02 0001", "[MQTT-3.8.4-5]", 0x82, Suback(1, ())),
-    (V3, "a2 02 0001", "[MQTT-3.10.3-2]", 0x82, Unsubscribe(1, ())),
-    (V5, "b0 04 0001 00 01", "[MQTT-3.11.3-2]", 0x82, Unsuback(1, (1,))),
-    # DISCONNECT, AUTH
-    (V3, "e0 01 00", "must end where", 0x81, Disconnect()),
-    (V5, "e0 01 01", "[MQTT-3.14.2-1]", 0x82, Disconnect(1)),
-    (V5, "f0 02 01 00", "[MQTT-3.15.2-1]", 0x82, Auth(1)),
-    (V5, "f0 01 18", "ends within its property length", 0x81, Auth(0x18)),
-    (V5, "f0 02 18 00", "MQTT 5 section 3.15.2.2.2", 0x82, Auth(0x18)),
-    (
-        V5,
-        "f0 06 00 04 1f 0001 61",
-        "MQTT 5 section 3.15.2.2.2",
-        0x82,
-        Auth(0, {"reason_string": "a"}),
-    ),
-    # properties
-    (V5, "20 07 00 00 8080808001", "property length of more than 4 bytes", 0x81, ALWAYS),
-    (V5, "20 05 00 00 02 00 00", "property 0x00", 0x81, ALWAYS),
-    (V5, "20 05 00 00 02 01 00", "MQTT 5 section 2.2.2.2", 0x81, Connack(properties={"payload_format_indicator": 0})),
-    (V5, "20 07 00 00 04 2501 2501", "a second retain_available", 0x82, Connack(properties={"retain_available": 1})),
-    (V5, "20 05 00 00 02 2502", "retain_available 2", 0x82, Connack(properties={"retain_available": 2})),
-    (V5, "20 06 00 00 03 21 0000", "receive_maximum 0", 0x82, Connack(properties={"receive_maximum": 0})),
-    (V5, "20 05 00 00 02 21 00", "ends within its receive_maximum", 0x81, ALWAYS),
-    (V5, "20 04 00 00 05 21", "ends within its properties", 0x81, ALWAYS),
-    (V5, "20 06 00 87 03 16 0000", "", 0, Connack(False, 0x87, {"authentication_data": b""})),
-    (
-        V5,
-        "10 11 0004 4d515454 05 02 003c 03 16 0000 0001 61",
-        "section 3.1.2.11.10",
-        0x82,
-        Connect("a", V5, properties={"authentication_data": b""}),
-    ),
-    (V5, "20 06 00 00 03 16 0000", "section 3.1.2.11.10", 0x82, Connack(properties={"authentication_data": b""})),
-    # the same mistakes in MQTT 5, where its statement has another number or its code another meaning
-    (V5, "60 02 0001", "[MQTT-3.6.1-1]", 0x81, Pubrel(1)),
-    (V5, "80 07 0001 00 0001 61 00", "[MQTT-3.8.1-1]", 0x81, Subscribe(1, (Subscription("a"),))),
-    (V5, "a0 06 0001 00 0001 61", "[MQTT-3.10.1-1]", 0x81, Unsubscribe(1, ("a",))),
-    (V5, "e1 00", "[MQTT-3.14.1-1]", 0x81, Disconnect()),
-    (V5, "c0 01 00", "MQTT 5 section 2.1.4", 0x81, Pingreq()),
-    (V5, "30 04 0001 00 00", "[MQTT-1.5.4-2]", 0x81, Publish("\0")),
-    (V5, "10 0e 0004 4d515454 05 03 003c 00 0001 61", "[MQTT-3.1.2-3]", 0x81, Connect("a", V5)),
-    (V5, "10 0e 0004 4d515454 05 0a 003c 00 0001 61", "[MQTT-3.1.2-11]", 0x81, Connect("a", V5)),
-    (V5, "10 0e 0004 4d515454 05 22 003c 00 0001 61", "[MQTT-3.1.2-13]", 0x81, Connect("a", V5)),
-    (
-        V5,
-        "10 15 0004 4d515454 05 1e 003c 00 0001 61 00 0001 77 0001 78",
-        "[MQTT-3.1.2-12]",
-        0x81,
-        Connect("a", V5, will=Will("w", b"x", 3)),
-    ),
-    (
-        V5,
-        "10 14 0004 4d515454 05 06 003c 00 0001 61 00 0000 0001 78",
-        "[MQTT-4.7.3-1]",
-        0x90,
-        Connect("a", V5, will=Will("", b"x")),
-    ),
-    (
-        V5,
-        "10 15 0004 4d515454 05 06 003c 00 0001 61 00 0001 2b 0001 78",
-        "[MQTT-4.7.0-1]",
-        0x90,
-        Connect("a", V5, will=Will("+", b"x")),
-    ),
-    (V5, "36 06 0001 61 0001 00", "[MQTT-3.3.1-4]", 0x81, Publish("a", qos=3, packet_id=1)),
-    (V5, "38 04 0001 61 00", "[MQTT-3.3.1-2]", 0x81, Publish("a", dup=True)),
-    (V5, "30 04 0001 23 00", "[MQTT-3.3.2-2]", 0x90, Publish("#")),
-    (V5, "50 03 0001 92", "[MQTT-3.5.2-1]", 0x82, Pubrec(1, 0x92)),
-    (V5, "70 03 0001 10", "[MQTT-3.7.2-1]", 0x82, Pubcomp(1, 0x10)),
-    (V5, "82 07 0001 00 0001 61 03", "MQTT 5 section 3.8.3.1", 0x82, Subscribe(1, (Subscription("a", 3),))),
-    (V5, "82 08 0001 00 0002 6123 00", "[MQTT-4.7.1-1]", 0x8F, Subscribe(1, (Subscription("a#"),))),
-    (V5, "82 08 0001 00 0002 612b 00", "[MQTT-4.7.1-2]", 0x8F, Subscribe(1, (Subscription("a+"),))),
-    (V5, "82 09 0001 02 0b00 0001 61 00", "subscription_identifier 0", 0x82, subscribe_with_identifier(0)),
-    (V5, "82 0b 0001 04 0b01 0b02 0001 61 00", "a second subscription_id", 0x82, subscribe_with_identifier(2)),
-    (V5, "90 04 0001 00 03", "[MQTT-3.9.3-2]", 0x82, Suback(1, (3,))),
-    (V5, "90 03 0001 00", "[MQTT-3.8.4-6]", 0x82, Suback(1, ())),
-    (V5, "a2 03 0001 00", "[MQTT-3.10.3-2]", 0x82, Unsubscribe(1, ())),
-    (V5, "b0 03 0001 00", "[MQTT-3.11.3-1]", 0x82, Unsuback(1, ())),
-]
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,14 @@ from hil.wire.mqtt import (
     Connack,
     Disconnect,
     ProtocolError,
+    Publish,
     Suback,
     Subscribe,
     Subscription,
     Version,
     code_name,
     connack_code,
+    decode,
     encode,
     topic_matches,
 )
@@ -68,3 +70,14 @@ def test_codes_have_names() -> None:
     assert [connack_code(c, V3) for c in (0x84, 0x85, 0x86, 0x87, 0x82)] == [1, 2, 4, 5, 3]
     assert connack_code(0x84, V5) == 0x84
     assert f"{V3} {V5}" == "3.1.1 5"
+
+
+def test_topics_are_not_normalised() -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    assert not topic_matches(composed, decomposed)
+    assert not topic_matches("a/B", "a/b")
+    assert not topic_matches("a", "a ")
+    for topic in (composed, decomposed):
+        found = decode(encode(Publish(topic), V5), V5)
+        assert isinstance(found, Publish)
+        assert found.topic == topic

@@ -133,3 +133,13 @@ def test_what_is_no_packet_of_that_side_is_refused() -> None:
 )
 def test_decode_undoes_encode_and_ignores_what_follows(packet: sntp.Packet, extension: bytes) -> None:
     assert sntp.decode(packet.encode() + extension) == packet
+
+
+def test_a_kiss_code_that_is_no_text_stays_on_its_line() -> None:
+    nonce, packet = sntp.request()
+    refusal = bytearray(sntp.kiss(sntp.parse_request(packet), "RATE"))
+    refusal[12:16] = b"\n\x1b[A"
+    with pytest.raises(sntp.KissOfDeath) as caught:
+        sntp.parse_response(bytes(refusal), nonce)
+    assert str(caught.value).isprintable()
+    assert caught.value.code == "0a1b5b41"
