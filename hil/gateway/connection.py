@@ -270,7 +270,7 @@ class Connection:
         link = players.join(handle)
         if link is not None:
             self.traffic.players = players
-            if handle.begun:
+            if handle.started is not None:
                 link.begin()
 
     @property

@@ -50,7 +50,7 @@ def test_the_next_packets_only_and_the_events_say_which(bench: Bench) -> None:
         "state": "applied",
         "packet": "puback",
         "connection": 1,
-        "kind": "puback",
+        "what": "puback",
         "packet_id": 2,
     }
     assert cleared["why"] == "count reached"

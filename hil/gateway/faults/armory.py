@@ -76,9 +76,9 @@ class ArmedFault:
         return not self.cleared and self.board in (None, board)
 
     @property
-    def begun(self) -> bool:
-        """Whether its schedule has started."""
-        return self._clockwork.started is not None
+    def started(self) -> float | None:
+        """When its schedule started, by time.monotonic(); None: not yet."""
+        return self._clockwork.started
 
     def occasion(self, board: str, connection: int, **facts: Any) -> bool:
         """Whether it applies now, to this connection. If so the timeline says it; after the last it clears itself."""

@@ -43,7 +43,7 @@ def is_meant(frame: Frame, name: Down) -> bool:
 def facts(frame: Frame) -> dict[str, object]:
     """What tells one packet from another, for a fault's `applied` event."""
     packet = frame.packet
-    told: dict[str, object] = {"kind": type(packet).__name__.lower() if packet is not None else "bytes"}
+    told: dict[str, object] = {"what": type(packet).__name__.lower() if packet is not None else "bytes"}
     packet_id = getattr(packet, "packet_id", None)
     if packet_id is not None:
         told["packet_id"] = packet_id

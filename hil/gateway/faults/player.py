@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
-from hil.wire.mqtt import Packet, Version, encode
+from hil.wire.mqtt import Connect, Packet, Version, encode
 
 if TYPE_CHECKING:
     from hil.gateway.faults.armory import ArmedFault
@@ -24,7 +24,7 @@ class Frame(NamedTuple):
 
 
 class Subject(Protocol):
-    """The connection that is played on."""
+    """The connection that is played on. `accepted`, `accepted_at`: loop times of its TCP accept and of CONNACK 0."""
 
     @property
     def board(self) -> str: ...
@@ -33,11 +33,14 @@ class Subject(Protocol):
     @property
     def version(self) -> Version: ...
     @property
+    def accepted(self) -> float: ...
+    @property
     def accepted_at(self) -> float | None: ...
     @property
     def over(self) -> bool: ...
     def deliver(self, frames: Sequence[Frame]) -> None: ...
     def end_by_fault(self, name: str, how: Ending, last: Packet | None) -> None: ...
+    def forget_session(self, packet: Connect) -> None: ...
     def add_stage(self, direction: Literal["up", "down"], stage: Stage) -> None: ...
     def remove_stage(self, stage: Stage) -> None: ...
 
@@ -62,6 +65,11 @@ class Link:
     def version(self) -> Version:
         """The protocol version; 3.1.1 as long as no CONNECT has come."""
         return self._subject.version
+
+    @property
+    def was_open(self) -> bool:
+        """Whether the connection was there before the fault began."""
+        return self._handle.started is not None and self._subject.accepted < self._handle.started
 
     @property
     def accepted(self) -> bool:
@@ -94,6 +102,10 @@ class Link:
     def end(self, how: Ending, last: Packet | None = None) -> None:
         """End the connection, once what was on its way is sent. `last`: a packet of farewell."""
         self._subject.end_by_fault(self._handle.fault.name, how, last)
+
+    def forget_session(self, packet: Connect) -> None:
+        """Have the broker forget the session of this client before it gets the CONNECT, which is `packet`."""
+        self._subject.forget_session(packet)
 
     def stage(self, direction: Literal["up", "down"], stage: Stage) -> None:
         """Put a stage into the bytes' way, below TLS, until the fault is cleared or the connection is gone."""
@@ -153,3 +165,30 @@ class Player:
 
     def clear(self) -> None:
         """The fault is cleared: send what was kept."""
+
+
+class Once(Player):
+    """A player that acts once on each connection: when the device has its CONNACK and the fault has begun."""
+
+    def __init__(self, link: Link, after: float = 0.0) -> None:
+        super().__init__(link)
+        self._after = after  # seconds from then on
+        self._begun = False
+
+    def once(self) -> None:
+        """Act. Ask for the occasion first."""
+
+    def begin(self) -> None:
+        self._begun = True
+        if self.link.accepted:
+            self._soon()
+
+    def accepted(self) -> None:
+        if self._begun:
+            self._soon()
+
+    def _soon(self) -> None:
+        if self._after:
+            self.link.later(self._after, self.once)
+        else:
+            self.once()
