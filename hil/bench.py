@@ -10,6 +10,7 @@ with Bench(rig) as bench:
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -22,6 +23,8 @@ from hil.board import Board
 from hil.broker import Broker, BrokerError, Monitor, MonitorError, session
 from hil.console import ConsoleError
 from hil.credentials import CredentialsError, Flaw, broken
+from hil.diagnose import Case, cannot_tell, diagnose
+from hil.diagnose import render as render_diagnoses
 from hil.firmware import FirmwareError
 from hil.flash import FlashError
 from hil.gateway import Gateway, GatewayError, PresentCertificate
@@ -277,6 +280,13 @@ class Bench:
         ]
         connections = [f"  {attempt}" for attempt in attempts(seen, board)]
         return "\n".join([*connections[-12:], "", render(seen, most=80)] if connections else [render(seen, most=80)])
+
+    def diagnosis(self, board: str, *, after: int = 0) -> str:
+        """What probably went wrong with one board from position `after` on, as text; see hil.diagnose."""
+        events = self.timeline.events()
+        start = next((e.monotonic for e in events[after:]), 0.0)
+        found = diagnose(events, board, after=after, until=time.monotonic())
+        return render_diagnoses(found or [cannot_tell(Case(events, board, after=after))], start=start)
 
     def leave_power_alone(self) -> None:
         """Leave the power at closing as it is then, not as the rig says for idle: for a person's commands."""

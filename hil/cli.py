@@ -105,6 +105,15 @@ def _add_listings(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     scenarios = commands.add_parser("scenarios", help=words, description=words)
     scenarios.add_argument("--group", action="append", metavar="NAME", help="only this group, such as tls; or quick")
     scenarios.add_argument("--markdown", action="store_true", help="as the tables of docs/scenarios.md")
+    words = "say what probably went wrong on a timeline: the cause, what shows it, and where to look next"
+    diagnose = commands.add_parser("diagnose", help=words, description=words)
+    diagnose.add_argument(
+        "timeline", metavar="TIMELINE", help="a timeline.jsonl, or the artifacts folder that holds it"
+    )
+    diagnose.add_argument("--board", action="append", metavar="NAME", help="only this board (default: all)")
+    diagnose.add_argument(
+        "--after", type=int, metavar="N", help="from this position on (default: each test of the timeline by itself)"
+    )
 
 
 if __name__ == "__main__":

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from pathlib import Path
 
 from rich.console import Console as Screen
 from rich.table import Table
 
 from hil import catalogue
+from hil import diagnose as diagnoses
+from hil.timeline import load
 
 #: Errors that end a command with one line and exit code 1.
-EXPECTED = (OSError,)
+EXPECTED = (OSError, ValueError)
 
 _screen = Screen(highlight=False)
 
@@ -30,4 +34,28 @@ def scenarios(options: argparse.Namespace) -> int:
     return 0
 
 
-ALL = {"scenarios": scenarios}
+def diagnose(options: argparse.Namespace) -> int:
+    """Say what probably went wrong, test by test, or from a position on; 0 also where nothing looks wrong."""
+    path = Path(options.timeline)
+    events = load(path / "timeline.jsonl" if path.is_dir() else path)
+    known = diagnoses.boards(events)
+    wrong = [name for name in options.board or [] if name not in known]
+    if wrong:
+        names = ", ".join(known) or "none"
+        print(f"hil: no board {wrong[0]!r} on this timeline; it has: {names}", file=sys.stderr)
+        return 2
+    found = 0
+    for board in options.board or known:
+        whole = [diagnoses.Stretch(board, f"from position {options.after}", options.after or 0, None)]
+        for stretch in whole if options.after is not None else diagnoses.stretches(events, board):
+            named = diagnoses.diagnose(events, board, after=stretch.after, before=stretch.before)
+            if named:
+                found += 1
+                start = next((e.monotonic for e in events if e.sequence >= stretch.after), 0.0)
+                print(f"{board}, {stretch.name}:\n\n{diagnoses.render(named, start=start)}\n")
+    if not found:
+        print(f"nothing looks wrong with {', '.join(options.board or known) or 'any board'}")
+    return 0
+
+
+ALL = {"scenarios": scenarios, "diagnose": diagnose}

@@ -294,7 +294,9 @@ def pytest_runtest_makereport(
         (reports.ARTIFACTS, str(bench.artifacts)),
     ]
     if report.failed and item.stash.get(_mark_key, None) is not None:
-        stretch = bench.stretch(board, after=item.stash[_mark_key])
+        mark = item.stash[_mark_key]
+        report.sections.append((f"diagnosis of {board}", bench.diagnosis(board, after=mark)))
+        stretch = bench.stretch(board, after=mark)
         report.sections.append((f"timeline of {board} ({bench.timeline.path})", stretch))
     return report
 
