@@ -116,5 +116,5 @@ def stretches(events: Sequence[Event], board: str) -> list[Stretch]:
         if event.kind == "start":
             found.append(Stretch(board, str(event.get("name")), event.sequence, None))
         elif event.kind == "end" and found and found[-1].before is None:
-            found[-1] = Stretch(board, found[-1].name, found[-1].after, event.sequence)
+            found[-1] = Stretch(board, found[-1].name, found[-1].after, event.sequence + 1)
     return found or [Stretch(board, "the whole timeline", 0, None)]

@@ -146,7 +146,7 @@ def _never_online(case: Case) -> Found | None:
         words = "nothing at all came from it: no console line, no request, no connection"
     return Found(
         explanation=f"In {span(waited)} after its last start it was not online once; {words}.",
-        evidence=[start, *(tried[-1].events[-1:] or requests[-1:] or lines[-1:])],
+        evidence=[start, *(tried[-1].events[-1:] if tried else requests[-1:] or lines[-1:])],
         confidence=0.5,
         against=() if tried or requests else ("power, wiring, Wi-Fi and firmware look alike from outside",),
     )

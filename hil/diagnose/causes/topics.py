@@ -143,7 +143,8 @@ def _identity(case: Case) -> Found | None:
 
 
 _LOOKS_LIKE = ("connection-lost", "retry-constant", "server-ends-connection", "never-online", "connect-refused",
-               "retry-linear", "stays-away-after-server-close", "telemetry-missing", "no-retry")  # fmt: skip
+               "retry-linear", "will-differs", "stays-away-after-server-close",
+               "telemetry-missing", "no-retry")  # fmt: skip
 
 
 def _cause(slug: str, title: str, find: Callable[[Case], Found | None], shown_by: str, *steps: str) -> Cause:
