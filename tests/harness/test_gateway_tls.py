@@ -63,6 +63,24 @@ def test_a_resumed_session_is_told_and_still_knows_the_subject(bench: Bench) -> 
     assert second["subject"] == "CN=device-a"
 
 
+def test_garbage_right_behind_the_handshake_is_a_broken_session(bench: Bench) -> None:
+    """In one segment with the device's Finished: the session is told all the same, then that it broke."""
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = client_context(bench.directory, device=pki().device).wrap_bio(incoming, outgoing, server_hostname=NAME)
+    with bench.raw() as raw:
+        done = False
+        while not done:
+            with contextlib.suppress(ssl.SSLWantReadError):
+                tls.do_handshake()
+                done = True
+            raw.sendall(outgoing.read() + (b"x" * 64 if done else b""))
+            if not done:
+                incoming.write(raw.recv(65536))
+        failed = failure(bench)
+    assert failed["alert_from"] == "gateway"
+    assert bench.kinds() == ["accept", "hello", "tls", "tls-failed", "close"]
+
+
 def test_connections_of_two_boards_are_attributed_to_their_listeners(bench: Bench) -> None:
     bench.device("b")
     bench.device("a")

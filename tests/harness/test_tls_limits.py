@@ -226,6 +226,7 @@ def test_a_hello_tells_what_the_client_offers(bench: Bench, tmp_path: Path, vers
     assert hello["ticket"] == "empty"
     assert hello["psk"] is False
     assert (GCM if version == V12 else "TLS_AES_256_GCM_SHA384") in hello["ciphers"]
+    bench.wait("tls")
     assert bench.kinds()[:3] == ["accept", "hello", "tls"]
 
 

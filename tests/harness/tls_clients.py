@@ -66,7 +66,8 @@ def with_ssl(endpoint: tuple[str, int], directory: Path, version: str, **options
                     if not met.completed:
                         tls.do_handshake()
                         met.completed = True
-                        sock.sendall(outgoing.read() + options.get("send", b""))
+                        if options.get("send"):
+                            tls.write(options["send"])
                     if not tls.read(1024):
                         met.ended = "close-notify"
                         break

@@ -63,6 +63,8 @@ class TlsSession:
             self._flight = Flight(self._script, context.secret_log)
             self._tls.detailed = True
         self._first = b""
+        self._facts: dict[str, Any] = {}
+        self.certificate: bytes | None = None  # what the device has shown, as DER, once the session is established
         self._new_hellos: list[ClientHello] = []
         self._stalled = False
         self._alert: tuple[str, str] | None = None
@@ -147,23 +149,8 @@ class TlsSession:
         return self._failed(f"the handshake did not end within {seconds:g} s")
 
     def facts(self) -> dict[str, Any]:
-        """The data of the `tls` event."""
-        der = self.certificate
-        certificate = x509.load_der_x509_certificate(der) if der else None
-        cipher = self._tls.cipher()
-        return {
-            "version": self._tls.version(),
-            "cipher": cipher[0] if cipher else None,
-            "subject": certificate.subject.rfc4514_string() if certificate else None,
-            "serial": f"{certificate.serial_number:x}" if certificate else None,
-            "sni": self.sni,
-            "resumed": bool(self._tls.session_reused),
-        }
-
-    @property
-    def certificate(self) -> bytes | None:
-        """The certificate that the device has shown, as DER."""
-        return self._tls.getpeercert(binary_form=True)
+        """The data of the `tls` event; nothing before the session is established."""
+        return self._facts
 
     @property
     def sni(self) -> str | None:
@@ -182,8 +169,23 @@ class TlsSession:
             if self.stopped is None or (self._alert is not None and self._alert[1] == "device"):
                 self.failure = self._explain(error)
             return False
-        self.established = self.stopped is None
+        if self.stopped is None:
+            self._facts = self._gather()  # now: garbage behind the handshake would break the session first
+            self.established = True
         return self.established
+
+    def _gather(self) -> dict[str, Any]:
+        der = self.certificate = self._tls.getpeercert(binary_form=True)
+        certificate = x509.load_der_x509_certificate(der) if der else None
+        cipher = self._tls.cipher()
+        return {
+            "version": self._tls.version(),
+            "cipher": cipher[0] if cipher else None,
+            "subject": certificate.subject.rfc4514_string() if certificate else None,
+            "serial": f"{certificate.serial_number:x}" if certificate else None,
+            "sni": self.sni,
+            "resumed": bool(self._tls.session_reused),
+        }
 
     def _read(self) -> bytes:
         parts = []
