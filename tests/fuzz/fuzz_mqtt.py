@@ -136,14 +136,13 @@ def mend(stream: bytes) -> bytes:
     return bytes(out) + stream[at:]
 
 
-_GREETINGS: Final = {
-    (server, version): encode(
-        Connack() if server else Connect("a", version, properties=properties if version is Version.V5 else {}), version
-    )
-    for server in (False, True)
-    for version in Version
-    for properties in ({"authentication_method": "x"},)
-}
+def _greeting(server: bool, version: Version) -> bytes:
+    properties = {"authentication_method": "x"} if version is Version.V5 else {}
+    packet = Connack(properties=properties) if server else Connect("a", version, properties=properties)
+    return encode(packet, version)
+
+
+_GREETINGS: Final = {(server, version): _greeting(server, version) for server in (False, True) for version in Version}
 
 
 def seeds() -> list[bytes]:

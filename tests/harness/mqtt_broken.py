@@ -237,6 +237,8 @@ CONNECT5 = encode(Connect("a", V5), V5)
 CONNECT5_X = encode(Connect("a", V5, properties={"authentication_method": "x", "session_expiry_interval": 9}), V5)
 CONNACK = encode(Connack(), V3)
 CONNACK5 = encode(Connack(), V5)
+CONNACK5_X = encode(Connack(properties={"authentication_method": "x"}), V5)
+AUTH_X = bytes.fromhex("f006 18 04 15 0001 78")
 
 FROM_A_CLIENT: list[tuple[bytes, str]] = [
     (b"\xc0", "[MQTT-3.1.0-1]"),
@@ -277,4 +279,11 @@ FROM_A_SERVER: list[tuple[Version, bytes, str]] = [
     (V5, bytes.fromhex("f006 19 04 15 0001 78"), "MQTT 5 section 3.15.2.1"),
     (V5, CONNACK5 + bytes.fromhex("e007 00 05 11 00000001"), "[MQTT-3.14.2-2]"),
     (V5, CONNACK5 + bytes.fromhex("e000 e000"), "[MQTT-3.14.4-1]"),
+    (V5, bytes.fromhex("f000"), "[MQTT-4.12.0-2]"),
+    (V5, AUTH_X + bytes.fromhex("f006 18 04 15 0001 79"), "[MQTT-4.12.0-5]"),
+    (V5, AUTH_X + CONNACK5, "[MQTT-4.12.0-5]"),
+    (V5, CONNACK5_X + bytes.fromhex("f006 18 04 15 0001 79"), "[MQTT-4.12.0-5]"),
+    (V5, CONNACK5 + AUTH_X, "[MQTT-4.12.0-6]"),
+    (V5, CONNACK5 + bytes.fromhex("30 06 0000 03 23 0001"), "MQTT 5 section 3.3.2.3.4"),
+    (V5, CONNACK5 + bytes.fromhex("30 07 0001 61 03 23 0001 30 06 0000 03 23 0002"), "MQTT 5 section 3.3.2.3.4"),
 ]

@@ -63,7 +63,10 @@ RULES: Final[Mapping[str, Rule]] = {
     "PUBACK sender":     Rule(_P, "only a server may send this code", "", "s. 3.4.2.1"),
     "PUBREC sender":     Rule(_P, "only a server may send this code", "", "s. 3.5.2.1"),
     "auth unasked":      Rule(_P, "CONNECT named no authentication method", "", "MQTT-4.12.0-7"),
-    "auth other method": Rule(_P, "the authentication method must be that of CONNECT", "", "MQTT-4.12.0-5"),
+    "auth unknown":      Rule(_P, "CONNACK named no authentication method", "", "MQTT-4.12.0-6"),
+    "auth continues":    Rule(_P, "before CONNACK a server's code must be 0x18", "", "MQTT-4.12.0-2"),
+    "auth other method": Rule(_P, "the authentication method must stay the same", "", "MQTT-4.12.0-5"),
+    "alias unknown":     Rule(_P, "it must have stood beside a topic before", "", "s. 3.3.2.3.4"),
     "session revived":   Rule(_P, "CONNECT had a session expiry of 0, so must this", "", "s. 3.14.2.2.2"),
     # CONNECT
     "protocol name":     Rule(UNSUPPORTED_VERSION, "the protocol name must be 'MQTT'", "MQTT-3.1.2-1", "MQTT-3.1.2-1"),

@@ -67,6 +67,8 @@ class EntryState(IntEnum):
     ILLEGAL = 0b01
 
 
+_BY_BITS = tuple(EntryState(bits) for bits in range(4))  # calling the enumeration would take most of a scan's time
+
 READABLE = frozenset({PageState.ACTIVE, PageState.FULL, PageState.FREEING})
 
 
@@ -192,7 +194,7 @@ class Page:
     # -- entries ---------------------------------------------------------------------------------------------------
 
     def entry_state(self, index: int) -> EntryState:
-        return EntryState(self._data[_STATES_AT + index // 4] >> (index % 4 * 2) & 0b11)
+        return _BY_BITS[self._data[_STATES_AT + index // 4] >> (index % 4 * 2) & 0b11]
 
     def entry(self, index: int, count: int = 1) -> bytes:
         at = _ENTRIES_AT + index * ENTRY_SIZE
