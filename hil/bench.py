@@ -22,12 +22,12 @@ from hil.background import Loop
 from hil.board import Board
 from hil.broker import Broker, BrokerError, Monitor, MonitorError, session
 from hil.console import ConsoleError
-from hil.credentials import CredentialsError, Flaw, broken
+from hil.credentials import CredentialsError, Flaw, ServerIdentity, broken
 from hil.diagnose import Case, cannot_tell, diagnose
 from hil.diagnose import render as render_diagnoses
 from hil.firmware import FirmwareError
 from hil.flash import FlashError
-from hil.gateway import Gateway, GatewayError, PresentCertificate
+from hil.gateway import Fault, Gateway, GatewayError, PresentCertificate, RevokeClient
 from hil.power import PowerError
 from hil.provision import ProvisionError
 from hil.rig import MissingSecret, Rig
@@ -262,12 +262,32 @@ class Bench:
         return needs.lacks(self, board, need)
 
     @contextlib.contextmanager
-    def presenting(self, board: Board, flaw: str) -> Iterator[None]:
-        """Inside, the gateway shows this board a certificate with a flaw: a name of hil.credentials.Flaw."""
+    def presenting(self, board: Board, flaw: str | ServerIdentity) -> Iterator[None]:
+        """Inside, the gateway shows this board a certificate with a flaw: a name of hil.credentials.Flaw.
+
+        An identity is shown as it is, such as one of `broken.large_server`. Raises BenchError for what no server shows.
+        """
+        if isinstance(flaw, str):
+            flaw = broken.server(self.authority, parts.server_names(self.rig), Flaw.named(flaw))
+        try:
+            fault = PresentCertificate(flaw.chain_pem, flaw.key_pem, flaw.flaw or "another certificate")
+        except ValueError as error:
+            raise BenchError(str(error)) from None
+        with self._playing(fault, board):
+            yield
+
+    @contextlib.contextmanager
+    def revoking(self, board: Board) -> Iterator[None]:
+        """Inside, the certificate that the bench's authority gave this board is revoked, for connects from now on."""
+        if board.credentials is None:
+            raise BenchError(f"board {board.name} has no certificate of the bench's authority that could be revoked")
+        with self._playing(RevokeClient(self.authority.revocation_list(board.credentials)), board):
+            yield
+
+    @contextlib.contextmanager
+    def _playing(self, fault: Fault, board: Board) -> Iterator[None]:
         if self.gateway is None:
-            raise BenchError("no gateway: with an external broker there is nobody to present a certificate")
-        identity = broken.server(self.authority, parts.server_names(self.rig), Flaw.named(flaw))
-        fault = PresentCertificate(chain_pem=identity.chain_pem, key_pem=identity.key_pem, label=flaw)
+            raise BenchError(f"no gateway: with an external broker there is nobody to play {fault.name}")
         with self.gateway.fault(fault, board=board.name):
             yield
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import ssl
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -97,6 +98,8 @@ def _limit_tls13(context: ssl.SSLContext, suites: tuple[str, ...]) -> None:
     try:
         if hasattr(context, "set_ciphersuites"):  # pragma: no cover
             context.set_ciphersuites(listed)
+        elif sys.implementation.name != "cpython" or sys.version_info >= (3, 15):  # pragma: no cover
+            raise AttributeError("set_ciphersuites")
         else:
             library = ctypes.CDLL(ssl._ssl.__file__)  # type: ignore[attr-defined]
             library.SSL_CTX_set_ciphersuites.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
