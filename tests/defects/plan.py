@@ -22,13 +22,18 @@ def whole(defects: Sequence[Defect], folder: Path) -> list[Job]:
 
 
 def proof(defects: Sequence[Defect]) -> Iterator[tuple[Defect, Catch]]:
-    """For each scenario the first defect in the table that is meant for it."""
-    seen: set[str] = set()
-    for defect in defects:
-        for catch in defect.caught:
-            if catch.scenario not in seen:
-                seen.add(catch.scenario)
-                yield defect, catch
+    """A defect for each scenario, with as few firmwares as can be: each costs a build and a flash.
+
+    Chosen greedily: the firmware that is meant for most of what is still without a proof, the first of the table where
+    several are.
+    """
+    missing = {catch.scenario for defect in defects for catch in defect.caught}
+    while missing:
+        best = max(defects, key=lambda defect: len(missing & {catch.scenario for catch in defect.caught}))
+        for catch in best.caught:
+            if catch.scenario in missing:
+                missing.discard(catch.scenario)
+                yield best, catch
 
 
 def part(chosen: Sequence[tuple[Defect, Catch]], folder: Path, benches: int) -> list[Job]:
