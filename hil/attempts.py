@@ -146,7 +146,7 @@ def _end(seen: dict[str, Event], refused: Event | None) -> tuple[End, str]:
     if "close" not in seen:
         return End.ALIVE, ""
     close = seen["close"]
-    how = f"by {close['by']}: {close['how']}"
+    how = f"by {close['by']}: {close.get('fault') or close['how']}"
     if "tls" not in seen:
         return End.UNREACHED, how
     if "connect" not in seen:
