@@ -17,6 +17,7 @@ from hil.broker import Mosquitto
 from hil.credentials import Authority, Flaw, broken
 from hil.gateway import NoCloseNotify, PresentCertificate, RecordSize
 from hil.gateway.tls import Script, Stop, TlsSession, TlsSettings, make_context
+from hil.gateway.tls.keys import SecretLog
 from hil.wire.mqtt import Connect, Publish, Suback, Subscribe, Subscription, Version, encode
 
 BOTH = pytest.mark.parametrize("version", [V12, V13])
@@ -181,6 +182,20 @@ def test_a_hello_that_is_asked_again_changes_no_key(tmp_path: Path, how: str) ->
         incoming.write(session.outgoing())
     assert len(session.new_hellos()) == 2
     assert (said, session.established) == (("TLSV1_ALERT_ACCESS_DENIED", False) if stops else (None, True))
+
+
+def test_the_key_log_stays_short_and_forgets_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    log = SecretLog(context)
+    monkeypatch.setattr("hil.gateway.tls.keys._MOST_SESSIONS", 2)
+    assert context.keylog_filename is not None
+    for number in range(3):
+        with open(context.keylog_filename, "ab") as file:
+            file.write(b"# comment\nSERVER_TRAFFIC_SECRET_0 %064x 0%d\n" % (number, number))
+        assert log.find("SERVER_TRAFFIC_SECRET_0", number.to_bytes(32, "big")) == bytes([number])
+        assert Path(context.keylog_filename).stat().st_size == 0
+    with pytest.raises(KeyError):
+        log.find("SERVER_TRAFFIC_SECRET_0", bytes(32))
 
 
 # -- goodbye ---------------------------------------------------------------------------------------------------------

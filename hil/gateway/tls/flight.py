@@ -49,6 +49,8 @@ class Flight:
     def __init__(self, script: Script, secrets: SecretLog | None) -> None:
         self._script = script
         self._secrets = secrets
+        if secrets is not None:
+            secrets.gather()
         self._written: list[_Written] = []
         self._size = 0
         self._records = 0

@@ -16,6 +16,7 @@ import os
 import ssl
 import tempfile
 import weakref
+from collections import OrderedDict
 from typing import Final, Protocol
 
 from cryptography.hazmat.primitives import hashes
@@ -24,8 +25,8 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 _VERSION: Final = b"\x03\x03"  # in the record header of TLS 1.2, and of TLS 1.3 to look like it
 _APPLICATION: Final = 23
-_LONGEST_LOG: Final = 1024 * 1024
-"""Bytes of key log that are kept: some thousand handshakes; one needs only its own."""
+_MOST_SESSIONS: Final = 4096
+"""Sessions whose secrets are kept: more than can be in their handshakes at a time."""
 
 
 def plain_record(content: int, data: bytes) -> bytes:
@@ -53,22 +54,29 @@ class SecretLog:
             context.keylog_filename = path
             os.unlink(path)
         weakref.finalize(self, os.close, self._file)
+        self._secrets: OrderedDict[str, dict[str, bytes]] = OrderedDict()
 
     def find(self, label: str, client_random: bytes) -> bytes:
         """The secret `label` ('SERVER_TRAFFIC_SECRET_0', ...) of the session whose ClientHello had that random.
 
         Raises KeyError where there is none.
         """
+        self.gather()
+        return self._secrets[client_random.hex()][label]
+
+    def gather(self) -> None:
+        """Take over what has been written meanwhile, so that the log stays short. In the thread that does the TLS."""
         size = os.fstat(self._file).st_size
+        if not size:
+            return
         text = os.pread(self._file, size, 0).decode("ascii")
-        wanted = f"{label} {client_random.hex()} "
-        at = text.find(wanted)
-        if at < 0:
-            raise KeyError(label)
-        secret = bytes.fromhex(text[at + len(wanted) :].split("\n", 1)[0])
-        if size > _LONGEST_LOG:
-            os.ftruncate(self._file, 0)
-        return secret
+        os.ftruncate(self._file, 0)  # OpenSSL appends, so it goes on from the beginning
+        for line in text.splitlines():
+            if not line.startswith("#"):
+                label, client_random, secret = line.split()
+                self._secrets.setdefault(client_random, {})[label] = bytes.fromhex(secret)
+        while len(self._secrets) > _MOST_SESSIONS:
+            self._secrets.popitem(last=False)
 
 
 _AEAD = AESGCM | AESCCM | ChaCha20Poly1305
