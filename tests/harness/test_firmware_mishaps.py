@@ -1,0 +1,134 @@
+"""The firmware with its clock, its flash and its console: what good firmware outlives, and each mistake beside it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from firmware_bench import NVS_OFFSET, NVS_SIZE, Bench, asynchronous, bench
+
+from hil.wire import sntp
+from hil.wire.mqtt import Connect, Publish, Subscribe
+
+TEN_YEARS = 10 * 365 * 86400
+
+
+def wrong_first(b: Bench) -> None:
+    """The time server is ten years ahead in its first answer."""
+
+    def reply(question: sntp.Request) -> bytes:
+        now = time.time() + (TEN_YEARS if len(b.time.requests) == 1 else 0)
+        return sntp.response(question, received=now, transmitted=now)
+
+    b.time.reply = reply
+
+
+@asynchronous
+async def test_a_wrong_time_is_found_out_by_the_certificates_that_are_out_of_date(tmp_path: Path) -> None:
+    async with await bench(tmp_path) as b:
+        wrong_first(b)
+        await b.chip.boot()
+        await b.broker.link()
+        assert len(b.time.requests) == 2
+        assert b.chip.lines.index(next(x for x in b.chip.lines if "is it the clock" in x)) > 0
+        refused = [text for text in b.chip.lines if "validity has expired" in text]
+        assert len(refused) >= 2, "once may be the server's fault"
+
+
+@asynchronous
+async def test_with_asks_once_a_wrong_time_stays(tmp_path: Path) -> None:
+    async with await bench(tmp_path, "with:asks-once", time_period=1) as b:
+        wrong_first(b)
+        await b.chip.boot()
+        await b.chip.line("is it the clock", 2)
+        assert (len(b.time.requests), b.broker.links) == (1, [])
+
+
+@pytest.mark.parametrize("option", [(), ("with:kod-hammer",)])
+@asynchronous
+async def test_questions_after_a_kiss_of_death(option: tuple[str, ...], tmp_path: Path) -> None:
+    async with await bench(tmp_path, *option, time_retry=20, time_retry_max=640) as b:
+        b.time.reply = lambda q: sntp.kiss(q, "RATE")
+        await b.chip.boot()
+        await b.chip.line("asking again in", 4)
+        gaps = [int(text.split("asking again in ")[1].split()[0]) for text in b.chip.lines if "asking again" in text]
+        assert gaps[4] <= 20 if option else gaps[4] >= 160
+
+
+# -- flash and power ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", [(), ("with:boot-lockout",)])
+@asynchronous
+async def test_a_train_of_quick_boots(option: tuple[str, ...], tmp_path: Path) -> None:
+    async with await bench(tmp_path, *option) as b:
+        for number in range(1, 4):
+            await b.chip.boot()
+            await b.chip.line(f"boot {number}, ")
+            await b.chip.line("wifi: connecting", number - 1)
+            await b.chip.cut()
+        await b.chip.boot()
+        if option:
+            await b.chip.line("in set-up mode")
+            assert b.broker.tcp == []
+        else:
+            await b.broker.packet(Subscribe)
+
+
+@asynchronous
+async def test_with_boot_lockout_slow_boots_are_forgiven(tmp_path: Path) -> None:
+    async with await bench(tmp_path, "with:boot-lockout") as b:
+        await b.chip.boot()
+        await b.broker.packet(Publish, 25, topic="dev-1/telemetry")  # more than two seconds
+        await b.chip.cut()
+        for number in range(2, 5):
+            await b.chip.boot()
+            await b.chip.line(f"boot {number}, ")
+            await b.chip.cut()
+        assert not any("set-up mode" in text for text in b.chip.lines)
+
+
+@pytest.mark.parametrize("option", [(), ("with:fragile-nvs",)])
+@asynchronous
+async def test_a_power_cut_soon_after_boot(option: tuple[str, ...], tmp_path: Path) -> None:
+    async with await bench(tmp_path, *option) as b:
+        await b.chip.boot()
+        await b.chip.line("saving the settings" if option else "wifi: connecting")
+
+        def nvs() -> bytes:
+            return b.chip.flash.read_bytes()[NVS_OFFSET : NVS_OFFSET + NVS_SIZE]
+
+        if option:
+            async with asyncio.timeout(10):
+                while nvs().strip(b"\xff"):
+                    await asyncio.sleep(0)
+        await b.chip.cut()
+        await b.chip.boot()
+        if option:
+            await b.chip.line("setting wifi_ssid is missing in NVS")
+        else:
+            await b.broker.packet(Connect)
+
+
+@asynchronous
+async def test_with_fragile_nvs_and_power_the_settings_are_written_back(tmp_path: Path) -> None:
+    async with await bench(tmp_path, "with:fragile-nvs") as b:
+        for number in range(2):
+            await b.chip.boot()
+            await b.broker.link(number)
+            await b.chip.cut()
+        await b.chip.boot()
+        await b.chip.line("boot 3, ")
+
+
+@pytest.mark.parametrize("option", [(), ("with:secret-log",)])
+@asynchronous
+async def test_the_console_shows_no_secrets(option: tuple[str, ...], tmp_path: Path) -> None:
+    async with await bench(tmp_path, *option, wifi_pass="sesame-99") as b:
+        b.chip.radio.password = "sesame-99"
+        await b.chip.boot()
+        await b.chip.line("wifi: connecting")
+        shown = "\n".join(b.chip.lines)
+        assert ("sesame-99" in shown, "PRIVATE KEY" in shown) == ((True, True) if option else (False, False))
