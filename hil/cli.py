@@ -108,8 +108,9 @@ def _add_listings(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     words = "say what probably went wrong on a timeline: the cause, what shows it, and where to look next"
     diagnose = commands.add_parser("diagnose", help=words, description=words)
     diagnose.add_argument(
-        "timeline", metavar="TIMELINE", help="a timeline.jsonl, or the artifacts folder that holds it"
+        "timeline", nargs="?", metavar="TIMELINE", help="a timeline.jsonl, or the artifacts folder that holds it"
     )
+    diagnose.add_argument("--causes", action="store_true", help="list the causes that there are, and nothing else")
     diagnose.add_argument("--board", action="append", metavar="NAME", help="only this board (default: all)")
     diagnose.add_argument(
         "--after", type=int, metavar="N", help="from this position on (default: each test of the timeline by itself)"

@@ -36,6 +36,12 @@ def scenarios(options: argparse.Namespace) -> int:
 
 def diagnose(options: argparse.Namespace) -> int:
     """Say what probably went wrong, test by test, or from a position on; 0 also where nothing looks wrong."""
+    if options.causes:
+        print(diagnoses.markdown(), end="")
+        return 0
+    if options.timeline is None:
+        print("hil: found no TIMELINE, expected a timeline.jsonl or the folder that holds it", file=sys.stderr)
+        return 2
     path = Path(options.timeline)
     events = load(path / "timeline.jsonl" if path.is_dir() else path)
     known = diagnoses.boards(events)

@@ -12,6 +12,7 @@ from __future__ import annotations
 from hil.diagnose.case import Case
 from hil.diagnose.cause import Cause, Diagnosis, Found
 from hil.diagnose.causes import CAUSES, GROUPS
+from hil.diagnose.listing import markdown
 from hil.diagnose.ranking import CANNOT_TELL, Stretch, boards, cannot_tell, diagnose, stretches
 from hil.diagnose.report import render
 
@@ -27,6 +28,7 @@ __all__ = [
     "boards",
     "cannot_tell",
     "diagnose",
+    "markdown",
     "render",
     "stretches",
 ]

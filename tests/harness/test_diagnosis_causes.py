@@ -149,6 +149,22 @@ def leaves_at_a_large_message() -> Story:
     return story
 
 
+@shows("handshake-not-reassembled")
+def leaves_a_handshake_in_pieces() -> Story:
+    story = Story().ready()
+    return story.tls_failed(story.accept("record-size", most=64, part="handshake"), by="device")
+
+
+@shows("packets-not-reassembled")
+def leaves_a_connack_in_pieces() -> Story:
+    story = Story().ready()
+    for pause in (0.9, 1.8, 3.1, 7.0):
+        number = story.connects("record-size", parameters={"most": 1, "part": "application"})
+        story.gateway(number, "connack", code=0, session_present=False)
+        story.close(number, "device", "fin").wait(pause)
+    return story
+
+
 @shows("plain-fallback")
 def speaks_plain_mqtt() -> Story:
     story = Story().ready()

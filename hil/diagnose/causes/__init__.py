@@ -16,6 +16,7 @@ from hil.diagnose.causes import (
     sessions,
     tls_client,
     tls_handshake,
+    tls_records,
     tls_server,
     topics,
 )
@@ -24,6 +25,7 @@ GROUPS: dict[str, tuple[Cause, ...]] = {
     "TLS: the server's certificate": tls_server.CAUSES,
     "TLS: the device's certificate": tls_client.CAUSES,
     "TLS: the handshake": tls_handshake.CAUSES,
+    "TLS: records": tls_records.CAUSES,
     "Topics and limits of the broker": topics.CAUSES,
     "The CONNECT": (*connecting.CAUSES, *server_wishes.CAUSES),
     "Connecting again": retrying.CAUSES,

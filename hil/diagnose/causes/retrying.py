@@ -13,6 +13,8 @@ from hil.timeline import Event
 
 _ENOUGH = 4
 """Pauses that say something about a series."""
+_ENOUGH_FOR_JITTER = 6
+"""Pauses without which nobody can say that there is nothing random in them."""
 
 
 def _failures(case: Case) -> list[Pause]:
@@ -53,7 +55,7 @@ def _of_kind(kind: Kind, wrong_for: tuple[str, ...], cost: str) -> Callable[[Cas
     def find(case: Case) -> Found | None:
         promised = case.promised("retry", "kind", default="exponential-jitter")
         pauses = _failures(case)
-        if promised not in wrong_for or len(pauses) < _ENOUGH:
+        if promised not in wrong_for or len(pauses) < (_ENOUGH_FOR_JITTER if kind == "exponential" else _ENOUGH):
             return None
         found = _pattern(case, pauses)
         if found.kind != kind:
@@ -103,8 +105,9 @@ def _hammered(case: Case) -> Found | None:
     )
 
 
-def _silent(case: Case) -> tuple[Attempt, float] | None:
-    """The last connection, and for how long the board has not come again since, if that is too long."""
+def _silent(case: Case) -> tuple[Attempt, float, float] | None:
+    """The last connection, for how long the board has not come again since, if that is too long, and how sure that is:
+    0.75 where the next try is just overdue, 1 where twice the time has gone by."""
     if not case.attempts:
         return None
     last = case.attempts[-1]
@@ -112,8 +115,23 @@ def _silent(case: Case) -> tuple[Attempt, float] | None:
         return None
     end = min([case.quiet_since, *(e.monotonic for e in case.starts if e.monotonic > last.ended)])
     away = end - last.ended
-    enough = max(1.2 * case.longest_pause, 2.0)
-    return (last, away) if away >= enough and not case.is_off(last.ended) else None
+    enough = max(_due(case), 2.0)
+    return (
+        (last, away, min(1.0, 0.5 + 0.25 * away / enough)) if away >= enough and not case.is_off(last.ended) else None
+    )
+
+
+def _due(case: Case) -> float:
+    """Seconds after which the next try is overdue: with a promised back-off, of so many failures as there were."""
+    most, first_pause = case.longest_pause, case.promised("retry", "first")
+    if first_pause is None:
+        return 1.2 * most
+    failures = 0
+    for pause in reversed(_failures(case)):
+        if pause.after is not case.attempts[-1 - failures]:
+            break
+        failures += 1
+    return float(min(1.2 * most, 3 * first_pause * 2.0**failures))
 
 
 def _by_server(attempt: Attempt) -> bool:
@@ -125,17 +143,17 @@ def _no_retry(case: Case) -> Found | None:
     silent = _silent(case)
     if silent is None or case.promised("retry", "kind") == "none":
         return None
-    last, away = silent
+    last, away, sure = silent
     assert last.ended is not None
     alive = case.signs_of_life(last.ended + 0.5)
     tried = len(_failures(case))
     return Found(
         explanation=f"Connection {last.connection} ended ({last.end}{', ' + last.detail if last.detail else ''}), and "
-        f"the device did not come again in the {span(away)} that followed; the longest pause it promises is "
-        f"{span(case.longest_pause)}."
+        f"the device did not come again in the {span(away)} that followed; by its promises the next try "
+        f"was due within {span(_due(case))}."
         + (f" It is alive: {len(alive)} signs of it since, such as {alive[-1]}." if alive else ""),
         evidence=[last.events[-1], *alive[-1:]],
-        confidence=0.55 if tried >= 2 else 0.85 if alive else 0.7,
+        confidence=sure * (0.55 if tried >= 2 else 0.85 if alive else 0.7),
         against=(
             *((f"it did try again {times(tried)} before",) if tried else ()),
             *(() if alive else ("nothing else was heard of it either: it may hang, or have lost its network",)),
@@ -147,14 +165,14 @@ def _obeys(case: Case) -> Found | None:
     silent = _silent(case)
     if silent is None or not _by_server(silent[0]):
         return None
-    last, away = silent
+    last, away, sure = silent
     told = [e for e in last.events if e.kind == "disconnect" and e.get("direction") == "down"]
     how = f"sent DISCONNECT 0x{told[-1]['code']:02x}" if told else "closed the connection"
     return Found(
         explanation=f"The server {how} {span(case.lasted(last))} after the connection began, and the device stayed "
         f"away for the {span(away)} that followed: it takes the end of a connection for a farewell.",
         evidence=[*told[-1:], last.events[-1]],
-        confidence=0.9,
+        confidence=0.9 * sure,
         against=("no other failure was seen here: perhaps it never tries again",) if not case.pauses else (),
     )
 
@@ -204,7 +222,7 @@ CAUSES = (
     Cause(
         slug="retry-without-jitter",
         title="The pauses between tries grow, but with nothing random in them",
-        shown_by="four or more pauses that are strictly exponential (hil.retry), where jitter is promised",
+        shown_by="six or more pauses that are strictly exponential (hil.retry), where jitter is promised",
         next_steps=(
             "draw each pause at random from a part of its range, from a random source that differs between boards",
         ),

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from hil.attempts import Attempt, End
-from hil.diagnose.case import Case, first, of, size
+from hil.diagnose.case import Case, first
 from hil.diagnose.cause import Cause, Found
 from hil.diagnose.causes.tls_server import BAD
 from hil.diagnose.words import listed, loop, span, times
 from hil.timeline import Event
-
-_BUFFER = 4096
-"""The smallest TLS buffer in common use, in bytes (CONFIG_MBEDTLS_SSL_IN_CONTENT_LEN)."""
 
 _LIMITS = ("limit-tls", "tls-versions", "cipher-suites")
 """Faults that narrow what the server offers."""
@@ -81,62 +78,9 @@ def _no_name(case: Case) -> Found | None:
     )
 
 
-def _small_buffer(case: Case) -> Found | None:
-    for attempt in reversed(case.attempts):
-        close = first(attempt, "close")
-        if close is None or close["by"] != "device" or close["how"] == "disconnect":
-            continue
-        found = _at_chain(case, attempt, close) or _at_message(attempt, close)
-        if found is not None and not [e for e in case.boots if 0 < e.monotonic - close.monotonic < 2]:
-            return found
-    return None
-
-
-def _at_chain(case: Case, attempt: Attempt, close: Event) -> Found | None:
-    large = [
-        e
-        for e in case.faults(attempt)
-        if "large" in str(e.get("label", "")) or "deep" in str(e.get("label", "")) or "chain" in str(e.get("name"))
-        or e.get("name") == "record-size"
-    ]  # fmt: skip
-    failed = first(attempt, "tls-failed")
-    if not large or first(attempt, "tls") is not None:
-        return None
-    fault = large[-1]
-    told = f"the alert {failed['alert']}" if failed is not None and failed.get("alert") else "no alert"
-    return Found(
-        explanation=f"The server's chain was unusual in its size alone ({fault.get('label') or fault.get('name')}); "
-        f"the device left the handshake {span(close['seconds'])} after it began, with {told}. Smaller chains of the "
-        "same authority are fine: its TLS buffer is too small for one record.",
-        evidence=[e for e in (fault, failed, close) if e is not None],
-        confidence=0.85,
-        against=("a chain of more certificates than the stack's limit (MBEDTLS_X509_MAX_INTERMEDIATE_CA) looks alike",),
-    )
-
-
-def _at_message(attempt: Attempt, close: Event) -> Found | None:
-    large = [e for e in of(attempt, "publish", direction="down") if size(e) >= _BUFFER - 512]
-    if not large or close.monotonic - large[-1].monotonic > 3:
-        return None
-    message = large[-1]
-    acknowledged = message.get("packet_id") is not None and of(
-        attempt, "puback", direction="up", packet_id=message["packet_id"]
-    )
-    if acknowledged:
-        return None
-    return Found(
-        explanation=f"A message of {size(message)} bytes went down in one TLS record; the device ended the connection "
-        f"({close['how']}) {span(close.monotonic - message.monotonic)} later, and did not acknowledge it: its TLS "
-        "buffer is too small for such a record (mbedTLS: -0x7200, then -0x7F00).",
-        evidence=[message, close],
-        confidence=0.85,
-        against=("an MQTT buffer that is too small ends alike; records cut to 1 KB would tell the two apart",),
-    )
-
-
 def _plain(case: Case) -> Found | None:
     """Plain MQTT on the TLS port, after TLS has failed or not."""
-    plain = _failed(case, "not a TLS record")
+    plain = _failed(case, "not a TLS record", "plain MQTT")
     if not plain:
         return None
     failed = plain[-1][1]
@@ -236,18 +180,6 @@ CAUSES = (
         shown_by="hello events without sni; with some policies a denied event for it",
         next_steps=("set the host name in the TLS client (mbedtls_ssl_set_hostname); an IP address gives no SNI",),
         find=_no_name,
-    ),
-    Cause(
-        slug="tls-buffer-too-small",
-        title="The device's TLS buffer is too small",
-        shown_by="the device leaves after a large certificate chain, or after a message of some 4 KB or more, without "
-        "an acknowledgement and without a restart",
-        next_steps=(
-            "raise CONFIG_MBEDTLS_SSL_IN_CONTENT_LEN to 16384, or ask for max_fragment_length",
-            "look at the free heap at that moment: -0x7F00 is an allocation that failed",
-        ),
-        find=_small_buffer,
-        outranks=("server-not-trusted", "tls-failed", "refuses-without-alert", "connection-lost"),
     ),
     Cause(
         slug="plain-fallback",

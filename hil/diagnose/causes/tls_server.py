@@ -13,7 +13,7 @@ from hil.timeline import Event
 
 _DATES = ("expired", "not-yet-valid", "intermediate-expired")
 _NAMES = ("wrong-name",)
-_AUTHORITIES = ("unknown-authority", "self-signed", "wrong-signature")
+_AUTHORITIES = ("unknown-authority", "self-signed", "wrong-signature", "no-intermediate", "other-key")
 _CHAINS = ("ca-false", "no-basic-constraints", "no-key-cert-sign", "path-length-exceeded", "wrong-purpose")
 BAD = (*_DATES, *_NAMES, *_AUTHORITIES, *_CHAINS)
 """The flaws (hil.credentials.Flaw) for which a server has to be refused."""
@@ -48,15 +48,17 @@ def _earlier_accepted(case: Case) -> set[str]:
 def _unchecked(flaws: tuple[str, ...], what: str, surely: float = 0.9) -> Callable[[Case], Found | None]:
     def find(case: Case) -> Found | None:
         taken = _accepted(case)
+        others = {*taken, *_earlier_accepted(case)}
+        everything = bool(others.intersection(_AUTHORITIES))
         mine = [label for label in taken if label in flaws]
+        if not mine and flaws is _AUTHORITIES and everything:
+            mine = list(taken)  # an unknown authority was shown before, and accepted
         if not mine:
             return None
         attempt, secured = taken[mine[0]]
         fault = case.faults(attempt, "present-certificate")[-1]
         connect = first(attempt, "connect")
         then = " and sent its CONNECT" if connect is not None else ""
-        others = {*taken, *_earlier_accepted(case)}
-        everything = bool(others.intersection(_AUTHORITIES))
         against = (
             ("it has accepted a server of an unknown authority as well: then nothing is verified at all",)
             if everything and flaws is not _AUTHORITIES
@@ -64,7 +66,7 @@ def _unchecked(flaws: tuple[str, ...], what: str, surely: float = 0.9) -> Callab
             else ("a client that verifies nothing would look the same; an unknown authority tells the two apart",)
         )  # fmt: skip
         return Found(
-            explanation=f"The server showed a certificate that is {listed(mine)}, and the device finished the TLS "
+            explanation=f"The server showed a bad certificate ({listed(mine)}), and the device finished the TLS "
             f"handshake {span(secured.monotonic - attempt.began)} after it connected{then}: {what}.",
             evidence=[e for e in (fault, secured, connect) if e is not None],
             confidence=0.5 if everything and flaws is not _AUTHORITIES else surely,
@@ -83,7 +85,7 @@ def _without_alert(case: Case) -> Found | None:
         if close is None or close["by"] != "device" or (failed is not None and failed.get("alert_from") == "device"):
             continue
         return Found(
-            explanation=f"The server showed a certificate that is {fault['label']}; the device closed the connection "
+            explanation=f"The server showed a bad certificate ({fault['label']}); the device closed the connection "
             f"({close['how']}) {span(close['seconds'])} after it was accepted, without a TLS alert. It refuses the "
             "server, as it should, but nobody on the server's side learns why.",
             evidence=[e for e in (fault, failed, close) if e is not None],
