@@ -15,6 +15,7 @@ from hil.attempts import Attempt, End, attempts
 from hil.bench import Bench
 from hil.credentials import Flaw, broken
 from hil.gateway import RefuseConnect
+from hil.schedule import Schedule
 from hil.timeline import Event, where
 
 ROOT = Path(__file__).parents[2]
@@ -87,7 +88,7 @@ def test_without_time_the_device_never_asked_for_it(bench: Bench) -> None:
 
 def test_one_failed_connect_and_then_silence(bench: Bench) -> None:
     assert bench.gateway is not None
-    with bench.gateway.fault(RefuseConnect(count=1), board="gives-up"):
+    with bench.gateway.fault(RefuseConnect(), "gives-up", Schedule(count=1)):
         (attempt,) = tried(bench, "gives-up", 1)
     assert attempt.end is End.UNREACHED
     bench.timeline.never(where("gateway", "accept", "gives-up"), seconds=3, after=attempt.events[-1].sequence)
