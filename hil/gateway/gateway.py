@@ -151,9 +151,14 @@ class Gateway:
         return self._policies.get(board, self._policy)
 
     def set_policy(self, policy: Policy, board: str | None = None) -> None:
-        """Play `policy` for connections from their next CONNECT on; for all boards, or for one."""
+        """Play `policy` for connections from their next CONNECT on; for all boards, or for one.
+
+        It begins with a clean slate: rates are counted anew, and whose the sessions are that wait for their clients is
+        forgotten. Connections that are open stay known.
+        """
 
         def set_it() -> None:
+            self._register.forget()
             if board is None:
                 self._policy = policy
                 self._policies.clear()

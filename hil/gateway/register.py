@@ -45,7 +45,6 @@ class Session:
     expiry: float = 0.0
     ended: float = 0.0
     filters: set[str] = field(default_factory=set)
-    rate: Rate | None = None
 
     def there(self, now: float) -> bool:
         """Whether it is alive, or kept and not over yet."""
@@ -63,6 +62,11 @@ class Register:
         self.clock = clock
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._rates: OrderedDict[tuple[str, ...], Rate] = OrderedDict()
+
+    def forget(self) -> None:
+        """Forget all rates, and all sessions but those that are alive."""
+        self._rates.clear()
+        self._sessions = OrderedDict((i, s) for i, s in self._sessions.items() if s.connection is not None)
 
     def session(self, client_id: str) -> Session | None:
         """What is known of the session of this client id, over or not."""
