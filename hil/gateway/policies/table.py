@@ -47,7 +47,7 @@ def _cell(policy: Policy, what: What) -> str:
 
 
 def _words(rule: Rule, what: What) -> str:
-    parts = [rule.action]
+    parts: list[str] = [rule.action]
     if rule.limit is not None and rule.action != "allow":
         rate = f" in {rule.per:g} s" if what.endswith("_rate") else ""
         parts.append(f"over {rule.limit} {KINDS[what].unit}{rate}")
