@@ -14,7 +14,7 @@ from tls_clients import CLIENTS, V12, V13, VERSIONS, Met, with_ssl
 
 from hil.attempts import End, attempts
 from hil.broker import Mosquitto
-from hil.gateway import CloseHandshake, RefuseClient, StallHandshake
+from hil.gateway import CipherSuites, CloseHandshake, RefuseClient, StallHandshake
 from hil.gateway.faults import CLIENT_ALERTS
 from hil.gateway.tls import STEPS
 from hil.gateway.tls.alerts import HANDSHAKE_MESSAGES
@@ -34,6 +34,14 @@ EACH_CLIENT = pytest.mark.parametrize(
     ],
 )
 BOTH = pytest.mark.parametrize("version", [V12, V13])
+
+
+TLS13_SUITES = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
+TLS12_SUITES = (
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+)
 
 
 @pytest.fixture
@@ -81,6 +89,27 @@ def test_closed_with_an_alert(bench: Bench, tmp_path: Path, version: str, step: 
     failed = bench.wait("tls-failed")
     assert (failed["alert"], failed["alert_from"]) == ("internal_error", "gateway")
     assert bench.wait("close")["how"] == "fault"
+
+
+@pytest.mark.parametrize(
+    ("version", "suite", "step"),
+    [(V13, suite, step) for suite in TLS13_SUITES for step in ("server-certificate", "client-certificate")]
+    + [(V12, suite, "server-finished") for suite in TLS12_SUITES],
+)
+def test_an_alert_can_be_read_under_each_suites_keys(
+    bench: Bench, tmp_path: Path, version: str, suite: str, step: str
+) -> None:
+    bench.gateway.arm(CipherSuites(tls12=(suite,)) if version == V12 else CipherSuites(tls13=(suite,)))
+    bench.gateway.arm(CloseHandshake(step, "alert", "access_denied"))
+    assert with_ssl(bench.gateway.endpoint("a"), tmp_path, version).alert == "access_denied"
+
+
+def test_there_is_no_alert_under_the_keys_of_a_cbc_suite(bench: Bench, tmp_path: Path) -> None:
+    bench.gateway.arm(CipherSuites(tls12=("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA",)))
+    bench.gateway.arm(CloseHandshake("server-finished", "alert", "access_denied"))
+    met = with_ssl(bench.gateway.endpoint("a"), tmp_path, V12)
+    assert (met.alert, met.ended) == (None, "eof")
+    assert bench.wait("tls-failed")["alert"] is None
 
 
 @BOTH

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import ssl
 import threading
@@ -15,7 +16,7 @@ from tls_clients import CLIENTS, V12, V13, VERSIONS, Met, with_ssl
 
 from hil.broker import Mosquitto
 from hil.credentials import Authority, Flaw, broken
-from hil.gateway import NoCloseNotify, PresentCertificate, RecordSize
+from hil.gateway import CloseHandshake, NoCloseNotify, PresentCertificate, RecordSize, TlsVersions
 from hil.gateway.tls import Script, Stop, TlsSession, TlsSettings, make_context
 from hil.gateway.tls.keys import SecretLog
 from hil.wire.mqtt import Connect, Publish, Suback, Subscribe, Subscription, Version, encode
@@ -121,6 +122,19 @@ def test_handshake_messages_share_a_record_where_it_is_large(bench: Bench, tmp_p
     assert len(ordinary.records) - len(large.records) >= 4
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_records_of_an_old_version_bear_its_number(bench: Bench) -> None:
+    context = client_context(bench.directory, device=pki().device)
+    context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    bench.gateway.arm(TlsVersions("TLSv1.1", "TLSv1.1"))
+    bench.gateway.arm(RecordSize(50))
+    bench.device(context=context).connect()
+    bench.gateway.arm(CloseHandshake("server-hello-done", "alert", "access_denied"))
+    with pytest.raises(ssl.SSLError, match="ACCESS_DENIED"):
+        bench.device(context=context)
+
+
 def test_application_records_hold_what_they_shall(bench: Bench, tmp_path: Path) -> None:
     bench.gateway.arm(RecordSize(2, "application"))
     connect = encode(Connect("device-a", keep_alive=0), Version.V311)
@@ -182,6 +196,26 @@ def test_a_hello_that_is_asked_again_changes_no_key(tmp_path: Path, how: str) ->
         incoming.write(session.outgoing())
     assert len(session.new_hellos()) == 2
     assert (said, session.established) == (("TLSV1_ALERT_ACCESS_DENIED", False) if stops else (None, True))
+
+
+def test_what_a_stalled_device_says_is_not_heaped_up(tmp_path: Path) -> None:
+    """A TLS 1.3 client that is stalled behind its Finished believes itself connected, and may talk on."""
+    script = Script(stops=(Stop("client-finished", "stall"),))
+    session = TlsSession(make_context(TlsSettings(SERVER.chain_pem, SERVER.key_pem, pki().root.pem)), script)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = client_context(tmp_path, device=pki().device).wrap_bio(incoming, outgoing, server_hostname=NAME)
+    for _ in range(2):
+        with contextlib.suppress(ssl.SSLWantReadError):
+            client.do_handshake()
+        session.receive(outgoing.read())
+        incoming.write(session.outgoing())
+    assert session.stalls()
+    for _ in range(3):
+        client.write(b"x" * 10_000)
+        assert session.receive(outgoing.read()) == b""
+    assert session._in.pending == 0
+    assert not session.established
+    assert session.failure is None
 
 
 def test_the_key_log_stays_short_and_forgets_the_oldest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

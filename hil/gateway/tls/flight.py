@@ -30,7 +30,7 @@ HEADER: Final = 256
 _SERVER_HELLO, _FINISHED = 2, 20
 _FATAL: Final = 2
 
-Epoch = Literal["plain", "handshake", "application", "tls12"]
+Epoch = Literal["plain", "handshake", "application", "older"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class Flight:
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _send(self, out: bytearray, written: _Written, raw: bytes) -> None:
-        if self._script.handshake_record is None or self._epoch in ("application", "tls12"):
+        if self._script.handshake_record is None or self._epoch in ("application", "older"):
             out += raw
             if written.content != CHANGE_CIPHER_SPEC:  # TLS 1.3 sends it for old middleboxes' sake; it has no keys
                 self._sequence += written.records
@@ -113,8 +113,8 @@ class Flight:
     def _turn(self, out: bytearray, written: _Written) -> None:
         """Go over to other keys where this message is the last under the old ones."""
         if written.content == CHANGE_CIPHER_SPEC:
-            if self._server is not None and self._server.version == "TLSv1.2":
-                self._enter(out, "tls12")
+            if self._server is not None and self._server.version != "TLSv1.3":
+                self._enter(out, "older")
         elif written.content == HANDSHAKE and written.data[0] == _SERVER_HELLO:
             try:
                 self._server = parse_server_hello(written.data)
@@ -137,9 +137,12 @@ class Flight:
             part = bytes(self._group[:size])
             del self._group[:size]
             if self._epoch == "plain":
-                out += plain_record(HANDSHAKE, part)
+                out += self._plain(HANDSHAKE, part)
             else:
                 self._seal(out, HANDSHAKE, part)
+
+    def _plain(self, content: int, data: bytes) -> bytes:
+        return plain_record(content, data, self._server.version if self._server is not None else "TLSv1.2")
 
     def _seal(self, out: bytearray, content: int, data: bytes) -> None:
         if self._sealer is None:
@@ -153,7 +156,7 @@ class Flight:
         if self._secrets is None or self._server is None:
             raise ValueError("no keys to make a record with")
         suite, find = suite_name(self._server.cipher), self._secrets.find
-        if self._epoch == "tls12":
+        if self._epoch == "older":
             master = find("CLIENT_RANDOM", self._client_random)
             return Tls12Sealer(suite, master, self._client_random, self._server.random)
         label = "SERVER_HANDSHAKE_TRAFFIC_SECRET" if self._epoch == "handshake" else "SERVER_TRAFFIC_SECRET_0"
@@ -162,10 +165,10 @@ class Flight:
     def _send_alert(self, out: bytearray, name: str) -> None:
         data = bytes([_FATAL, ALERT_NUMBERS[name]])
         if self._epoch == "plain":
-            out += plain_record(ALERT, data)
+            out += self._plain(ALERT, data)
         else:
             try:
                 self._seal(out, ALERT, data)
             except (ValueError, KeyError):
-                return  # TLS 1.2 with a CBC suite, after its ChangeCipherSpec: there is no alert then
+                return  # TLS 1.2 or older with a CBC suite, after its ChangeCipherSpec: there is no alert then
         self.alert = name

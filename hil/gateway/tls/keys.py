@@ -24,14 +24,15 @@ from cryptography.hazmat.primitives.ciphers.aead import AESCCM, AESGCM, ChaCha20
 from cryptography.hazmat.primitives.kdf.hkdf import HKDFExpand
 
 _VERSION: Final = b"\x03\x03"  # in the record header of TLS 1.2, and of TLS 1.3 to look like it
+_OLD_VERSIONS: Final = {"TLSv1": b"\x03\x01", "TLSv1.1": b"\x03\x02"}
 _APPLICATION: Final = 23
 _MOST_SESSIONS: Final = 4096
 """Sessions whose secrets are kept: more than can be in their handshakes at a time."""
 
 
-def plain_record(content: int, data: bytes) -> bytes:
-    """A record without protection. `content`: 21 an alert, 22 a handshake message."""
-    return bytes([content]) + _VERSION + len(data).to_bytes(2, "big") + data
+def plain_record(content: int, data: bytes, version: str = "TLSv1.2") -> bytes:
+    """A record without protection. `content`: 21 an alert, 22 a handshake message. `version`: what was agreed."""
+    return bytes([content]) + _OLD_VERSIONS.get(version, _VERSION) + len(data).to_bytes(2, "big") + data
 
 
 class Sealer(Protocol):

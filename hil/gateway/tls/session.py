@@ -172,6 +172,8 @@ class TlsSession:
         if self.stopped is None:
             self._facts = self._gather()  # now: garbage behind the handshake would break the session first
             self.established = True
+        else:
+            self._in.read()  # the handshake has been done behind the stop: what the device says now is not heard
         return self.established
 
     def _gather(self) -> dict[str, Any]:
