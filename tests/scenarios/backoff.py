@@ -1,0 +1,62 @@
+"""How a device comes back: the pauses between its connections, and what to think of them.
+
+The rules are those of AWS IoT Device Advisor: gaps that stay the same, or grow by equal steps, fail; gaps that double
+without any jitter are a warning, since all devices that lost the same broker come back to it in step.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+from hil.attempts import attempts
+from hil.board import Board
+from hil.contract import Retry
+from hil.retry import classify
+from hil.timeline import Event
+
+#: Gaps that tell growing ones from equal ones, jitter included.
+ENOUGH = 6
+
+#: Gaps that show for certain whether there is jitter.
+PLENTY = 7
+
+#: How likely exponential growth must be at least: with so few gaps good firmware, too, may look a bit straight.
+DOUBT = 0.2
+
+#: How likely it must be that there is no jitter. Six gaps with jitter look like it by chance in one run of a hundred.
+CERTAIN = 0.99
+
+#: Seconds that a connect may take besides: TCP, TLS, a busy host.
+PER_CONNECT = 3.0
+
+
+def longest(retry: Retry, gaps: int) -> float:
+    """The longest that so many gaps may take in all, in seconds, connects included."""
+    return sum(min(retry.first * 2**n, retry.most) + PER_CONNECT for n in range(gaps))
+
+
+def pauses(events: Iterable[Event], board: Board) -> list[float]:
+    """Seconds from the end of each connection to the begin of the next, oldest first."""
+    found = []
+    for early, late in pairwise(attempts(events, board.name)):
+        left = early.ended if early.ended is not None and early.ended < late.began else early.began
+        found.append(max(late.began - left, 0.001))
+    return found
+
+
+def judge(gaps: list[float], retry: Retry, warn: Callable[[str], None]) -> None:
+    """Fail for gaps that are none, stay equal or grow by equal steps; warn for those that double without jitter.
+
+    A contract that promises no more than equal gaps is held to that, and warned.
+    """
+    found = classify(gaps, retry.most)
+    assert max(gaps) >= 0.5 * retry.first, f"it comes back at once, again and again: {found}"
+    if not retry.kind.startswith("exponential"):
+        warn(f"the contract promises {retry.kind} gaps: all devices come back at once ({found})")
+        return
+    assert found.grows, f"the gaps do not grow: {found}; the contract promises {retry.kind}"
+    exponential = found.likely("exponential", "exponential-jitter")
+    assert exponential > DOUBT, f"the gaps do not grow exponentially: {found}; the contract promises {retry.kind}"
+    if found.likely("exponential") > CERTAIN:
+        warn(f"the gaps double without jitter: all devices come back in step ({found})")

@@ -1,0 +1,85 @@
+"""Memory that is lost a little at each connect is gone after a night of bad network, and no handshake works any more.
+
+The device says itself how much heap is free. Only its trend is judged: what one connect costs, all of them cost.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hil.board import Board
+from hil.gateway import Gateway
+from hil.gateway.faults import RefuseConnack
+from hil.schedule import Schedule
+from hil.timeline import Timeline, where
+
+from .asking import MARGIN
+from .backoff import PER_CONNECT
+
+pytestmark = [pytest.mark.needs("gateway", "telemetry-heap", "retry"), pytest.mark.mqtt]
+
+#: How often the heap is read, with something that may cost memory in between.
+READINGS = 4
+
+#: Bytes that a heap may lose by the way at each step: fragments, caches that are still filling.
+NOISE = 256
+
+
+def free_heap(timeline: Timeline, board: Board, after: int) -> int:
+    """The free heap of the next telemetry message, in bytes."""
+    telemetry = board.contract.telemetry
+    assert telemetry is not None and telemetry.heap is not None
+    heard = timeline.wait(
+        where("monitor", "message", None, topic=telemetry.topic),
+        timeout=telemetry.period + board.contract.retry.most + MARGIN,
+        after=after,
+    )
+    return int(json.loads(heard["payload"])[telemetry.heap])
+
+
+def judge(readings: list[int], what: str) -> None:
+    """Fail if the heap falls at each step, by more than noise."""
+    steps = [early - late for early, late in zip(readings, readings[1:], strict=False)]
+    # The first step may be something that is made once and kept.
+    leaks = all(step > NOISE for step in steps[1:])
+    assert not leaks, f"its free heap falls with {what}: {', '.join(map(str, readings))} bytes"
+
+
+@pytest.mark.scenario(
+    "loses no memory when connections end",
+    covers=("heap trend over reconnects",),
+    waits="3 reconnects, each with its gap, and a telemetry message after each",
+)
+def test_loses_no_memory_over_reconnects(online_board: Board, gateway: Gateway, timeline: Timeline) -> None:
+    """Its connection breaks three times: its free heap, read from its telemetry, does not fall each time."""
+    board = online_board
+    readings = [free_heap(timeline, board, timeline.mark())]
+    while len(readings) < READINGS:
+        cut = timeline.mark()
+        gateway.drop(board.name)
+        back = timeline.wait(
+            where("gateway", "connack", board.name, code=0), timeout=board.contract.retry.most + MARGIN, after=cut
+        )
+        readings.append(free_heap(timeline, board, back.sequence))
+    judge(readings, "each connection that ends")
+
+
+@pytest.mark.scenario(
+    "loses no memory when connects fail",
+    covers=("arduino-esp32 #3808: failed connects leak", "PubSubClient #938: heap falls per failed try"),
+    waits="3 times 1 refused connect, with its gap, and a telemetry message after each",
+)
+def test_loses_no_memory_over_failed_connects(online_board: Board, gateway: Gateway, timeline: Timeline) -> None:
+    """Its connects are refused by CONNACK again and again: its free heap does not fall with each of them."""
+    board = online_board
+    readings = [free_heap(timeline, board, timeline.mark())]
+    while len(readings) < READINGS:
+        cut = timeline.mark()
+        gateway.arm(RefuseConnack(3), board.name, Schedule(count=1))
+        gateway.drop(board.name)
+        limit = 2 * (board.contract.retry.most + PER_CONNECT) + MARGIN
+        back = timeline.wait(where("gateway", "connack", board.name, code=0), timeout=limit, after=cut)
+        readings.append(free_heap(timeline, board, back.sequence))
+    judge(readings, "each connect that fails")
