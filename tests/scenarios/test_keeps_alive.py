@@ -86,8 +86,14 @@ def test_keeps_server_keep_alive(
             where("gateway", "connack", board.name, code=0), timeout=board.contract.online.within, after=mark
         )
         watched = 2.0 * keep_alive
-        timeline.never(where("gateway", "close", board.name), seconds=watched, after=connack.sequence)
-        pings = timeline.events(where("gateway", "pingreq", board.name), after=connack.sequence)
+        number = connack["connection"]
+        try:
+            timeline.never(
+                where("gateway", "close", board.name, connection=number), seconds=watched, after=connack.sequence
+            )
+        except AssertionError as cut:
+            pytest.fail(f"the broker stated a keep-alive of {stated} s, and it was cut off for its silence\n{cut}")
+        pings = timeline.events(where("gateway", "pingreq", board.name, connection=number), after=connack.sequence)
         if stated > keep_alive and len(pings) >= 2 and pings[1].monotonic - connack.monotonic < watched:
             warn(
                 f"the broker stated a keep-alive of {stated} s, and {len(pings)} pings came within {watched:g} s: "

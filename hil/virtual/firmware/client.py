@@ -144,6 +144,8 @@ class Client:
         settings, build, log = self._settings, self._system.build, self._system.log
         failure: type[ConnectFailed] = ConnectFailed
         limit = None if build.has("endless-connack") else settings.connect_ms / 1000
+        if limit is not None and build.has("impatient-connack"):
+            limit /= 4
         try:
             async with asyncio.timeout(limit):
                 answer = await connection.exchange(greeting.connect_packet(settings, build))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from hil.virtual.firmware.options import Build
 from hil.virtual.firmware.settings import Settings
 from hil.wire.mqtt import Connack, Connect, Properties, Version, Will
@@ -30,7 +32,7 @@ def connect_packet(settings: Settings, build: Build) -> Connect:
     if version_of(settings) is Version.V5 and not settings.clean:
         properties = {"session_expiry_interval": settings.session_expiry}
     return Connect(
-        client_id="device" if build.has("shared-id") else settings.client_id,
+        client_id=_client_id(settings, build),
         version=version_of(settings),
         clean=bool(settings.clean),
         keep_alive=EIGHTEEN_HOURS if build.has("huge-keepalive") else settings.keep_alive,
@@ -39,6 +41,12 @@ def connect_packet(settings: Settings, build: Build) -> Connect:
         will=will,
         properties=properties,
     )
+
+
+def _client_id(settings: Settings, build: Build) -> str:
+    if build.has("random-id"):
+        return f"{settings.client_id}-{secrets.token_hex(4)}"
+    return "device" if build.has("shared-id") else settings.client_id
 
 
 def session_kept(answer: Connack, settings: Settings, build: Build) -> bool:

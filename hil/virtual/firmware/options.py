@@ -145,6 +145,10 @@ OPTIONS: tuple[Option, ...] = (
         "a broker that accepts and says nothing keeps it off for ever",
     ),
     Option(
+        "with", "impatient-connack", "waits for CONNACK no longer than a quarter of its time-out",
+        "a busy broker that answers late is connected to again and again, and gets busier",
+    ),
+    Option(
         "without", "ping-check", "does not care whether a ping is answered",
         "a connection that is dead in one direction is never given up",
     ),
@@ -202,6 +206,10 @@ OPTIONS: tuple[Option, ...] = (
         "two of them throw each other out, again and again",
     ),
     Option(
+        "with", "random-id", "takes another client id at each connect",
+        "its old connection is not ended for the new one: the will of the dead one comes last, and stays",
+    ),
+    Option(
         "with", "online-once", "publishes its online message at the first connection after boot only",
         "after a network loss the last will's 'offline' stays although it is back",
     ),
@@ -221,6 +229,10 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "without", "resend", "never sends an unacknowledged message again while the connection lasts",
         "a lost PUBACK is a lost message",
+    ),
+    Option(
+        "without", "puback", "never acknowledges a message",
+        "the broker sends each again at each reconnect, until its window is full and nothing more comes",
     ),
     Option(
         "with", "resend-new-id", "sends an unacknowledged message again as a new one, with another packet id",

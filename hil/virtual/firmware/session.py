@@ -140,7 +140,8 @@ class Session:
             case Publish(qos=0):
                 return [], packet
             case Publish(qos=1, packet_id=int(ident)):
-                return [Puback(ident)], packet if self._is_new(ident, packet) else None
+                answer: list[Packet] = [] if self._build.lacks("puback") else [Puback(ident)]
+                return answer, packet if self._is_new(ident, packet) else None
             case Publish(qos=2, packet_id=int(ident)):
                 fresh = ident not in self._unreleased or self._build.has("qos2-twice")
                 self._unreleased.add(ident)
