@@ -79,7 +79,10 @@ def test_does_a_redelivered_command_once(
     if first["qos"] == 0:
         pytest.skip("not applicable: it subscribes at QoS 0, where nothing is sent again")
     timeline.wait_count(
-        where("gateway", "puback", board.name, direction="up", packet_id=again["packet_id"]), 2, timeout=MARGIN, after=mark
+        where("gateway", "puback", board.name, direction="up", packet_id=again["packet_id"]),
+        2,
+        timeout=MARGIN,
+        after=mark,
     )
     must_answer(monitor, board)
     if len(answers(timeline, board, mark)) > 2:

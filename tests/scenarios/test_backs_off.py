@@ -111,8 +111,6 @@ def test_backs_off_when_cut_off(board: Board, gateway: Gateway, timeline: Timeli
 def test_backs_off_when_refused(board: Board, gateway: Gateway, timeline: Timeline, warn: Warn) -> None:
     """Refused by CONNACK six times, with one code after the other, its gaps grow, and it gets in at the end."""
     codes = [0x88, 0x87, 0x86, 0x85, 0x97, 0x9F] if board.contract.mqtt.version == "5" else [3, 5, 4, 2, 3, 5]
-    faults: list[tuple[Fault, Schedule]] = [
-        (RefuseConnack(code), Schedule(count=1)) for code in codes
-    ]
+    faults: list[tuple[Fault, Schedule]] = [(RefuseConnack(code), Schedule(count=1)) for code in codes]
     events = kept_out(board, gateway, timeline, faults, len(codes), 0.0)
     judge(pauses(events, board), board.contract.retry, warn)

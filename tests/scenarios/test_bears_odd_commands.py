@@ -44,7 +44,8 @@ def padded(payload: str, size: int) -> bytes:
 def test_bears_a_large_command(online_board: Board, monitor: Monitor, timeline: Timeline) -> None:
     """A command of command.max_payload bytes: it need not understand it, but it stays, and answers the next one."""
     board, command = online_board, online_board.contract.command
-    assert command is not None and command.max_payload is not None
+    assert command is not None
+    assert command.max_payload is not None
     listens(timeline, board, after=board.started())
     mark = timeline.mark()
     monitor.publish(command.topic, padded(command.payload, command.max_payload), qos=1)

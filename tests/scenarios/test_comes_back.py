@@ -12,7 +12,7 @@ from hil.broker import Monitor
 from hil.gateway import Gateway
 from hil.gateway.faults import RefuseConnack, RefuseConnect
 from hil.schedule import Schedule
-from hil.timeline import Timeline, where
+from hil.timeline import NoSuchEvent, Timeline, where
 
 from .asking import MARGIN, listens, must_answer
 from .backoff import pauses
@@ -46,8 +46,11 @@ def test_comes_back_after_each_refusal(board: Board, gateway: Gateway, timeline:
         refused = timeline.wait(
             where("gateway", "connack", board.name, code=code), timeout=board.contract.online.within, after=mark
         )
-        again = where("gateway", "connack", board.name, code=0)
-        assert timeline.wait(again, timeout=board.contract.retry.first + MARGIN, after=refused.sequence)
+        limit = board.contract.retry.first + MARGIN
+        try:
+            timeline.wait(where("gateway", "connack", board.name, code=0), timeout=limit, after=refused.sequence)
+        except NoSuchEvent as silence:
+            pytest.fail(f"a CONNACK with code {code} made it give up: not back within {limit:g} s\n{silence}")
 
 
 @pytest.mark.scenario(
@@ -79,7 +82,10 @@ def test_comes_back_after_a_long_outage(online_board: Board, gateway: Gateway, t
     time.sleep(6.0 if board.config.virtual else 2 * retry.most)
     over = timeline.mark()
     outage.clear()
-    board.wait_online(after=over, timeout=retry.most + MARGIN)
+    try:
+        board.wait_online(after=over, timeout=retry.most + MARGIN)
+    except NoSuchEvent as silence:
+        pytest.fail(f"the outage is over, and it never came back\n{silence}")
     gaps = pauses(timeline.events(after=mark), board)
     assert max(gaps) < retry.most + MARGIN, f"it stayed away for {max(gaps):.1f} s; its contract says {retry.most:g} s"
 
@@ -101,8 +107,11 @@ def test_comes_back_after_a_broker_restart(
     mark = timeline.mark()
     broker.restart(down_for=0.5)
     timeline.wait(where("monitor", "connected"), timeout=2 * MARGIN, after=mark)
-    back = timeline.wait(
-        where("gateway", "connack", board.name, code=0), timeout=board.contract.retry.most + 2 * MARGIN, after=mark
-    )
+    try:
+        back = timeline.wait(
+            where("gateway", "connack", board.name, code=0), timeout=board.contract.retry.most + MARGIN, after=mark
+        )
+    except NoSuchEvent as silence:
+        pytest.fail(f"the broker has restarted, and it never came back\n{silence}")
     listens(timeline, board, after=back.sequence)
     must_answer(monitor, board)

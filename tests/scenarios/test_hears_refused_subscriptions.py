@@ -25,9 +25,7 @@ REFUSALS = 2
     covers=("PubSubClient #341: SUBACK 0x80 is not seen", "unauthorised subscribe topic"),
     waits="online.within",
 )
-def test_notices_a_refused_subscription(
-    board: Board, gateway: Gateway, monitor: Monitor, timeline: Timeline
-) -> None:
+def test_notices_a_refused_subscription(board: Board, gateway: Gateway, monitor: Monitor, timeline: Timeline) -> None:
     """Its subscription is refused twice, by 0x80 (MQTT 5: 0x87): it asks again until it is granted, and listens."""
     mark = timeline.mark()
     code = 0x87 if board.contract.mqtt.version == "5" else 0x80

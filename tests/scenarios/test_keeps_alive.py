@@ -13,8 +13,6 @@ from hil.gateway.faults import ServerKeepAlive
 from hil.schedule import Schedule
 from hil.timeline import Timeline, where
 
-from .asking import MARGIN
-
 pytestmark = [pytest.mark.needs("gateway"), pytest.mark.mqtt]
 
 #: Packets that a device sends; any of them keeps a connection alive.
@@ -49,7 +47,9 @@ def test_speaks_in_time(
     assert connack is not None
     try:
         timeline.never(
-            where("gateway", "close", board.name, how="keep-alive"), seconds=WATCHED * keep_alive, after=connack.sequence
+            where("gateway", "close", board.name, how="keep-alive"),
+            seconds=WATCHED * keep_alive,
+            after=connack.sequence,
         )
     except AssertionError as cut:
         pytest.fail(f"it was cut off for its silence, with a keep-alive of {keep_alive} s\n{cut}")

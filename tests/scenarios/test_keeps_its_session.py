@@ -35,10 +35,8 @@ def back(timeline: Timeline, board: Board, after: int) -> Event:
     covers=("Device Advisor: MQTT persistent session, happy case",),
     waits="3 refused connects and their gaps, command.within",
 )
-def test_resumes_its_session(
-    online_board: Board, gateway: Gateway, monitor: Monitor, timeline: Timeline
-) -> None:
-    """Back on a session that was kept it does not subscribe again, and obeys the command that came while it was away."""
+def test_resumes_its_session(online_board: Board, gateway: Gateway, monitor: Monitor, timeline: Timeline) -> None:
+    """Back on a session that was kept it does not subscribe again, and obeys what was commanded while it was away."""
     board, command = online_board, online_board.contract.command
     assert command is not None
     listens(timeline, board, after=board.started())
@@ -88,9 +86,7 @@ def test_subscribes_again_when_its_session_is_lost(
     covers=("session-present lie", "MQTT-3.2.2-4"),
     waits="online.within and command.within",
 )
-def test_does_not_believe_a_false_session(
-    board: Board, gateway: Gateway, monitor: Monitor, timeline: Timeline
-) -> None:
+def test_does_not_believe_a_false_session(board: Board, gateway: Gateway, monitor: Monitor, timeline: Timeline) -> None:
     """Just switched on, it is told of a session that is not there: it subscribes all the same, and hears commands.
 
     It may also close and begin anew, as MQTT 5 demands of a client that has no session.

@@ -100,4 +100,6 @@ def test_lives_within_the_rules(
         pytest.fail(f"{broken['what']}: {words}; {broker} answers that by {broken['action']!r}")
     for lowered in timeline.events(where("gateway", "lowered", board.name), after=mark):
         warn(f"{broker} lowers what it asks for: {lowered['what']} {lowered['asked']}")
-    assert not timeline.events(where("gateway", "close", board.name), after=mark), f"{broker}: it does not stay connected"
+    assert not timeline.events(where("gateway", "close", board.name), after=mark), (
+        f"{broker}: it does not stay connected"
+    )

@@ -35,9 +35,10 @@ def sequence(payload: bytes, key: str) -> int | None:
 def test_loses_nothing_in_a_black_hole(
     online_board: Board, gateway: Gateway, timeline: Timeline, direction: Way
 ) -> None:
-    """Its connection is half-open, both ways or one way: it notices, connects anew, and no telemetry number is missing."""
+    """Its connection is half-open, both ways or one way: it notices, connects anew, and no telemetry is missing."""
     board, telemetry = online_board, online_board.contract.telemetry
-    assert telemetry is not None and telemetry.sequence is not None
+    assert telemetry is not None
+    assert telemetry.sequence is not None
     key = telemetry.sequence
     if telemetry.qos == 0:
         pytest.skip(f"not applicable: the contract '{board.contract.name}' has no telemetry at QoS 1 (telemetry.qos)")

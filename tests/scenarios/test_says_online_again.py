@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from hil.board import Board
 from hil.broker import Monitor
 from hil.gateway import Gateway
+from hil.gateway.faults import BlackHole
+from hil.schedule import Schedule
 from hil.timeline import NoSuchEvent, Timeline, where
 
 from .asking import MARGIN
 
 pytestmark = [pytest.mark.needs("online-message", "retry"), pytest.mark.mqtt]
+
+#: Seconds in which the will of a connection that is over comes.
+SETTLE = 1.0
 
 
 def must_read_online(monitor: Monitor, board: Board) -> None:
@@ -46,32 +53,41 @@ def test_says_online_after_each_connect(
         must_read_online(monitor, board)
 
 
-@pytest.mark.needs("will", "power-cut", "broker:will-on-takeover", "gateway")
+@pytest.mark.needs("will", "broker:will-on-takeover", "gateway")
 @pytest.mark.scenario(
     "reads online after a fast reset",
     covers=("PubSubClient #872 #909: 'offline' comes after the reconnect",),
-    waits="online.within and 1.5 keep-alives and 1 s",
+    waits="online.within, 1.5 keep-alives and 10 s at most",
 )
-def test_reads_online_after_a_fast_reset(online_board: Board, monitor: Monitor, timeline: Timeline) -> None:
+def test_reads_online_after_a_fast_reset(
+    online_board: Board, gateway: Gateway, monitor: Monitor, timeline: Timeline
+) -> None:
     """It loses its power and is back before the broker has missed it: once its old connection is gone, it reads online.
 
     The will of the old connection has to come before the new connection's online message. It does where the client id
     is the same, since the broker ends the old connection for the new one.
     """
-    board = online_board
+    board, will, online = online_board, online_board.contract.mqtt.will, online_board.contract.mqtt.online
+    assert will is not None
+    assert online is not None
+    if not online.retain:
+        pytest.skip(f"not applicable: the contract '{board.contract.name}' has its online message not retained")
     old = timeline.last(where("gateway", "connack", board.name, code=0))
     assert old is not None
     reset = timeline.mark()
+    # Nothing more comes of the old connection: no RST either, with which a board that is back answers its last packets.
+    gateway.arm(BlackHole(), board.name, Schedule(count=1))
     board.power_cycle()
     board.wait_online(after=reset)
-    gone = where("gateway", "close", board.name, connection=old["connection"])
-    limit = 1.5 * board.contract.mqtt.keep_alive + MARGIN
-    closed = timeline.wait(gone, timeout=limit, after=reset)
-    will = board.contract.mqtt.will
-    assert will is not None
-    published = where("monitor", "message", None, topic=will.topic, payload=will.payload.encode())
-    if not board.contract.mqtt.clean_session or timeline.events(published, after=reset):
-        must_read_online(monitor, board)
-        return
-    timeline.wait(published, timeout=MARGIN, after=closed.sequence)
+    timeline.wait(
+        where("gateway", "close", board.name, connection=old["connection"]),
+        timeout=1.5 * board.contract.mqtt.keep_alive + MARGIN,
+        after=reset,
+    )
+    with contextlib.suppress(NoSuchEvent):  # a kept session that is taken over has no will to be published
+        timeline.wait(
+            where("monitor", "message", None, topic=will.topic, payload=will.payload.encode()),
+            timeout=SETTLE,
+            after=reset,
+        )
     must_read_online(monitor, board)

@@ -50,9 +50,7 @@ def test_survives_a_second_client(online_board: Board, bench: Bench, timeline: T
             taken = timeline.mark()
             others.enter_context(another(bench, board))
             try:
-                timeline.wait(
-                    where("gateway", "connack", board.name, code=0), timeout=retry.most + MARGIN, after=taken
-                )
+                timeline.wait(where("gateway", "connack", board.name, code=0), timeout=retry.most + MARGIN, after=taken)
             except NoSuchEvent as silence:
                 pytest.fail(f"another client took its id, and it never came back\n{silence}")
     accept = timeline.last(where("gateway", "connect", board.name), after=mark)
@@ -76,4 +74,6 @@ def test_has_an_id_of_its_own(online_board: Board, bench: Bench, timeline: Timel
     found, promised = connect["client_id"], online_board.contract.mqtt.client_id
     assert found == promised, f"it calls itself {found!r}, not {promised!r}: is that the same on each board?"
     others = [b.name for b in bench.rig.boards.values() if b.contract.mqtt.client_id == found]
-    assert others == [online_board.name], f"{' and '.join(others)} have one client id, {found!r}: they will fight for it"
+    assert others == [online_board.name], (
+        f"{' and '.join(others)} have one client id, {found!r}: they will fight for it"
+    )
