@@ -55,7 +55,7 @@ def main() -> int:
         f"-max_len={options.longest}",
         f"-dict={dictionary}",
         f"-artifact_prefix={options.found}/{options.target}-",
-        "-timeout=10",
+        "-timeout=60",  # s; no input takes 10 ms, but a machine may be suspended
         "-rss_limit_mb=1024",
         "-print_final_stats=1",
         str(corpus),
