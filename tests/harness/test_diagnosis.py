@@ -48,7 +48,8 @@ def test_a_device_that_backs_off_has_no_diagnosis() -> None:
 def test_a_fault_that_is_handled_well_is_no_cause() -> None:
     """CONNACK withheld, PUBACK withheld, pings unanswered: given up or sent again, as good firmware does."""
     story = Story().ready()
-    story.close(story.connects("withhold", parameters={"packet": "connack"}), "device", "fin")
+    number = story.connects("withhold", parameters={"packet": "connack"})
+    story.wait(3).close(number, "device", "fin")
     number = story.wait(1).online("withhold", parameters={"packet": "puback"})
     story.telemetry(number, payload='{"seq": 1}', every=1, ack=False, packet_id=7)
     story.telemetry(number, payload='{"seq": 1}', every=5, packet_id=7, dup=True)

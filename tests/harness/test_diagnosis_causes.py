@@ -305,6 +305,23 @@ def is_thrown_out_by_somebody_else() -> Story:
     return story
 
 
+@shows("client-id-changes")
+def has_a_new_id_each_time() -> Story:
+    story = Story().ready()
+    story.close(story.online(client_id="x-17")).wait(1)
+    story.online(client_id="x-4711")
+    return story
+
+
+@shows("connack-not-awaited")
+def does_not_wait_for_a_late_connack() -> Story:
+    story = Story().ready()
+    for pause in (0.9, 1.8, 3.1):
+        number = story.connects("late-connack", parameters={"seconds": 2})
+        story.wait(0.5).close(number, "device", "fin").wait(pause)
+    return story
+
+
 @shows("will-missing")
 def connects_without_a_will() -> Story:
     story = Story().ready()
@@ -477,6 +494,14 @@ def drops_the_connection() -> Story:
         number = story.online("withhold", parameters={"packet": "puback"})
         story.telemetry(number, every=1.5, ack=False).close(number, "device", "fin").wait(1)
     return story
+
+
+@shows("message-not-acknowledged")
+def sends_no_puback() -> Story:
+    story = Story().ready()
+    number = story.online()
+    story.publish(number, "devices/x/cmd", "{}", direction="down", ack=False)
+    return story.telemetry(number, 2)
 
 
 @shows("unacknowledged-messages-lost")

@@ -8,6 +8,8 @@ from hil.diagnose.cause import Cause, Found
 from hil.diagnose.words import since, span, times
 from hil.timeline import Event
 
+_ACKNOWLEDGES = 1.5
+"""Seconds within which a device that is alive acknowledges what it gets."""
 _OWN_WAY = 5.0
 """Seconds after which a resend is expected where nothing is promised."""
 
@@ -128,6 +130,26 @@ def _lost(case: Case) -> Found | None:
     return None
 
 
+def _silent_receiver(case: Case) -> Found | None:
+    """What came down at QoS 1 or 2, and was never acknowledged."""
+    for attempt in reversed(case.accepted):
+        done = {e["packet_id"] for kind in ("puback", "pubrec") for e in of(attempt, kind, direction="up")}
+        waiting = [e for e in published(attempt, direction="down") if e["qos"] and e["packet_id"] not in done]
+        for message in waiting:
+            after = [e for e in published(attempt) if e.sequence > message.sequence]
+            end = min(_end(case, attempt), case.quiet_since)
+            if end - message.monotonic < _ACKNOWLEDGES or not after or case.faults(attempt, "black-hole"):
+                continue
+            return Found(
+                explanation=f"A message of QoS {message['qos']} went down on {message['topic']}, and in the "
+                f"{span(end - message.monotonic)} that followed it was not acknowledged, while the device sent "
+                f"{len(after)} messages of its own. The broker sends it again, and none beyond its limit of them.",
+                evidence=[message, after[0]],
+                confidence=0.85,
+            )
+    return None
+
+
 def _acknowledged_later(attempt: Attempt, message: Event) -> bool:
     resent = {e["packet_id"] for e in _again(attempt, message)}
     return any(e["packet_id"] in resent for e in of(attempt, "puback", direction="down"))
@@ -156,6 +178,14 @@ CAUSES = (
         next_steps=("wait longer for the PUBACK, and send again on the same connection before giving it up",),
         find=_drops,
         outranks=("connection-lost", "unacknowledged-messages-lost"),
+    ),
+    Cause(
+        slug="message-not-acknowledged",
+        title="The device does not acknowledge what it gets",
+        shown_by="a PUBLISH of QoS 1 or 2 to the device without PUBACK or PUBREC, while it goes on sending",
+        next_steps=("send PUBACK for each QoS 1 message, also for topics and payloads that nobody handles",),
+        find=_silent_receiver,
+        outranks=("command-unanswered",),
     ),
     Cause(
         slug="unacknowledged-messages-lost",

@@ -76,6 +76,41 @@ def _shared_id(case: Case) -> Found | None:
     )
 
 
+def _changing_id(case: Case) -> Found | None:
+    connects = [*case.earlier("gateway", "connect"), *case.all("gateway", "connect")]
+    names = list(dict.fromkeys(str(e["client_id"]) for e in connects))
+    if len(names) < 2 or case.earlier("provision", "done")[1:] or case.all("provision", "done"):
+        return None
+    return Found(
+        explanation=f"It has called itself {listed(names)} on {len(connects)} connections: to the broker each is "
+        "another client, so an old session, and the old connection's will, live on beside the new one.",
+        evidence=[next(e for e in connects if e["client_id"] == name) for name in names[:3]],
+        confidence=0.9,
+    )
+
+
+def _impatient(case: Case) -> Found | None:
+    for attempt in reversed(case.attempts):
+        connect, close = first(attempt, "connect"), attempt.events[-1]
+        if connect is None or first(attempt, "connack") is not None or close.get("by") != "device":
+            continue
+        waited = close.monotonic - connect.monotonic
+        promised = case.promised("connect_timeout")
+        if (
+            promised is None
+            or waited >= 0.7 * promised
+            or not case.faults(attempt, "late-connack", "withhold", "latency")
+        ):
+            continue
+        return Found(
+            explanation=f"The CONNACK was late, and the device gave the connection up {span(waited)} after its "
+            f"CONNECT; it promises to wait {promised:g} s. A slow broker gets more connections in place of patience.",
+            evidence=[connect, *case.faults(attempt)[-1:], close],
+            confidence=0.9,
+        )
+    return None
+
+
 def _will_missing(case: Case) -> Found | None:
     bare = [e for e in case.all("gateway", "connect") if e.get("will") is None]
     if not bare or not case.promised("will"):
@@ -191,6 +226,22 @@ CAUSES = (
         ),
         find=_shared_id,
         outranks=("connection-lost", "server-ends-connection", "retry-constant", "will-differs"),
+    ),
+    Cause(
+        slug="client-id-changes",
+        title="The client id is another one each time",
+        shown_by="connects of one board under several client ids",
+        next_steps=("make the id once, from the chip's MAC address or the certificate; randomness belongs elsewhere",),
+        find=_changing_id,
+        outranks=("client-id-not-its-own", "online-message-missing"),
+    ),
+    Cause(
+        slug="connack-not-awaited",
+        title="The device does not wait for the CONNACK for as long as it promises",
+        shown_by="a CONNACK that was held back, and a close by the device well before mqtt.connect_timeout",
+        next_steps=("raise the wait for CONNACK: brokers take seconds while many devices come back at once",),
+        find=_impatient,
+        outranks=("connection-lost", "never-online", "retry-constant", "retry-linear", "retry-without-jitter"),
     ),
     Cause(
         slug="will-missing",
