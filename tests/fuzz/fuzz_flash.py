@@ -102,12 +102,16 @@ def mended_image(contents: bytes) -> bytes:
 def seeds() -> list[bytes]:
     """A table and an image, whole and cut."""
     table = partitions.build(partitions.ARDUINO_DEFAULT)
+    empty = struct.pack("<2sBBII16sI", b"\xaa\x50", 1, 2, 0x9000, 0, b"nvs", 0)
+    beyond = struct.pack("<2sBBII16sI", b"\xaa\x50", 1, 2, 0x3FF000, 0x2000, b"nvs", 0)
     about = esp_image.AppDescription("demo", "1.0", "v5.1").encode()
     image = esp_image.build("esp32", [esp_image.Segment(0x3F400020, about), esp_image.Segment(1, b"code")], entry=5)
     return [
         bytes((MENDED,)) + table[:256],
         b"\0" + table[: 8 * 32],
         b"\0" + b"\xff" * 64,
+        bytes((MENDED,)) + empty,
+        bytes((MENDED,)) + beyond,
         bytes((IMAGE,)) + image,
         bytes((IMAGE | MENDED,)) + image,
         bytes((IMAGE | MENDED | UNHASHED,)) + image[:60],

@@ -73,6 +73,7 @@ def seeds() -> list[bytes]:
             tls.do_handshake()
         message = out.read()[5:]
         found += [bytes((plan,)) + message for plan in (0, MENDED)]
+        found.append(bytes((MENDED,)) + message.replace(b"broker", b"\n\x1b[A\xff\0").replace(b"mqtt", b"\r\n\t\x7f"))
         found += [b"\0" + message[:60], b"\0" + bytes((0x16, 3, 1)) + message]
     body = b"\3\3" + bytes(32) + b"\0" + b"\x13\1\0" + b"\0\6\0\x2b\0\2\3\4"
     found += [bytes((SERVER | MENDED,)) + bytes(4) + body]

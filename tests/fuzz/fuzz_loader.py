@@ -49,7 +49,9 @@ def seeds() -> list[bytes]:
         esp_loader.Request(esp_loader.Command.MEM_DATA, b"\xc0\xdb\0\1", 5).encode(),
         esp_loader.Reply(esp_loader.Command.READ_REG, 0x00F01D83, bytes(4)).encode(),
     ]
-    return [b"\0" + p for p in packets] + [bytes((i,)) + b"boot\r\n" + slip.encode(p) for i, p in enumerate(packets)]
+    framed = [bytes((i,)) + b"boot\r\n" + slip.encode(p) for i, p in enumerate(packets)]
+    lengths = bytes((SHORT,)) + b"".join(slip.encode(bytes(size)) for size in (15, 16, 17, 33, 4))
+    return [*(b"\0" + p for p in packets), *framed, lengths]
 
 
 WORDS: Final = (b"\xc0", b"\xdb\xdc", b"\xdb\xdd", b"OHAI", b"\xc0\xc0")

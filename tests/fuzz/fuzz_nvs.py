@@ -95,7 +95,7 @@ def _entry(page: bytearray, index: int, data: bytes, at: int) -> tuple[int, int]
     contents = bytes(field).ljust(8, b"\xff")
     if type_ in SIZED:
         contents = struct.pack("<HHI", len(body), 0xFFFF, crc32(body) ^ (marks & _BAD_DATA))
-    size = 1 + -(-len(body) // ENTRY_SIZE) if span < 200 else span
+    size = 1 + -(-len(body) // ENTRY_SIZE) if span < 200 else span - 200
     first = bytes((namespace % 8 if namespace < 240 else namespace, type_, size & 0xFF, chunk))
     rest = tail.ljust(16, b"\0") + contents
     raw = first + struct.pack("<I", crc32(first + rest) ^ (marks & _MARKED_BAD)) + rest
@@ -122,6 +122,9 @@ def seeds() -> list[bytes]:
         bytes((1, 0, 0, 8)) + whole,
         bytes((2, 0, 0, 7)) + whole + bytes((1, 1, 0, 2)) + number + number,
         bytes((3, 0, 0, 3)) + named + number + text + bytes((1, 1, 0, 2)) + named + number,
+        bytes((1, 0, 0, 3)) + named + number[:3] + bytes((200,)) + number[4:] + number,
+        bytes((1, 0, 0, 3)) + named + number[:3] + bytes((255,)) + number[4:] + number,
+        bytes((1, 0, 0, 126)) + named + number * 124 + number[:3] + bytes((203,)) + number[4:],
         bytes((1, 0, 1, 4)) + named + text + chunk + bytes((0x43,)) + number[1:],
     ]
 
