@@ -25,6 +25,7 @@ from typing import Any
 
 from hil.virtual.bootloader import ROM_TIME, Halt, Print, Reset, Start, boot, rom_banner
 from hil.virtual.chips import Chip
+from hil.virtual.efuses import Efuses
 from hil.virtual.flash import BLOCK, SECTOR, Flash, erase_steps
 from hil.virtual.host import Cause, Clock, Core, Host, Manifest, Radio
 from hil.virtual.loader import Action, Erase, Loader, Program, Run, Send, SetBaud
@@ -64,6 +65,7 @@ class Board:
         self.flash = flash
         self.speed = speed
         self.radio = radio
+        self._efuses = Efuses(flash.path.with_suffix(".efuses"))
         self.serial = SerialServer(self)
         self.power = False
         self.mode = "off"
@@ -137,7 +139,7 @@ class Board:
         self._held = False
         # Power-on and EN alike clear all of the chip, its clock included.
         self._clock = Clock()
-        self._begin(Cause.POWER_ON, download=self._dtr and not self._rts)
+        self._begin(Cause.POWER_ON, download=self._dtr and not self._rts and not self._efuses.download_disabled)
 
     def _begin(self, cause: Cause, *, download: bool) -> None:
         self.cause = cause
@@ -247,6 +249,7 @@ class Board:
             _restart=self.reset,
             _flash_write=self.flash.program,
             _flash_erase=self.flash.erase,
+            _disable_download=self._efuses.disable_download,
         )
 
     def receive(self, data: bytes) -> None:

@@ -172,6 +172,7 @@ class Host:
     _restart: Callable[[Cause], None]
     _flash_write: Callable[[int, bytes], None]
     _flash_erase: Callable[[int, int], None]
+    _disable_download: Callable[[], None]
     _alive: bool = field(default=True)
 
     def uart_output(self, data: bytes) -> None:
@@ -193,6 +194,11 @@ class Host:
         """Set whole 4 KiB sectors to 0xFF. Raises ValueError if offset or length is no multiple of 4096."""
         if self._alive:
             self._flash_erase(offset, length)
+
+    def disable_download(self) -> None:
+        """Burn the eFuse that turns the ROM's download mode off: nobody can flash this chip over serial again."""
+        if self._alive:
+            self._disable_download()
 
     def retire(self) -> None:
         """Called by the chip when this boot is over; from then on nothing here has an effect."""

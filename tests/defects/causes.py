@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from hil.diagnose import diagnose, stretches
+from hil.diagnose import CANNOT_TELL, diagnose, stretches
 from hil.timeline import load
 from tests.defects.benches import Verdict
-from tests.defects.table import CANNOT_TELL
 
 
 def first_cause(verdict: Verdict) -> str | None:
@@ -15,6 +14,6 @@ def first_cause(verdict: Verdict) -> str | None:
     events = load(verdict.timeline)
     stretch = next((s for s in stretches(events, verdict.board) if s.name == verdict.name), None)
     if stretch is None:
-        return CANNOT_TELL
+        return None
     found = diagnose(events, verdict.board, after=stretch.after, before=stretch.before)
     return found[0].cause if found else CANNOT_TELL

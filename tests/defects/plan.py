@@ -17,8 +17,16 @@ def scenario_names() -> list[str]:
 
 
 def whole(defects: Sequence[Defect], folder: Path) -> list[Job]:
-    """A bench for each firmware, and all scenarios on it."""
-    return [Job(folder / defect.board, [defect]) for defect in defects]
+    """A bench for each firmware, and all scenarios on it; those that take longest first."""
+    jobs = [Job(folder / defect.board, [defect], _picked(defect)) for defect in defects]
+    return sorted(
+        jobs, key=lambda job: -len([why for each in job.defects for why in each.elsewhere if why == "test_*"])
+    )
+
+
+def _picked(defect: Defect) -> list[tuple[str, str, str]] | None:
+    """Which scenarios to run on it: all, but for a firmware that makes the board useless for others."""
+    return [(defect.board, catch.scenario, catch.case) for catch in defect.caught] if defect.spoils else None
 
 
 def proof(defects: Sequence[Defect]) -> Iterator[tuple[Defect, Catch]]:

@@ -4,6 +4,7 @@
     options = ["without will"]          # build options of the reference firmware
     contract = "reference-5"            # optional; a file in rigs/contracts; "reference" without
     boards = 2                          # optional; how many boards with this firmware the bench has; 1 without
+    spoils = true                       # optional; run only the scenarios meant for it: the board is of no use then
     cause = "no-will"                   # what hil.diagnose must say first; "cannot-tell" where the wire cannot
     caught = [                          # the scenarios meant for it
       { scenario = "test_last_will_after_a_power_cut", words = "the CONNECT carried no will" },
@@ -26,9 +27,6 @@ from typing import Any
 from hil.virtual.firmware.options import find
 
 TABLE = Path(__file__).with_name("defects.toml")
-
-CANNOT_TELL = "cannot-tell"
-"""The cause of a defect that does not show from outside."""
 
 
 class TableError(ValueError):
@@ -60,6 +58,7 @@ class Defect:
     options: tuple[str, ...] = ()
     contract: str = "reference"
     boards: int = 1
+    spoils: bool = False
     cause: str = ""
     caught: tuple[Catch, ...] = ()
     elsewhere: dict[str, str] = field(default_factory=dict)
@@ -107,7 +106,7 @@ def _defect(row: dict[str, Any], where: str) -> Defect:
     if not isinstance(options, list) or not options:
         raise TableError(f'{where}: found options = {options!r}, expected a list such as ["without will"]')
     where = f"{where} ({', '.join(map(str, options))})"
-    unknown = set(row) - {"options", "contract", "boards", "cause", "caught", "elsewhere"}
+    unknown = set(row) - {"options", "contract", "boards", "spoils", "cause", "caught", "elsewhere"}
     if unknown:
         raise TableError(f"{where}: found {', '.join(sorted(unknown))}, expected the keys that table.py lists")
     for option in options:
@@ -120,6 +119,7 @@ def _defect(row: dict[str, Any], where: str) -> Defect:
         options=tuple(options),
         contract=str(row.get("contract", "reference")),
         boards=int(row.get("boards", 1)),
+        spoils=bool(row.get("spoils", False)),
         cause=str(row.get("cause", "")),
         caught=tuple(_catch(each, where) for each in row.get("caught", [])),
         elsewhere={str(pattern): str(why) for pattern, why in row.get("elsewhere", {}).items()},

@@ -391,6 +391,7 @@ class Chip:
         self.clock = Clock()
         self.lines: list[str] = []
         self.restarts: list[Cause] = []
+        self.download_disabled = False
         self.core: firmware.RunningCore | None = None
         self._rest = b""
         self._changed = asyncio.Condition()
@@ -403,7 +404,7 @@ class Chip:
             name="test", chip="esp32", mac=bytes.fromhex("240ac4000102"), speed=self.speed, cause=cause,
             flash=self.flash, app=0x10000, partitions={"nvs": (NVS_OFFSET, NVS_SIZE)}, clock=self.clock,
             radio=self.radio, _uart_output=self._output, _restart=self._restart,
-            _flash_write=self._write, _flash_erase=self._erase,
+            _flash_write=self._write, _flash_erase=self._erase, _disable_download=self._burn,
         )  # fmt: skip
         self.core = await firmware.start_core(Manifest("reference", "1.2.3", self.options), host)
 
@@ -462,6 +463,9 @@ class Chip:
             old = file.read(len(data))
             file.seek(offset)
             file.write(bytes(a & b for a, b in zip(old, data, strict=True)))
+
+    def _burn(self) -> None:
+        self.download_disabled = True
 
     def _erase(self, offset: int, length: int) -> None:
         assert (offset % 4096, length % 4096) == (0, 0)

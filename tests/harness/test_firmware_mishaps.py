@@ -123,6 +123,15 @@ async def test_with_fragile_nvs_and_power_the_settings_are_written_back(tmp_path
         await b.chip.line("boot 3, ")
 
 
+@pytest.mark.parametrize("option", [(), ("with:download-lock",)])
+@asynchronous
+async def test_the_efuse_that_turns_the_download_mode_off(option: tuple[str, ...], tmp_path: Path) -> None:
+    async with await bench(tmp_path, *option) as b:
+        await b.chip.boot()
+        await b.broker.link()
+        assert b.chip.download_disabled is bool(option)
+
+
 @pytest.mark.parametrize("option", [(), ("with:secret-log",)])
 @asynchronous
 async def test_the_console_shows_no_secrets(option: tuple[str, ...], tmp_path: Path) -> None:

@@ -181,7 +181,7 @@ async def test_unknown_firmware_is_refused_in_one_line(tmp_path: Path) -> None:
     host = Host(
         name="t", chip="esp32", mac=bytes(6), speed=1, cause=Cause.POWER_ON, flash=chip.flash, app=0, partitions={},
         clock=Clock(), radio=chip.radio, _uart_output=lambda d: None, _restart=lambda c: None,
-        _flash_write=lambda o, d: None, _flash_erase=lambda o, n: None,
+        _flash_write=lambda o, d: None, _flash_erase=lambda o, n: None, _disable_download=lambda: None,
     )  # fmt: skip
     with pytest.raises(firmware.FirmwareError, match="'other' in the app image, expected 'reference'"):
         await firmware.start_core(Manifest("other", "1"), host)

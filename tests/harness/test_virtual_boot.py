@@ -435,6 +435,22 @@ def test_both_lines_held_asserted_boot_normally_in_the_end(tmp_path: Path) -> No
     asyncio.run(run())
 
 
+def test_with_the_efuse_burned_there_is_no_download_mode_any_more(tmp_path: Path) -> None:
+    async def main(burn: bool) -> None:
+        async with board_here(tmp_path) as (board, raw):
+            flash_in(board, images(tmp_path))
+            await board.power_on()
+            await heard(raw, "firmware reference")
+            if burn:
+                board.cores[-1].host.disable_download()  # type: ignore[attr-defined]
+            board.lines_changed(False, True)
+            board.lines_changed(True, False)
+            await heard(raw, "firmware reference")
+
+    asyncio.run(main(burn=True))
+    asyncio.run(main(burn=False))  # another process, the same chip
+
+
 def test_power_on_with_io0_low_enters_download_mode(tmp_path: Path) -> None:
     async def run() -> None:
         async with board_here(tmp_path) as (board, raw):

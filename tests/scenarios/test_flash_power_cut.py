@@ -32,7 +32,9 @@ def test_recovers_from_a_power_cut_while_flashing(board: Board, timeline: Timeli
 
     flashing = threading.Thread(target=flash)
     flashing.start()
-    timeline.wait(where("flash", "progress", board.name, percent=lambda p: 5 <= p < 60), timeout=60, after=mark)
+    begun = where("flash", "progress", board.name, percent=lambda p: 5 <= p < 60)
+    first = timeline.wait(begun | where("flash", "failed", board.name), timeout=60, after=mark)
+    assert first.kind == "progress", f"the board cannot be flashed at all: {first['reason']}"
     board.power_off()
     timeline.wait(where("flash", "failed", board.name), timeout=120, after=mark)
     # The flasher may be trying again by itself: then it meets a board with power, as after a short cut.

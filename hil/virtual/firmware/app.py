@@ -64,6 +64,7 @@ class Device:
         system = self._system
         store = boots.open_nvs(system)
         self._boots = boots.count(system, store)
+        boots.secure(system)
         if boots.locked_out(system, store):
             return None
         try:

@@ -48,6 +48,13 @@ def count(system: System, store: Store) -> int:
     return number
 
 
+def secure(system: System) -> None:
+    """The mistake of download-lock: what a guide to production says is done on a board that is still in development."""
+    if system.build.has("download-lock"):
+        system.log("W", TAG, "burning eFuse UART_DOWNLOAD_DIS")
+        system.disable_download()
+
+
 def locked_out(system: System, store: Store) -> bool:
     """Whether this build takes a few quick boots for somebody's wish to set it up anew."""
     if not system.build.has("boot-lockout"):

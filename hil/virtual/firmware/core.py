@@ -235,6 +235,8 @@ class RunningCore:
                 self._host.flash_write(struct.unpack_from("!I", payload)[0], payload[4:])
             case Kind.FLASH_ERASE:
                 self._host.flash_erase(*struct.unpack("!II", payload))
+            case Kind.BURN:
+                self._host.disable_download()
             case Kind.CLOCK:
                 self._host.clock.zero = struct.unpack("!d", payload)[0]
             case Kind.RESTART:

@@ -31,6 +31,7 @@ class Kind(IntEnum):
     FLASH_WRITE = 5  # to the supervisor: offset (4 bytes), data
     FLASH_ERASE = 6  # to the supervisor: offset, length (4 bytes each)
     CLOCK = 7  # to the supervisor: the host's monotonic time at which the chip's clock reads 0 (8 bytes, IEEE 754)
+    BURN = 9  # to the supervisor: nothing; burn the eFuse that turns the download mode off
     RESTART = 8  # to the supervisor: the cause (2 bytes); the core does nothing more
 
 

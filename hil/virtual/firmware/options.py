@@ -312,6 +312,10 @@ OPTIONS: tuple[Option, ...] = (
         "a power line that flickers takes it out of service",
     ),
     Option(
+        "with", "download-lock", "burns the eFuse that turns the serial download mode off, at its first boot",
+        "it cannot be flashed over serial again: a firmware that was damaged half-way stays damaged",
+    ),
+    Option(
         "with", "fragile-nvs", "erases its settings at each boot, to write them anew half a second later",
         "power that fails in that moment leaves it without settings and key",
     ),

@@ -93,6 +93,10 @@ class System:
         """Set whole sectors of 4 KiB to 0xFF."""
         self._send(Kind.FLASH_ERASE, struct.pack("!II", offset, length))
 
+    def disable_download(self) -> None:
+        """Burn the eFuse that turns the ROM's download mode off, for good."""
+        self._send(Kind.BURN, b"")
+
     # -- reset ----------------------------------------------------------------------------------------------------
 
     def restart(self, cause: Cause = Cause.SOFTWARE) -> NoReturn:
