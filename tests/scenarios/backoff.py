@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
+import pytest
+
 from hil.attempts import attempts
 from hil.board import Board
 from hil.contract import Retry
 from hil.retry import classify
-from hil.timeline import Event
+from hil.timeline import Event, NoSuchEvent, Timeline, where
+
+from .asking import MARGIN
 
 #: Gaps that tell growing ones from equal ones, jitter included.
 ENOUGH = 6
@@ -27,13 +31,23 @@ DOUBT = 0.2
 #: How likely it must be that there is no jitter. Six gaps with jitter look like it by chance in one run of a hundred.
 CERTAIN = 0.99
 
-#: Seconds that a connect may take besides: TCP, TLS, a busy host.
-PER_CONNECT = 3.0
 
+def tries(timeline: Timeline, board: Board, times: int, *, after: int, each: float = 0.0) -> list[Event]:
+    """The first so many connects since `after`, which is from before the board's start.
 
-def longest(retry: Retry, gaps: int) -> float:
-    """The longest that so many gaps may take in all, in seconds, connects included."""
-    return sum(min(retry.first * 2**n, retry.most) + PER_CONNECT for n in range(gaps))
+    `each`: how long a connection may last before it fails, in seconds. Fails if the device gives up.
+    """
+    accept, retry, found = where("gateway", "accept", board.name), board.contract.retry, list[Event]()
+    position = after
+    for number in range(times):
+        gap = min(retry.first * 2**number, retry.most)
+        limit = board.contract.online.within if number == 0 else gap + each + MARGIN
+        try:
+            found.append(timeline.wait(accept, timeout=limit, after=position))
+        except NoSuchEvent as silence:
+            pytest.fail(f"it gives up: {number} of {times} connects, and no more within {limit:.1f} s\n{silence}")
+        position = found[-1].sequence + 1
+    return found
 
 
 def pauses(events: Iterable[Event], board: Board) -> list[float]:

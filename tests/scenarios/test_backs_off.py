@@ -12,11 +12,11 @@ import pytest
 
 from hil.board import Board
 from hil.gateway import Gateway
-from hil.gateway.faults import Cut, Fault, RefuseConnack, RefuseConnect, ServerDisconnect, Withhold
+from hil.gateway.faults import Cut, Fault, RefuseConnack, ServerDisconnect, Withhold
 from hil.schedule import Schedule
-from hil.timeline import Event, NoSuchEvent, Timeline, where
+from hil.timeline import Event, Timeline
 
-from .backoff import ENOUGH, PER_CONNECT, PLENTY, judge, longest, pauses
+from .backoff import ENOUGH, judge, pauses, tries
 
 pytestmark = [pytest.mark.needs("gateway", "retry"), pytest.mark.mqtt]
 
@@ -39,25 +39,9 @@ def kept_out(
     for fault, when in faults:
         gateway.arm(fault, board.name, when)
     board.power_cycle()
-    limit = board.contract.online.within + longest(board.contract.retry, times) + times * each
-    try:
-        accepts = timeline.wait_count(where("gateway", "accept", board.name), times + 1, timeout=limit, after=mark)
-    except NoSuchEvent as silence:
-        tries = len(timeline.events(where("gateway", "accept", board.name), after=mark))
-        pytest.fail(f"it gives up: {tries} of {times + 1} connects within {limit:.0f} s\n{silence}")
+    accepts = tries(timeline, board, times + 1, after=mark, each=each)
     board.wait_online(after=accepts[-1].sequence)
     return timeline.events(after=mark, before=accepts[-1].sequence + 1)
-
-
-@pytest.mark.scenario(
-    "backs off exponentially, with jitter",
-    covers=("Device Advisor: MQTT connect, exponential backoff retries",),
-    waits="7 refusals, each for its gap",
-)
-def test_backs_off_exponentially(board: Board, gateway: Gateway, timeline: Timeline, warn: Warn) -> None:
-    """Refused by TCP seven times, its gaps grow as its contract promises; doubling without jitter is a warning."""
-    events = kept_out(board, gateway, timeline, [(RefuseConnect(), Schedule(count=PLENTY))], PLENTY, 0.0)
-    judge(pauses(events, board), board.contract.retry, warn)
 
 
 @pytest.mark.needs("connect-timeout")
@@ -74,7 +58,7 @@ def test_backs_off_without_connack(board: Board, gateway: Gateway, timeline: Tim
     limit = board.contract.mqtt.connect_timeout
     assert limit is not None
     withheld = [(Withhold("connack"), Schedule(count=5))]
-    events = kept_out(board, gateway, timeline, withheld, 5, limit + PER_CONNECT)
+    events = kept_out(board, gateway, timeline, withheld, 5, limit)
     ends = [event for event in events if (event.source, event.kind) == ("gateway", "close")]
     others = [end for end in ends if end["by"] != "device" and end["seconds"] > limit]
     assert not others, f"it waits for CONNACK for longer than {limit:g} s, until the broker gives it up: {others[0]}"

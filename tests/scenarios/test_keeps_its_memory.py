@@ -17,7 +17,6 @@ from hil.schedule import Schedule
 from hil.timeline import Timeline, where
 
 from .asking import MARGIN
-from .backoff import PER_CONNECT
 
 pytestmark = [pytest.mark.needs("gateway", "telemetry-heap", "retry"), pytest.mark.mqtt]
 
@@ -83,7 +82,7 @@ def test_loses_no_memory_over_failed_connects(online_board: Board, gateway: Gate
         cut = timeline.mark()
         gateway.arm(RefuseConnack(3), board.name, Schedule(count=1))
         gateway.drop(board.name)
-        limit = 2 * (board.contract.retry.most + PER_CONNECT) + MARGIN
+        limit = 2 * board.contract.retry.most + MARGIN
         back = timeline.wait(where("gateway", "connack", board.name, code=0), timeout=limit, after=cut)
         readings.append(free_heap(timeline, board, back.sequence))
     judge(readings, "each connect that fails")

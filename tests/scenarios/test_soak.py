@@ -7,19 +7,20 @@ memory?
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable
 
 import pytest
 
+from hil.bench import Bench
 from hil.board import Board
 from hil.broker import Monitor
 from hil.gateway import Gateway
 from hil.gateway.faults import BlackHole, Cut, Fault, RefuseConnack, RefuseConnect, Withhold
 from hil.schedule import Schedule
-from hil.timeline import Event, NoSuchEvent, Timeline, where
+from hil.soak import Measures, measure, soak
+from hil.timeline import NoSuchEvent, Timeline, where
 
 from .asking import MARGIN, listens, must_answer, must_not_reboot
 from .backoff import pauses
@@ -27,9 +28,6 @@ from .test_bears_odd_commands import padded
 
 #: The draw of troubles: the same each time, so that a failure can be played again.
 SEED = 30
-
-#: Bytes of heap that may be gone at the end: what a few rounds need once.
-HEAP_NOISE = 2_048
 
 #: Undisturbed seconds between two troubles, in keep-alives.
 CALM = 2.0
@@ -56,15 +54,6 @@ def ends_the_connection(fault: Fault) -> bool:
     return isinstance(fault, RefuseConnect | RefuseConnack)
 
 
-def facts(event: Event) -> dict[str, object]:
-    """The JSON body of a telemetry message; empty if it is none."""
-    try:
-        body = json.loads(event["payload"])
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
 def must_be_well(board: Board, monitor: Monitor, timeline: Timeline, words: str, after: int) -> None:
     """After a trouble: connected, and it answers a command. It must not have restarted since `after`."""
     limit = board.contract.retry.most + 3 * board.contract.mqtt.keep_alive + 2 * MARGIN
@@ -85,24 +74,16 @@ def must_be_well(board: Board, monitor: Monitor, timeline: Timeline, words: str,
                 pytest.fail(f"{words}: it is back, and deaf to commands\n{silence}")
 
 
-def judge_telemetry(board: Board, timeline: Timeline, after: int) -> list[int]:
-    """Fail for a number that is missing; returns the readings of free heap, if the contract promises them."""
+def judge(found: Measures, board: Board) -> None:
+    """Fail for what a whole soak shows: messages lost, restarts that nobody asked for, memory that goes away."""
     telemetry = board.contract.telemetry
-    if telemetry is None:
-        return []
-    bodies = [facts(e) for e in timeline.events(where("monitor", "message", None, topic=telemetry.topic), after=after)]
-    if telemetry.sequence is not None and telemetry.qos > 0:
-        numbers = {int(str(body[telemetry.sequence])) for body in bodies if telemetry.sequence in body}
-        missing = sorted(set(range(min(numbers), max(numbers))) - numbers)
-        assert not missing, f"{len(missing)} of {len(numbers)} telemetry messages at QoS 1 were lost: {missing[:20]}"
-    return [int(str(body[telemetry.heap])) for body in bodies if telemetry.heap in body] if telemetry.heap else []
-
-
-def judge_memory(readings: list[int]) -> None:
-    """Fail if the best of the last quarter is well below the best of the first."""
-    quarter = max(len(readings) // 4, 1)
-    lost = max(readings[:quarter]) - max(readings[-quarter:])
-    assert lost <= HEAP_NOISE, f"{lost} bytes of heap are gone, of {max(readings[:quarter])}"
+    if telemetry is not None and telemetry.qos > 0:
+        assert not found.lost, f"{found.lost} of {found.received + found.lost} telemetry messages at QoS 1 were lost"
+    assert not found.boots, f"it restarted by itself: {', '.join(found.boots)}"
+    assert not found.away, f"it is not back: {found.absences[-1].words}"
+    if (life := found.longest_life) is not None:
+        heap = life.heap_by_connection()
+        assert not heap.falls(), f"its free heap falls by {-heap.slope:.0f} bytes with each connection"
 
 
 @pytest.mark.needs("gateway", "retry", "telemetry")
@@ -152,10 +133,37 @@ def test_long_duration(
         timeline.never(silent, seconds=CALM * board.contract.mqtt.keep_alive, after=calm)
         rounds += 1
     must_be_well(board, monitor, timeline, "at the end", start)
-    readings = judge_telemetry(board, timeline, start)
-    if readings:
-        judge_memory(readings)
-    gaps = pauses(timeline.events(where("gateway", None, board.name), after=start), board)
-    longest = max(gaps, default=0.0)
+    contract = timeline.events(where("board", "contract", board.name))[-1:]
+    found = measure([*contract, *timeline.events(after=start)], board.name)
+    judge(found, board)
+    longest = max(pauses(timeline.events(where("gateway", None, board.name), after=start), board), default=0.0)
     assert longest < board.contract.retry.most + MARGIN, f"it stayed away for {longest:.1f} s"
-    finding(f"{rounds} troubles, {len(gaps)} reconnects, the longest pause {longest:.1f} s")
+    finding(
+        f"{rounds} troubles, {len(found.absences)} reconnects, the longest pause {longest:.1f} s, "
+        f"{found.received} telemetry messages"
+    )
+
+
+@pytest.mark.needs("gateway", "retry", "telemetry")
+@pytest.mark.soak
+@pytest.mark.timeout(0)
+@pytest.mark.scenario(
+    "comes back from whatever happens by chance",
+    covers=("random power cuts over a soak", "Device Advisor: long duration (intermittent connectivity)"),
+    waits="--soak minutes",
+)
+def test_random_disturbances(
+    online_board: Board, bench: Bench, soak_seconds: float, finding: Callable[[str], None]
+) -> None:
+    """Cut off, slowed down, without broker, without power, at random moments: it is back from each, within its time.
+
+    No connection ends without a cause, no telemetry of one boot at QoS 1 is lost, and its memory stays.
+    """
+    board = online_board
+    found = soak(bench, board, seconds=soak_seconds, seed=SEED, mean=8.0)
+    judge(found, board)
+    assert not found.unexplained, f"a connection ended, and nothing had been done to it: {found.unexplained[0].words}"
+    limit = board.contract.retry.most + board.contract.online.within
+    slow = [seconds for seconds in found.returns if seconds > limit]
+    assert not slow, f"it took {max(slow):.1f} s to come back; {limit:g} s are its longest gap and its start"
+    finding(f"{sum(found.disturbed.values())} disturbances, the slowest return {max(found.returns, default=0.0):.1f} s")
