@@ -28,6 +28,13 @@ PLENTY = 7
 #: How likely exponential growth must be at least: with so few gaps good firmware, too, may look a bit straight.
 DOUBT = 0.2
 
+#: How likely it must be where the longest gap is shorter than it should be.
+SURE = 0.8
+
+#: Parts of the last promised gap that the longest one hardly ever, and seldom, stays below with full jitter: by chance
+#: in one run of a thousand, and in one of forty. With less jitter it cannot.
+NEVER, SELDOM = 1 / 16, 1 / 6
+
 #: How likely it must be that there is no jitter. Six gaps with jitter look like it by chance in one run of a hundred.
 CERTAIN = 0.99
 
@@ -51,12 +58,12 @@ def tries(timeline: Timeline, board: Board, times: int, *, after: int, each: flo
 
 
 def pauses(events: Iterable[Event], board: Board) -> list[float]:
-    """Seconds from the end of each connection to the begin of the next, oldest first."""
-    found = []
-    for early, late in pairwise(attempts(events, board.name)):
-        left = early.ended if early.ended is not None and early.ended < late.began else early.began
-        found.append(max(late.began - left, 0.001))
-    return found
+    """Seconds from the end of each connection to the begin of the next, oldest first.
+
+    A connection that the network has swallowed may end, for the gateway, when the next is there: that is no pause.
+    """
+    ends = ((early.ended, late.began) for early, late in pairwise(attempts(events, board.name)))
+    return [late - early for early, late in ends if early is not None and early < late]
 
 
 def judge(gaps: list[float], retry: Retry, warn: Callable[[str], None]) -> None:
@@ -69,8 +76,12 @@ def judge(gaps: list[float], retry: Retry, warn: Callable[[str], None]) -> None:
     if not retry.kind.startswith("exponential"):
         warn(f"the contract promises {retry.kind} gaps: all devices come back at once ({found})")
         return
-    assert found.grows, f"the gaps do not grow: {found}; the contract promises {retry.kind}"
+    last = min(retry.first * 2 ** (len(gaps) - 1), retry.most)
+    promise = f"the contract promises {retry.kind}, of up to {last:g} s by then"
+    assert found.grows, f"the gaps do not grow: {found}; {promise}"
+    assert max(gaps) > NEVER * last, f"the gaps do not grow: {found}; {promise}"
     exponential = found.likely("exponential", "exponential-jitter")
-    assert exponential > DOUBT, f"the gaps do not grow exponentially: {found}; the contract promises {retry.kind}"
+    enough = DOUBT if max(gaps) > SELDOM * last else SURE
+    assert exponential > enough, f"the gaps do not grow exponentially: {found}; {promise}"
     if found.likely("exponential") > CERTAIN:
         warn(f"the gaps double without jitter: all devices come back in step ({found})")
