@@ -26,6 +26,7 @@ evidence; those with jitter have densities with edges, so they are summed over a
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,8 @@ _OVERHEADS: Final = (0.0, 0.3, 0.6, 0.85)
 """What part of the shortest gap the handshake may be."""
 _VISIBLE: Final = 1.4
 """Gaps that grow without jitter grow by this factor in all at least, handshake included."""
+_FAR_OFF: Final = 4.0
+"""Deviations beyond which a gap is off altogether."""
 _GRID_STEP: Final = 0.1
 _ROOT: Final = math.sqrt(2 * math.pi)
 _MOST_GAPS: Final = 60
@@ -184,7 +187,7 @@ def _linear(series: _Series) -> Iterator[_Fit]:
     for growing, flat, odds in _ceilings(series):
         for blur in _BLURS:
             weights = {i: (math.hypot(blur[0] * series.gaps[i], blur[1] * series.noise)) ** -2 for i in growing}
-            line = _line([(series.place[i], series.gaps[i], weights[i]) for i in growing])
+            line = _robust_line([(series.place[i], series.gaps[i], weights[i]) for i in growing])
             if line is None:
                 continue
             first, step, spread = line
@@ -264,6 +267,24 @@ def _line(points: Sequence[tuple[int, float, float]]) -> tuple[float, float, flo
     return mean_y - slope * mean_x, slope, (total * square) ** -0.5
 
 
+def _robust_line(points: Sequence[tuple[int, float, float]]) -> tuple[float, float, float] | None:
+    """The same, without the one point that is farthest off, if it is off altogether: one late gap bends no line."""
+    line = _line(points)
+    if line is None or len(points) < 5:
+        return line
+
+    def off(left_out: int) -> tuple[float, tuple[float, float, float] | None]:
+        kept = [point for number, point in enumerate(points) if number != left_out]
+        found = _line(kept)
+        if found is None:
+            return math.inf, None
+        return sum(w * (y - found[0] - found[1] * x) ** 2 for x, y, w in kept), found
+
+    whole = sum(w * (y - line[0] - line[1] * x) ** 2 for x, y, w in points)
+    least, better = min((off(number) for number in range(len(points))), key=lambda pair: pair[0])
+    return better if better is not None and whole - least > _FAR_OFF**2 else line
+
+
 def _cost(part: float) -> float:
     """What a parameter costs: the part of its prior range that the data leave to it, at most all of it."""
     return min(0.0, math.log(part))
@@ -330,17 +351,20 @@ def _edged(gap: float, top: float, jitter: float, noise: float) -> float:
 
 
 def _decorrelated(series: _Series) -> Iterator[_Fit]:
-    """Each gap is random between the first and three times the one before, up to a ceiling; the first gap is given."""
+    """Each gap is random between the first and three times the one before, up to a ceiling."""
     shortest, longest = min(series.gaps), max(series.gaps)
     for part in (1.0, 0.8, 0.6):
         first = part * shortest
         for ceiling in (None, longest):
+            if ceiling is not None and ceiling < 2 * first:
+                continue  # with a ceiling at the first gap all gaps are equal: another kind
             found = -math.log(_SIZES) - math.log(3.0)
-            for before, gap in zip(series.gaps, series.gaps[1:], strict=False):
+            for before, gap in itertools.pairwise((first, *series.gaps)):
                 top = max(3 * before, first * 1.2)
                 reached = ceiling is not None and top > ceiling and gap > 0.95 * ceiling
                 if reached and ceiling is not None:
-                    found += math.log(max((top - ceiling) / (top - first), 0.05) / 0.1)
+                    share = max((top - ceiling) / (top - first), 0.05)
+                    found += math.log(share) + series.density(series.gaps.index(gap), ceiling, _BLURS[-1])
                 else:
                     found += _edged(gap, top, 1 - first / top, series.noise)
             odds = 0.3 * (0.7 if ceiling is None else 0.1)

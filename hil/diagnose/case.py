@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -230,3 +231,15 @@ def size(event: Event) -> int:
     if isinstance(payload, Mapping):  # base64, as in a timeline's file
         return len(str(payload.get("base64", ""))) * 3 // 4
     return len(payload.encode()) if isinstance(payload, str) else len(payload or b"")
+
+
+def field_of(message: Event, field: str) -> int | None:
+    """A whole number in a message's JSON; None where there is none."""
+    payload: Any = message.get("payload")
+    if isinstance(payload, bytes):
+        payload = payload.decode("utf-8", "replace")
+    try:
+        value = json.loads(payload).get(field)
+    except (TypeError, ValueError, AttributeError):
+        return None
+    return value if isinstance(value, int) else None

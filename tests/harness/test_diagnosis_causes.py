@@ -180,6 +180,16 @@ def waits_in_the_handshake() -> Story:
 
 
 @shows("connack-without-limit")
+def waits_until_the_server_gives_up() -> Story:
+    story = Story().ready()
+    for pause in (0.9, 1.8, 3.1, 6.5):
+        number = story.connects("withhold", parameters={"packet": "connack"})
+        story.wait(3).close(number, "gateway", "keep-alive").wait(pause)
+    story.online()
+    return story
+
+
+@shows("connack-without-limit")
 def waits_for_the_connack() -> Story:
     story = Story().ready()
     story.connects("withhold", parameters={"packet": "connack"})
@@ -359,6 +369,15 @@ def sends_what_is_not_allowed() -> Story:
 
 
 @shows("server-keep-alive-ignored")
+def goes_by_its_own_keep_alive() -> Story:
+    story = Story(version="5").ready()
+    number = story.online("server-keep-alive", version="5", parameters={"seconds": 60})
+    for _ in range(4):
+        story.wait(5).gateway(number, "pingreq")
+    return story
+
+
+@shows("server-keep-alive-ignored")
 def does_not_follow_the_broker() -> Story:
     story = Story(version="5").ready()
     number = story.online("server-keep-alive", version="5", parameters={"seconds": 2})
@@ -494,6 +513,14 @@ def drops_the_connection() -> Story:
         number = story.online("withhold", parameters={"packet": "puback"})
         story.telemetry(number, every=1.5, ack=False).close(number, "device", "fin").wait(1)
     return story
+
+
+@shows("unacknowledged-messages-lost")
+def leaves_out_what_a_black_hole_has_swallowed() -> Story:
+    story = Story().ready()
+    number = story.online("black-hole")
+    story.telemetry(number, payload='{"seq": 4}', every=8).close(number, "gateway", "keep-alive").wait(1)
+    return story.telemetry(story.online(), payload='{"seq": 7}').looked()
 
 
 @shows("message-not-acknowledged")

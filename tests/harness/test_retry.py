@@ -95,6 +95,20 @@ def test_equal_gaps_do_not_grow() -> None:
     assert not any(classify([rng.uniform(0.95, 1.05) for _ in range(5)]).grows for _ in range(50))
 
 
+def test_small_equal_gaps_are_constant_whatever_ceiling_is_promised() -> None:
+    for most in (None, 5.0, 60.0):
+        found = classify([0.106, 0.104, 0.105, 0.103, 0.106, 0.105], most)
+        assert found.kind == "constant", found
+        assert found.confidence > 0.8
+
+
+def test_a_first_gap_that_is_off_bends_no_line() -> None:
+    """As measured on a busy host: a linear back-off of 0.1 s, whose first gap was 0.16 s late."""
+    found = classify([0.265, 0.234, 0.329, 0.419, 0.527, 0.62, 0.709], 5.0)
+    assert found.kind == "linear"
+    assert found.confidence > 0.7
+
+
 def test_equal_gaps_with_jitter_are_constant() -> None:
     rng = random.Random(2)
     found = Counter(classify([rng.uniform(4, 6) for _ in range(10)]).kind for _ in range(SERIES))

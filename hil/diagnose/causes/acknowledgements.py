@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hil.attempts import Attempt
-from hil.diagnose.case import Case, of, published
+from hil.diagnose.case import Case, field_of, of, published
 from hil.diagnose.cause import Cause, Found
-from hil.diagnose.words import since, span, times
+from hil.diagnose.words import listed, since, span, times
 from hil.timeline import Event
 
 _ACKNOWLEDGES = 1.5
@@ -108,7 +110,7 @@ def _drops(case: Case) -> Found | None:
 
 
 def _lost(case: Case) -> Found | None:
-    for attempt, following in zip(case.accepted, case.accepted[1:], strict=False):
+    for attempt, following in itertools.pairwise(case.accepted):
         if case.boot_of(attempt) != case.boot_of(following) or attempt.ended is None:
             continue
         lost = [
@@ -126,6 +128,29 @@ def _lost(case: Case) -> Found | None:
                 "connections: they are lost.",
                 evidence=[lost[0], attempt.events[-1], following.events[0]],
                 confidence=0.9,
+            )
+    return _skipped(case)
+
+
+def _skipped(case: Case) -> Found | None:
+    """Numbers that are missing in the telemetry: sent into a network that let nothing through, and not again."""
+    topic, field = case.promised("telemetry", "topic"), case.promised("telemetry", "sequence")
+    if topic is None or field is None or not case.promised("telemetry", "qos"):
+        return None
+    for attempt, following in itertools.pairwise(case.accepted):
+        told = [n for e in published(attempt, topic) if (n := field_of(e, field)) is not None]
+        later = [e for a in case.accepted if a.connection >= following.connection for e in published(a, topic)]
+        numbers = {n for e in later if (n := field_of(e, field)) is not None}
+        if not told or not numbers or case.boot_of(attempt) != case.boot_of(following):
+            continue
+        missing = [n for n in range(max(told) + 1, max(numbers)) if n not in numbers]
+        if missing:
+            return Found(
+                explanation=f"Its telemetry is of QoS 1, and the numbers {listed(missing)} never came: connection "
+                f"{attempt.connection} ended after {max(told)}, and the next ones went on with {min(numbers)}.",
+                evidence=[published(attempt, topic)[-1], *case.faults(attempt)[-1:], later[0]],
+                confidence=0.85,
+                against=("an outbox that was full has to leave something out",),
             )
     return None
 

@@ -26,7 +26,7 @@ def _missed(case: Case) -> list[Attempt]:
         a
         for a in case.attempts
         if a.events[-1].kind == "close" and a.events[-1]["how"] == "keep-alive"
-        and not case.faults(a, "black-hole") and _sent(a)
+        and a.accepted_by_broker and not case.faults(a, "black-hole") and _sent(a)
         and case.undisturbed(_sent(a)[-1].monotonic, a.events[-1].monotonic)
     ]  # fmt: skip
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import itertools
-import json
-from typing import Any
 
 from hil.attempts import Attempt
-from hil.diagnose.case import Case, first, of, published
+from hil.diagnose.case import Case, field_of, first, of, published
 from hil.diagnose.cause import Cause, Found
 from hil.diagnose.words import listed, since, span
 from hil.timeline import Event
@@ -132,27 +130,14 @@ def _rude(case: Case) -> Found | None:
 
 
 def _heap(case: Case) -> list[tuple[Attempt, int, Event]]:
-    """The free heap that each connection told first, in bytes."""
+    """The free heap that each connection told last, in bytes: the first may be a message that was sent again."""
     field = case.promised("telemetry", "heap", default="heap")
     found = []
     for attempt in case.accepted:
-        for message in published(attempt):
-            value = _field(message, field)
-            if value is not None:
-                found.append((attempt, value, message))
-                break
+        told = [(value, e) for e in published(attempt) if (value := field_of(e, field)) is not None]
+        if told:
+            found.append((attempt, *told[-1]))
     return found
-
-
-def _field(message: Event, field: str) -> int | None:
-    payload: Any = message.get("payload")
-    if isinstance(payload, bytes):
-        payload = payload.decode("utf-8", "replace")
-    try:
-        value = json.loads(payload).get(field)
-    except (TypeError, ValueError, AttributeError):
-        return None
-    return value if isinstance(value, int) else None
 
 
 def _losses(case: Case) -> list[tuple[int, int, Event, Event]]:
@@ -194,7 +179,7 @@ def _leak_reconnects(case: Case) -> Found | None:
     total = sum(lost for lost, *_ in calm)
     return Found(
         explanation=f"Its free heap fell by {total} bytes over {len(calm)} reconnects, some {total // len(calm)} bytes "
-        f"each; {_field(calm[-1][3], case.promised('telemetry', 'heap', default='heap'))} bytes are left.",
+        f"each; {field_of(calm[-1][3], case.promised('telemetry', 'heap', default='heap'))} bytes are left.",
         evidence=[calm[0][2], calm[-1][3]],
         confidence=0.92,
         against=("caches that fill up look the same over the first few",) if len(calm) < 4 else (),

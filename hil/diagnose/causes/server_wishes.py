@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from hil.diagnose.case import Case, first
+from hil.diagnose.case import Case, first, of
 from hil.diagnose.cause import Cause, Found
 from hil.diagnose.words import span
 
@@ -23,6 +23,16 @@ def _keep_alive(case: Case) -> Found | None:
         moments = [e.monotonic for e in sent] + [end]
         longest = max(b - a for a, b in itertools.pairwise(moments)) if len(moments) > 1 else 0.0
         closed = attempt.ended is not None and attempt.events[-1]["how"] == "keep-alive"
+        pings = [b.monotonic - a.monotonic for a, b in itertools.pairwise(of(attempt, "pingreq"))]
+        own = connect["keep_alive"]
+        rhythm = sorted(pings)[len(pings) // 2] if len(pings) >= 2 else stated
+        if stated >= 2 * own > 0 and rhythm <= 0.75 * own:
+            return Found(
+                explanation=f"The CONNACK stated a keep-alive of {stated:g} s in place of the device's {own} s, and "
+                f"the device went on sending a PINGREQ every {span(rhythm)}: it goes by its own.",
+                evidence=[connack, *faults[-1:], *of(attempt, "pingreq")[:2]],
+                confidence=0.9,
+            )
         if not closed and longest <= 1.2 * stated + 0.5:
             continue
         return Found(

@@ -137,7 +137,7 @@ def _refusal_unnoticed(case: Case) -> Found | None:
         end = attempt.ended if attempt.ended is not None else case.quiet_since
         waited = end - suback.monotonic
         retried = [a for a in case.attempts if a.connection > attempt.connection and of(a, "subscribe")]
-        if again or retried or waited < max(1.2 * case.longest_pause, 3.0):
+        if again or retried or waited < max(_due(case), 3.0):
             continue
         asked = [e for e in of(attempt, "subscribe") if e["packet_id"] == suback["packet_id"]]
         topic = listed(f[0] for f in asked[-1]["filters"]) if asked else "a topic"
@@ -150,6 +150,12 @@ def _refusal_unnoticed(case: Case) -> Found | None:
             confidence=0.9,
         )
     return None
+
+
+def _due(case: Case) -> float:
+    """Seconds after which good firmware has asked again, or given the connection up."""
+    first_pause = case.promised("retry", "first")
+    return float(min(1.2 * case.longest_pause, 3 * first_pause + 1 if first_pause else 20.0))
 
 
 def _subscribe_lost(case: Case) -> Found | None:

@@ -129,7 +129,28 @@ def _endless_connack(case: Case) -> Found | None:
                 confidence=0.9 if fault and "connect_timeout" in case.contract else 0.6,
                 against=() if "connect_timeout" in case.contract else ("no limit is promised (mqtt.connect_timeout)",),
             )
-    return None
+    return _waits_until_closed(case)
+
+
+def _waits_until_closed(case: Case) -> Found | None:
+    """The server's side gave up first, each time: for the silence of a device that waits."""
+    waited = [
+        a
+        for a in case.attempts
+        if first(a, "connect") is not None and first(a, "connack") is None and a.events[-1].kind == "close"
+        and case.faults(a, "withhold", "black-hole") and case.lasted(a) >= 0.9 * case.connect_timeout
+    ]  # fmt: skip
+    mine = [a for a in waited if a.events[-1]["by"] == "device"]
+    if len(waited) < 3 or mine:
+        return None
+    last = waited[-1]
+    return Found(
+        explanation=f"No CONNACK came on {len(waited)} connections, and each time the server's side ended the wait, "
+        f"the last one after {span(case.lasted(last))} ({last.events[-1]['how']}); {_limit(case)}, and did not once.",
+        evidence=[*case.faults(last)[-1:], last.events[-1]],
+        confidence=0.75,
+        against=("the server's patience ended at about the promised time: a longer one would show it better",),
+    )
 
 
 def _limit(case: Case) -> str:
