@@ -112,17 +112,27 @@ def _run(command: list[str], limit: float, log: Path) -> int:
             stderr=output,
             start_new_session=True,
         )
+        _running.add(process)
         try:
             return process.wait(limit)
-        except BaseException as error:
+        except subprocess.TimeoutExpired:
             process.terminate()  # the bench closes in order
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(20)
+            return -1
+        finally:
+            _running.discard(process)
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-            if not isinstance(error, subprocess.TimeoutExpired):
-                raise
-            return -1
+
+
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def stop() -> None:
+    """End all benches that run now, in order: somebody has no more patience."""
+    for process in list(_running):
+        process.terminate()
 
 
 def write_rig(folder: Path, defects: Sequence[Defect]) -> Path:

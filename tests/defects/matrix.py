@@ -18,6 +18,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from hil.signals import terminated_as
 from hil.virtual.firmware import OPTIONS
 from tests.defects import causes, judge, page, plan
 from tests.defects.benches import BENCH, ROOT
@@ -26,10 +27,11 @@ from tests.defects.table import Defect, TableError, good, load
 
 FOLDER = ROOT / "artifacts" / "defects"
 
-BENCHES_A_CORE = 4
-"""Benches side by side for each core of this machine: scenarios mostly wait."""
+BENCHES_A_CORE = 10
+"""Benches side by side for each core of this machine: scenarios mostly wait, and a bench
+takes a few hundredths of a core."""
 
-SECOND_TRIES = 2
+SECOND_TRIES = 6
 """Benches side by side when what was not as expected is tried again."""
 
 
@@ -46,6 +48,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not chosen:
         print(f"no firmware fits {', '.join(options.only)}; expected options as in defects.toml, or good")
         return 2
+    with terminated_as(_end):
+        return _run(options, defects, chosen, started)
+
+
+def _end() -> None:
+    raise KeyboardInterrupt
+
+
+def _run(options: argparse.Namespace, defects: Sequence[Defect], chosen: Sequence[Defect], started: float) -> int:
     shutil.rmtree(options.out, ignore_errors=True)
     jobs = plan.whole(chosen, options.out)
     print(f"{len(jobs)} firmwares, {options.benches} benches side by side", flush=True)

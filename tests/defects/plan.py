@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from hil import catalogue
-from tests.defects.benches import Job, Verdict
+from tests.defects.benches import Job, Verdict, stop
 from tests.defects.table import Catch, Defect
 
 
@@ -61,11 +61,20 @@ def run(jobs: Sequence[Job], benches: int, told: bool = False) -> list[Verdict]:
     """Run the jobs, so many side by side; `told` prints a line as each ends."""
     found: list[Verdict] = []
     with ThreadPoolExecutor(benches) as pool:
-        for number, (job, verdicts) in enumerate(zip(jobs, pool.map(Job.run, jobs), strict=True), 1):
-            found += verdicts
-            if told:
-                counts = {o: sum(v.outcome == o for v in verdicts) for o in ("pass", "warn", "fail", "n/a", "error")}
-                words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-                seconds = sum(v.seconds for v in verdicts)
-                print(f"[{number}/{len(jobs)}] {job.folder.name}: {words} ({seconds:.0f} s)", flush=True)
+        running = {pool.submit(job.run): job for job in jobs}
+        try:
+            for number, done in enumerate(as_completed(running), 1):
+                found += done.result()
+                if told:
+                    print(f"[{number}/{len(jobs)}] {_words(running[done], done.result())}", flush=True)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            stop()
+            raise
     return found
+
+
+def _words(job: Job, verdicts: Sequence[Verdict]) -> str:
+    counts = {o: sum(v.outcome == o for v in verdicts) for o in ("pass", "warn", "fail", "n/a", "error")}
+    words = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    return f"{job.folder.name}: {words} ({sum(v.seconds for v in verdicts):.0f} s)"
