@@ -40,6 +40,7 @@ def test_resumes_its_session(online_board: Board, gateway: Gateway, monitor: Mon
     board, command = online_board, online_board.contract.command
     assert command is not None
     listens(timeline, board, after=board.started())
+    must_answer(monitor, board)  # so it knows of its subscription, too: a reset takes along what is not read yet
     mark = timeline.mark()
     gateway.arm(RefuseConnect(), board.name, Schedule(count=AWAY))
     gateway.drop(board.name)
