@@ -42,7 +42,8 @@ from hil.gateway.faults import (
     Unsolicited,
     Withhold,
 )
-from hil.gateway.gateway import Gateway, GatewayError, Limits, Live
+from hil.gateway.gateway import Gateway, GatewayError, Live
+from hil.gateway.limits import Limits
 from hil.gateway.namespace import Binding, Namespace, TopicSpaces
 from hil.gateway.policy import PERMISSIVE, Policy, namespace_policy
 from hil.gateway.tls import Identity, ServerIdentity

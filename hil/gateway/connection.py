@@ -44,8 +44,9 @@ _KEEP_ALIVE_TIMEOUT: Final = 0x8D
 class Connection:
     """What happens between one board and the broker. Everything runs in the loop's thread."""
 
-    def __init__(self, station: Station) -> None:
+    def __init__(self, station: Station, address: str) -> None:
         self._station = station
+        self.address = address  # the peer's, without its port
         self._loop = asyncio.get_running_loop()
         self.now = self._loop.time
         self.board = station.board
@@ -64,6 +65,7 @@ class Connection:
         self._waiting: list[bytes] = []  # for a broker's side that is still being opened
         self._opening = False
         self._forgetting: Connect | None = None  # the broker has to forget this client's session first
+        self._held = 0  # bytes of a packet that is not whole yet
         self._gone: Gone | None = None  # how the board left while frames of its own still wait for the CONNACK
         self._cutter: asyncio.TimerHandle | None = None
 
@@ -73,9 +75,6 @@ class Connection:
         self.peer = peer
         self._station.arrived(self)
         self._record.event("accept", peer=peer)
-        if self._station.full():
-            self.end("gateway", "reset", reason=f"{self._station.limits.connections} connections are open already")
-            return
         refusal = self._station.admit(self)
         if refusal is None:
             side.session = self._station.session(self)
@@ -227,6 +226,7 @@ class Connection:
             self._cutter.cancel()
         self._record.event("close", by=by, how=how, seconds=round(self._loop.time() - self.accepted, 6), **more)
         self._station.ended(self)
+        self.holds(0)
         if self.traffic.gate is not None:
             self.traffic.gate.ended()
         if self.upstream is not None:
@@ -235,6 +235,19 @@ class Connection:
             self.device.reset()
         else:
             self.device.close()
+
+    @property
+    def secured(self) -> bool:
+        """Whether the TLS handshake is done, if there has to be one."""
+        return self.device.secured
+
+    def holds(self, size: int) -> None:
+        """So many bytes of a packet wait for the rest of it. Ends the connection if that is too much altogether."""
+        size = 0 if self.over else size
+        change, self._held = size - self._held, size
+        if change and not self._station.hold(change):
+            most = self._station.limits.unfinished
+            self.end("gateway", "reset", reason=f"unfinished packets of all boards take more than {most} bytes")
 
     def soon(self, seconds: float, call: Callable[[], None]) -> None:
         """Call `call` in so many seconds, unless the connection has ended by then; 0: now."""

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from hil.gateway.line import Direction, End, Item, Line
+from hil.gateway.reading import read_buffer
 from hil.gateway.tls import ClearSession, Failure, TlsSession
 
-READ = 64 * 1024
-"""Bytes that are read at once."""
 LINGER = 1.0
 """Seconds that a board gets to read what was sent last and to close its side, before the rest is cut off."""
 
@@ -39,8 +38,7 @@ class DeviceOwner(Protocol):
 class DeviceSide(asyncio.BufferedProtocol):
     """Reads, decrypts and hands on; encrypts and writes.
 
-    `session` None means that the connection is not served: what comes is read and forgotten. A buffer of its own
-    spares each read the 256 KiB that asyncio would allocate for it, which takes longer than the read.
+    `session` None means that the connection is not served: what comes is read and forgotten.
 
     Between TLS and the network there may be a line, which a fault has put there; without one bytes go straight.
     """
@@ -50,7 +48,7 @@ class DeviceSide(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._secured = False
-        self._buffer = memoryview(bytearray(READ))
+        self._buffer = read_buffer()
         self._over = False  # somebody has closed, or begun to: nothing is handed on any more
         self._line: Line | None = None
         self._write: Callable[[bytes], None] = _nowhere
@@ -59,6 +57,11 @@ class DeviceSide(asyncio.BufferedProtocol):
         self._heard_fin = False
         self._left = False
         self.session: Session | None = None
+
+    @property
+    def secured(self) -> bool:
+        """Whether the handshake is done."""
+        return self._secured
 
     # -- for the owner ---------------------------------------------------------------------------------------------
 

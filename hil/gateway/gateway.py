@@ -20,14 +20,16 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 from hil.background import Loop, LoopClosed
 from hil.gateway.connection import Connection
+from hil.gateway.crowd import Refusal
 from hil.gateway.device import DeviceSide, Session
 from hil.gateway.faults import ArmedFault, Armory, Fault
 from hil.gateway.faults.fault import Admission
+from hil.gateway.house import House
+from hil.gateway.limits import Limits
 from hil.gateway.policy import PERMISSIVE, Policy
 from hil.gateway.register import Register
 from hil.gateway.tls import ClearSession, Identity, ServerContext, TlsSession, TlsSettings, make_context
@@ -38,22 +40,6 @@ from hil.timeline import Row, Timeline
 
 class GatewayError(Exception):
     """The gateway cannot do what it was asked. The message says what was found and what helps."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What a connection may take. Times in seconds, sizes in bytes.
-
-    `keep_alive_grace`: how many keep-alives of silence end a connection (1.5: MQTT 3.1.1 section 3.1.2.10).
-    `handshake`, `connect`: time for the TLS handshake, and from there to the CONNECT. `max_packet`: the longest
-    packet that a board may send. `connections`: open at once for each board.
-    """
-
-    keep_alive_grace: float = 1.5
-    handshake: float = 60.0
-    connect: float = 60.0
-    max_packet: int = 16 * 1024 * 1024
-    connections: int = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +93,9 @@ class Gateway:
             self._context(self._settings)  # a bad PEM is told here, not at a board's first connect
         self._armory = Armory(timeline, self._clear)
         self._register = Register(time.monotonic)
+        self._house = House(self.limits, lambda board, data: timeline.record("gateway", "refused", board, **data))
         self._stations = {name: Station(self, name) for name in self._boards}
-        self._listeners: list[asyncio.Server] = []
         self._ports: dict[str, int] = {}
-        self._connections: set[Connection] = set()
         self._upstreams = Upstreams(upstream)
         self._newest: dict[str, Connection] = {}
         self._count = 0
@@ -242,18 +227,16 @@ class Gateway:
     # -- inside, in the loop's thread ------------------------------------------------------------------------------
 
     async def _start(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             for board, port in self._boards.items():
-                sock = self._listening(board, port)
-                server = await loop.create_server(partial(_accept, self._stations[board]), sock=sock, backlog=256)
-                self._listeners.append(server)
+                sock = self._bound(board, port)
                 self._ports[board] = sock.getsockname()[1]
+                self._house.open(sock, self._stations[board])
         except BaseException:
             await self._close()
             raise
 
-    def _listening(self, board: str, port: int) -> socket.socket:
+    def _bound(self, board: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._bind else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_STREAM)
         try:
@@ -268,16 +251,14 @@ class Gateway:
         return sock
 
     async def _close(self) -> None:
-        for server in self._listeners:
-            server.close()
-        for connection in list(self._connections):
+        self._house.close_doors()
+        for connection in list(self._house.connections):
             connection.end("gateway", "shutdown")
             connection.device.abort()
         await self._upstreams.close()
         self._armory.clear_all("shutdown")
         await asyncio.sleep(0)  # let the transports call connection_lost
         await asyncio.sleep(0)
-        self._listeners.clear()
 
     def _clear(self, handle: ArmedFault) -> None:
         with contextlib.suppress(LoopClosed):
@@ -285,7 +266,7 @@ class Gateway:
 
     def _open(self, board: str | None) -> list[Connection]:
         """The connections that are open now, the oldest first."""
-        found = (c for c in self._connections if not c.over and board in (None, c.board))
+        found = (c for c in self._house.connections if not c.over and board in (None, c.board))
         return sorted(found, key=lambda c: c.number)
 
     def _context(self, settings: TlsSettings) -> ServerContext:
@@ -304,10 +285,6 @@ class Gateway:
             raise GatewayError(f"the gateway knows no board {board!r}; it has {', '.join(self._boards) or 'none'}")
 
 
-def _accept(station: Station) -> DeviceSide:
-    return Connection(station).device
-
-
 class Station:
     """What the connections of one board may ask of the gateway. In the loop's thread alone."""
 
@@ -316,7 +293,7 @@ class Station:
         self.board = board
         self.limits = gateway.limits
         self.register = gateway._register
-        self._open = 0
+        self._house = gateway._house
         self._timeline = gateway._timeline
 
     def record(self, rows: list[Row]) -> None:
@@ -327,15 +304,22 @@ class Station:
         return self._gateway._count
 
     def arrived(self, connection: Connection) -> None:
-        self._gateway._connections.add(connection)
-        self._open += 1
+        self._house.connections.add(connection)
 
     def left(self, connection: Connection) -> None:
-        self._gateway._connections.discard(connection)
-        self._open -= 1
+        self._house.left(connection)
 
-    def full(self) -> bool:
-        return self._open > self.limits.connections
+    def may_enter(self, peer: str, file: int) -> Refusal | None:
+        return self._house.may_enter(self.board, peer, file)
+
+    def turned_away(self, peer: str, port: int, refusal: Refusal) -> None:
+        self._house.turned_away(self.board, peer, port, refusal)
+
+    def enter(self, peer: str) -> DeviceSide:
+        return Connection(self, peer).device
+
+    def hold(self, change: int) -> bool:
+        return self._house.hold(change)
 
     def admit(self, connection: Connection) -> tuple[Admission, ArmedFault] | None:
         return self._gateway._armory.admit(self.board, connection.number)

@@ -79,6 +79,7 @@ class Traffic:
         if frames:
             self._connection.patience.heard()
         failure = self._pass_on(frames)
+        self._connection.holds(self._from_device.held)
         if self._connection.over:
             return
         if failure is None and error is not None and not self.early.frames:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Protocol
 
-READ = 64 * 1024
-"""Bytes that are read at once."""
+from hil.gateway.reading import read_buffer
+
 LINGER = 5.0
 """Seconds that the broker gets to close its side after ours is closed."""
 PORTS_REMEMBERED = 4096
@@ -44,7 +44,7 @@ class Upstream(asyncio.BufferedProtocol):
         self._gone = gone
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._buffer = memoryview(bytearray(READ))
+        self._buffer = read_buffer()
 
     def write(self, data: bytes) -> None:
         if self._transport is not None:

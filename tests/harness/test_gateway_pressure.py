@@ -152,10 +152,10 @@ def test_many_connects_one_after_the_other_leave_nothing_behind(bench: Bench) ->
     async def settled() -> tuple[int, int, int]:
         gateway = bench.gateway
         for _ in range(200):
-            if not gateway._connections and not gateway._upstreams:
+            if not gateway._house.connections and not gateway._upstreams:
                 break
             await asyncio.sleep(0.05)
-        return len(gateway._connections), len(gateway._upstreams), len(asyncio.all_tasks())
+        return len(gateway._house.connections), len(gateway._upstreams), len(asyncio.all_tasks())
 
     assert bench.loop.run(settled()) == (0, 0, 1)
     assert process.num_fds() <= files + 2
@@ -182,7 +182,8 @@ def test_more_connections_than_allowed_are_refused_and_told(broker: Mosquitto, t
         devices = [bench.device("a") for _ in range(3)]
         with pytest.raises(ConnectionResetError), bench.raw("a") as raw:
             raw.recv(1)
-        assert bench.wait("close", connection=4)["reason"] == "3 connections are open already"
+        refused = bench.wait("refused")
+        assert (refused["limit"], refused["reason"]) == ("connections", "3 connections are open already")
         bench.device("b").connect()
         devices[0].drop()
         bench.wait("close", connection=1)

@@ -42,6 +42,11 @@ class Splitter:
         return bytes(self._pending)
 
     @property
+    def held(self) -> int:
+        """How many bytes of it there are."""
+        return len(self._pending)
+
+    @property
     def first_byte(self) -> int | None:
         """The first byte of such a packet, None when the stream stands between two packets."""
         return self._pending[0] if self._pending else None
