@@ -18,8 +18,8 @@ $(READY): pyproject.toml .ci/setup
 	bash .ci/setup $(VENV) $(PYTHON)
 	touch $@
 
-# The virtual rig's boards side by side: scenarios mostly wait.
-SIDE_BY_SIDE := -n 2 --dist loadgroup
+# Scenarios mostly wait: each worker has a bench, and a virtual board, of its own.
+SIDE_BY_SIDE := -n 4 --dist loadgroup
 
 bench: $(READY)
 	$(VENV)/bin/python -m pytest tests/scenarios --rig $(RIG) $(SIDE_BY_SIDE) $(ARGS)

@@ -110,12 +110,26 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     for item in items:
         if not any(_is_ours(item, name) for name in FIXTURES):
             continue
-        parameters = getattr(item, "callspec", None)
-        if parameters is not None and "board" in parameters.params and config.pluginmanager.hasplugin("xdist"):
-            item.add_marker(pytest.mark.xdist_group(parameters.params["board"]))  # --dist loadgroup: a worker a board
         if item.get_closest_marker("timeout") is None and not _timeout_is_set(config):
             # signal, not thread: the thread method ends the process, and no fixture would switch the power off.
             item.add_marker(pytest.mark.timeout(TEST_TIMEOUT, method="signal"))
+
+    if config.pluginmanager.hasplugin("xdist"):
+        _share(config, [item for item in items if _is_ours(item, "board")])
+
+
+def _share(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Say which tests have to run in one worker, for --dist loadgroup."""
+    on_boards: list[Any] = [item for item in items if "board" in getattr(getattr(item, "callspec", None), "params", ())]
+    if not on_boards:
+        return
+    from hil.sharing import groups
+
+    virtual = frozenset(name for name, board in _rig(config).boards.items() if board.config.virtual)
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    names = groups([item.callspec.params["board"] for item in on_boards], virtual, workers)
+    for item, name in zip(on_boards, names, strict=True):
+        item.add_marker(pytest.mark.xdist_group(name))
 
 
 def _timeout_is_set(config: pytest.Config) -> bool:
