@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil import rig as rigs
+from hil.pki import command as pki
 from hil.toml import FileError
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 #: Exit codes: 0 done, 1 it could not be done, 2 the command or a file is wrong.
 FAILED, USAGE = 1, 2
+
+#: The rooms that have commands of their own: each adds its parser, whose `run` takes the options.
+ROOMS = (pki,)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -50,7 +54,14 @@ def _without_a_rig(options: argparse.Namespace) -> int:
     from hil import listings
 
     try:
+        if hasattr(options, "run"):
+            return int(options.run(options))
         return listings.ALL[options.command](options)
+    except FileError as error:
+        print("\n".join(f"hil: {line}" for line in str(error).split("\n")), file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        return 130
     except listings.EXPECTED as error:
         print(f"hil: {error}", file=sys.stderr)
         return FAILED
@@ -97,6 +108,8 @@ def _parser() -> argparse.ArgumentParser:
     monitor.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
     monitor.add_argument("--topic", default="#", metavar="FILTER", help="only messages that fit (default: all)")
     _add_listings(commands)
+    for room in ROOMS:
+        room.add(commands)
     return parser
 
 

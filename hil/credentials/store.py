@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from hil.credentials.identity import Credentials, CredentialsError, certificates, serial_of
-from hil.credentials.issue import Signed
+from hil.credentials.issue import PrivateKey, Signed
 
 
 class AlreadyThere(CredentialsError):
@@ -42,13 +42,39 @@ def create(directory: Path, files: Mapping[str, bytes]) -> None:
             mode = 0o600 if name.endswith(".key") else 0o644
             with open(os.open(beside / name, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
                 file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
         os.rename(beside, directory)  # replaces an empty directory, and nothing else
+        _settle(directory.parent)
     except OSError as error:
         if holds_anything(directory):
             raise taken from None
         raise CredentialsError(f"{directory}: cannot be written ({error.strerror})") from None
     finally:
         shutil.rmtree(beside, ignore_errors=True)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write one file, mode 0644, so that a reader sees the old or the new one, whole. Raises CredentialsError."""
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        with open(beside, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(beside, path)
+        _settle(path.parent)
+    except OSError as error:
+        raise CredentialsError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+def _settle(directory: Path) -> None:
+    """Have the disk keep the names in a directory."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def discard(directory: Path, names: Iterable[str]) -> None:
@@ -79,27 +105,51 @@ def check_private(directory: Path) -> None:
         raise CredentialsError(f"{directory}: found mode {mode:04o}, expected 0700; chmod 700 {directory}")
 
 
-def read_signed(certificate: Path, key: Path) -> Signed:
+def read_signed(certificate: Path, key: Path, passphrase: bytes | None = None) -> Signed:
     """A certificate (the first in its file) and its key. Raises CredentialsError."""
-    try:
-        found = x509.load_pem_x509_certificate(_read(certificate))
-    except ValueError:
-        raise CredentialsError(
-            f"{certificate}: holds no PEM certificate that can be read; restore or remove it"
-        ) from None
-    private = _read(key)
-    mode = stat.S_IMODE(key.stat().st_mode)
-    if mode & 0o077:
-        raise CredentialsError(f"{key}: found mode {mode:04o}, expected 0600; chmod 600 {key}")
-    try:
-        loaded = load_pem_private_key(private, password=None)
-    except (ValueError, TypeError):
-        raise CredentialsError(f"{key}: holds no PEM private key without a password; restore or remove it") from None
-    if not isinstance(loaded, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
-        raise CredentialsError(f"{key}: found a key that is neither EC nor RSA, expected one of these")
+    found = read_certificate(certificate)
+    loaded = read_key(key, passphrase)
     if loaded.public_key() != found.public_key():
         raise CredentialsError(f"{key}: not the key of the certificate in {certificate}; restore the right one")
     return Signed(found, loaded)
+
+
+def read_certificate(path: Path) -> x509.Certificate:
+    """The first certificate in a PEM file. Raises CredentialsError."""
+    try:
+        return x509.load_pem_x509_certificate(_read(path))
+    except ValueError:
+        raise CredentialsError(f"{path}: holds no PEM certificate that can be read; restore or remove it") from None
+
+
+def read_key(path: Path, passphrase: bytes | None = None) -> PrivateKey:
+    """The key in a PEM file that nobody else may read. Raises CredentialsError."""
+    private = _read(path)
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        raise CredentialsError(f"{path}: found mode {mode:04o}, expected 0600; chmod 600 {path}")
+    return key_of(private, str(path), passphrase)
+
+
+def key_of(private: bytes, where: str, passphrase: bytes | None = None) -> PrivateKey:
+    """The key in a PEM text that came from `where`; an encrypted one needs its passphrase. Raises CredentialsError."""
+    encrypted = is_encrypted(private)
+    if encrypted and passphrase is None:
+        raise CredentialsError(f"{where}: the key is encrypted, expected one without a password, or its passphrase")
+    try:
+        loaded = load_pem_private_key(private, password=passphrase if encrypted else None)
+    except (ValueError, TypeError, UnsupportedAlgorithm):
+        if encrypted:
+            raise CredentialsError(f"{where}: the passphrase does not open this key (or the file is damaged)") from None
+        raise CredentialsError(f"{where}: holds no PEM private key without a password; restore or remove it") from None
+    if not isinstance(loaded, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey):
+        raise CredentialsError(f"{where}: found a key that is neither EC nor RSA, expected one of these")
+    return loaded
+
+
+def is_encrypted(private: bytes) -> bool:
+    """Whether a key's PEM says that it is encrypted, as PKCS#8 or in the old OpenSSL form."""
+    return b"BEGIN ENCRYPTED PRIVATE KEY" in private or b"Proc-Type: 4,ENCRYPTED" in private
 
 
 def read_credentials(trust_anchors: Path, chain: Path, key: Path) -> Credentials:
