@@ -32,7 +32,7 @@ DOUBT = 0.2
 SURE = 0.8
 
 #: Parts of the last promised gap that the longest one hardly ever, and seldom, stays below with full jitter: by chance
-#: in one run of a thousand, and in one of forty. With less jitter it cannot.
+#: in one run of five hundred, and in one of forty. With less jitter it cannot.
 NEVER, SELDOM = 1 / 16, 1 / 6
 
 #: How likely it must be that there is no jitter. Six gaps with jitter look like it by chance in one run of a hundred.
@@ -79,9 +79,10 @@ def judge(gaps: list[float], retry: Retry, warn: Callable[[str], None]) -> None:
     last = min(retry.first * 2 ** (len(gaps) - 1), retry.most)
     promise = f"the contract promises {retry.kind}, of up to {last:g} s by then"
     assert found.grows, f"the gaps do not grow: {found}; {promise}"
-    assert max(gaps) > NEVER * last, f"the gaps do not grow: {found}; {promise}"
+    longest = max(gaps[len(gaps) // 2 :])  # a busy host may have drawn out an early one
+    assert longest > NEVER * last, f"the gaps do not grow: {found}; {promise}"
     exponential = found.likely("exponential", "exponential-jitter")
-    enough = DOUBT if max(gaps) > SELDOM * last else SURE
+    enough = DOUBT if longest > SELDOM * last else SURE
     assert exponential > enough, f"the gaps do not grow exponentially: {found}; {promise}"
     if found.likely("exponential") > CERTAIN:
         warn(f"the gaps double without jitter: all devices come back in step ({found})")
