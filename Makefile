@@ -46,6 +46,7 @@ benchmarks: $(READY)
 	$(VENV)/bin/python benchmarks/console.py
 	$(VENV)/bin/python benchmarks/startup.py
 	$(VENV)/bin/python benchmarks/gateway.py
+	$(VENV)/bin/python benchmarks/robustness.py
 	$(VENV)/bin/python benchmarks/mqtt_codec.py
 
 fuzz: $(READY)

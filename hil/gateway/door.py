@@ -23,6 +23,9 @@ AT_ONCE: Final = 16
 """Connections that are accepted before the loop does something else."""
 BACKLOG: Final = 1024
 """Connections that may wait in the kernel."""
+FLOODED: Final = 0.01
+"""Seconds of rest after so many of which none was let in: the rest of a flood waits in the kernel, and so little of the
+loop's time goes into refusing."""
 PAUSE: Final = 0.1
 """Seconds until the next try where there is nothing left to accept with."""
 
@@ -83,6 +86,7 @@ class Door:
             task.cancel()
 
     def _ready(self) -> None:
+        refused = 0
         for _ in range(AT_ONCE):
             try:
                 sock, address = self._sock.accept()
@@ -90,20 +94,24 @@ class Door:
                 return
             except OSError as error:
                 if error.errno in _NO_FILES and self._refuse_with_spare(error):
+                    refused += 1
                     continue
                 if error.errno in _NO_FILES + _NO_MEMORY:
-                    self._rest()
+                    self._rest(PAUSE)
                     return
                 continue  # that connection has gone already (ECONNABORTED, and what network it came by may add)
-            self._take(sock, address)
+            refused += not self._take(sock, address)
+        if refused == AT_ONCE:
+            self._rest(FLOODED)
 
-    def _take(self, sock: socket.socket, address: tuple[object, ...]) -> None:
+    def _take(self, sock: socket.socket, address: tuple[object, ...]) -> bool:
+        """Let it in, or turn it away; which of both."""
         peer, port = _name(address)
         refusal = self._keeper.may_enter(peer, sock.fileno())
         if refusal is not None:
             _reset(sock)
             self._keeper.turned_away(peer, port, refusal)
-            return
+            return False
         sock.setblocking(False)
         protocol = self._keeper.enter(peer)
         task: asyncio.Task[object] = self._loop.create_task(
@@ -111,6 +119,7 @@ class Door:
         )
         self._entering.add(task)
         task.add_done_callback(partial(self._entered, sock))
+        return True
 
     def _entered(self, sock: socket.socket, task: asyncio.Task[object]) -> None:
         self._entering.discard(task)
@@ -137,10 +146,10 @@ class Door:
         finally:
             self._spare.keep()
 
-    def _rest(self) -> None:
-        """Nothing can be accepted at all: let them wait in the kernel, and do not spin."""
+    def _rest(self, seconds: float) -> None:
+        """Let them wait in the kernel for a while, and do not spin."""
         self._loop.remove_reader(self._sock)
-        self._timer = self._loop.call_later(PAUSE, self._again)
+        self._timer = self._loop.call_later(seconds, self._again)
 
     def _again(self) -> None:
         self._timer = None
