@@ -11,12 +11,14 @@ that have nothing to do with them, and stays as it is when merged once more.
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Final
 
 from fuzz_reason import check_reason
 
 from hil.wire.nvs import ENTRIES, PAGE_SIZE, NvsError, PageState, Type, Value, merge, parse
 from hil.wire.nvs.page import ENTRY_SIZE, crc32
+from hil.wire.nvs.reader import split, survey
 from hil.wire.nvs.values import SIZED
 
 _STATES: Final = (*PageState, 0x12345678)
@@ -45,7 +47,22 @@ def run(data: bytes) -> None:
     assert merge(after, "hil", _CHANGES) == after, "merging once more changes something"
     for name, values in before.namespaces.items():
         if before.namespaces.get("hil") is not values and name != "hil" and not shares_number(partition, name):
-            assert found.namespaces.get(name) == values, f"namespace {name!r} was not to be changed"
+            check_kept(values, found.namespaces.get(name, {}), of_several_types(partition))
+
+
+def check_kept(before: Mapping[str, Value], after: Mapping[str, Value], several: set[str]) -> None:
+    """That a namespace which was not to be changed has not been."""
+    assert before.keys() == after.keys(), "a key was lost, or came back"
+    for key, value in before.items():
+        assert after[key] == value or key in several, f"{key!r} was not to be changed"
+
+
+def of_several_types(partition: bytes) -> set[str]:
+    """Keys that have values of several types: both are kept, and the one that was moved last is shown."""
+    types: dict[str, set[int]] = {}
+    for (_, key), items in survey(split(partition)).items.items():
+        types.setdefault(key, set()).update(item.type for item in items if item.type != Type.BLOB_DATA)
+    return {key for key, found in types.items() if len(found) > 1}
 
 
 def shares_number(partition: bytes, name: str) -> bool:
