@@ -84,7 +84,9 @@ class _Ear:
             try:
                 found = self._heard.get(timeout=0.05)
             except queue.Empty:
-                if self._clockwork.over(time.monotonic()):
+                with self._lock:  # what is being heard just now is in the queue then
+                    over = self._clockwork.over(time.monotonic()) and self._heard.empty()
+                if over:
                     return None
                 pattern.pause(0.0)
                 continue
