@@ -16,6 +16,8 @@ from hil.console import Console
 from hil.credentials import Authority, Credentials, read_credentials
 from hil.flash.esptool import Esptool
 from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy, namespace_policy, policies
+from hil.pki import bench as pki_bench
+from hil.pki.hierarchy import Pki
 from hil.power import PowerSwitch
 from hil.power.command import CommandSwitch
 from hil.power.none import NoSwitch
@@ -53,8 +55,12 @@ def state_folder(rig: Rig) -> Path:
 
 
 def authority(rig: Rig) -> Authority:
-    """The kept authority that the rig names, or a new one for this run."""
-    directory = rig.file.credentials.directory
+    """The authority of the hierarchy that the rig names, the kept one, or a new one for this run."""
+    config = rig.file.credentials
+    if config.pki is not None:
+        devices = [name for name, board in rig.boards.items() if board.config.identity is None]
+        return pki_bench.authority(Pki.load(rig.resolve(config.pki)), devices, config.authority, server_names(rig))
+    directory = config.directory
     return Authority.create() if directory is None else Authority.kept(rig.resolve(directory) / "authority")
 
 
@@ -199,11 +205,16 @@ def make_power(board: RigBoard, virtual: VirtualBoard | None, timeline: Timeline
 
 
 def credentials(rig: Rig, board: RigBoard, issuer: Authority) -> Credentials:
-    """The board's credentials: those that the rig names, the kept ones, or new ones of this run's authority."""
+    """The board's credentials: those that the rig names, the kept ones, or new ones of this run's authority.
+
+    `authority` has issued what a hierarchy had not.
+    """
     identity = board.config.identity
     if identity is not None:
         anchors, chain, key = (rig.resolve(value) for _, value in identity)
         return read_credentials(anchors, chain, key)
+    if rig.file.credentials.pki is not None:
+        return Pki.load(rig.resolve(rig.file.credentials.pki)).credentials(board.name)
     directory = rig.file.credentials.directory
     if directory is None:
         return issuer.issue_device(board.contract.mqtt.client_id)

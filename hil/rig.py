@@ -23,6 +23,7 @@ from hil.contract import Contract, Seconds
 from hil.gateway import policies
 from hil.gateway.namespace import check_template
 from hil.gateway.policies import TopicsTable
+from hil.pki import filling as hierarchies
 from hil.toml import FileError, Strict, read
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -224,9 +225,23 @@ class TimeServerConfig(Strict):
 
 
 class CredentialsConfig(Strict):
-    """`directory`: a kept authority, made on first use. Without it each run makes its own."""
+    """`directory`: a kept authority, made on first use. Without it each run makes its own.
+
+    `pki`: the file of a hierarchy (`hil pki`), or its directory, which describes a device for each board;
+    `authority`: which of its authorities issues the gateway's certificate, where it is not the one of the first board.
+    """
 
     directory: str | None = None
+    pki: str | None = None
+    authority: str | None = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CredentialsConfig:
+        if self.directory is not None and self.pki is not None:
+            raise ValueError("found directory and pki, expected one of them")
+        if self.authority is not None and self.pki is None:
+            raise ValueError("found authority and no pki, expected pki: the file that describes it")
+        return self
 
 
 class RigFile(Strict):
@@ -311,7 +326,7 @@ def load(path: Path) -> Rig:
             faults.append(f"boards.{name}: {contract_path.name}: {error}; if it is {{mac}}, give the board a mac")
             continue
         boards[name] = RigBoard(name, config, filled, contract_path)
-    faults += _shared_ports(file) + _policy_faults(path, file.gateway)
+    faults += _shared_ports(file) + _policy_faults(path, file.gateway) + _pki_faults(path, file)
     if faults:
         raise FileError(path, faults)
     return Rig(path, file, boards)
@@ -333,6 +348,25 @@ def _policy_faults(rig: Path, gateway: GatewayConfig) -> list[str]:
         _ = gateway.topics.topics() if gateway.topics is not None else None
     except ValueError as error:
         faults.append(f"gateway.topics.{error}")
+    return faults
+
+
+def _pki_faults(rig: Path, file: RigFile) -> list[str]:
+    if file.credentials.pki is None:
+        return []
+    try:
+        plan = hierarchies.load((rig.parent / Path(file.credentials.pki).expanduser()).resolve())
+    except FileError as error:
+        return [f"credentials.pki: {line}" for line in str(error).split("\n")]
+    known = {kind: [entry.name for entry in plan.of(kind)] for kind in ("authorities", "devices")}
+    faults = [
+        f"boards.{name}: found no device of that name in {plan.path.name}; add [devices.{name}], or give it an identity"
+        for name, board in file.boards.items()
+        if board.identity is None and name not in known["devices"]
+    ]
+    authority = file.credentials.authority
+    if authority is not None and authority not in known["authorities"]:
+        faults.append(f"credentials.authority: found {authority!r}, expected one of: {', '.join(known['authorities'])}")
     return faults
 
 

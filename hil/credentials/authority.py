@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hil.credentials import store
@@ -48,12 +49,32 @@ _RENEW_BEFORE = timedelta(days=7)  # a kept device certificate with less time le
 class Authority:
     """A root, the intermediate that it signed, and what that intermediate issues.
 
-    `root` and `intermediate` hold certificate and key. Devices and servers trust the root alone.
+    Devices and servers trust the root alone, or `anchors` where an older root overlaps with it. The key of a root may
+    be elsewhere: it is a certificate alone then. `shown` is what a leaf is shown with: the intermediate and those above
+    it, the root left out.
     """
 
-    def __init__(self, root: Signed, intermediate: Signed) -> None:
-        self.root = root
+    def __init__(
+        self,
+        root: Signed | x509.Certificate,
+        intermediate: Signed,
+        *,
+        shown: Sequence[x509.Certificate] | None = None,
+        anchors: Sequence[x509.Certificate] | None = None,
+    ) -> None:
+        self._root = root
         self.intermediate = intermediate
+        self._shown = tuple(shown) if shown is not None else (intermediate.certificate,)
+        top = root.certificate if isinstance(root, Signed) else root
+        self._anchors = tuple(anchors) if anchors is not None else (top,)
+
+    @property
+    def root(self) -> Signed:
+        """The root with its key. Raises CredentialsError where the key is elsewhere."""
+        if isinstance(self._root, Signed):
+            return self._root
+        name = self._root.subject.rfc4514_string()
+        raise CredentialsError(f"the key of the root {name} is not here, and this needs it")
 
     @classmethod
     def create(
@@ -76,7 +97,7 @@ class Authority:
     @property
     def trust_anchors_pem(self) -> bytes:
         """The root certificate: what devices trust servers by, and servers devices."""
-        return pem(self.root.certificate)
+        return pem(*self._anchors)
 
     def issue_device(
         self,
@@ -112,8 +133,8 @@ class Authority:
         return server_identity(leaf, self.chain(leaf), names)
 
     def chain(self, leaf: Signed) -> bytes:
-        """The PEM that `leaf` is shown with: itself, then the intermediate."""
-        return pem(leaf.certificate, self.intermediate.certificate)
+        """The PEM that `leaf` is shown with: itself, then the intermediate and those above it."""
+        return pem(leaf.certificate, *self._shown)
 
     def revocation_list(self, *revoked: Credentials) -> bytes:
         """A CRL of the intermediate, PEM, with these device certificates in it; with none it revokes nothing."""

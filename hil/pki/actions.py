@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hil.credentials import CredentialsError
 from hil.pki import eventgrid, importing, listing, openssl
-from hil.pki.description import Passphrase
+from hil.pki.description import VARIABLE, Passphrase
 from hil.pki.filling import load
 from hil.pki.hierarchy import Pki
 from hil.pki.passphrase import Passphrases
@@ -81,6 +81,9 @@ def tree(options: argparse.Namespace) -> int:
 
 def import_(options: argparse.Namespace) -> int:
     pki = Pki.load(Path(options.pki))
+    if options.passphrase_env is not None and not VARIABLE.fullmatch(options.passphrase_env):
+        print("hil: --passphrase-env: expected the name of an environment variable, never its value", file=sys.stderr)
+        return 2
     source = Passphrase(env=options.passphrase_env) if options.passphrase_env else Passphrase(prompt=True)
     key = None if options.key is None else Path(options.key)
     issued = importing.bring(

@@ -22,7 +22,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
 
     def new(name: str, words: str) -> argparse.ArgumentParser:
-        parser = actions.add_parser(name, help=words, description=words, parents=[every])
+        # Abbreviations are off: '--passphrase WORD' must not be taken for --passphrase-env.
+        parser = actions.add_parser(name, help=words, description=words, parents=[every], allow_abbrev=False)
         parser.set_defaults(run=run)
         return parser
 

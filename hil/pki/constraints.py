@@ -17,7 +17,10 @@ def breaches(names: Iterable[str], permitted: Iterable[str], excluded: Iterable[
     for name in names:
         made = general_name(name)
         same = [a for a in allowed if type(a) is type(made)]
-        if any(_inside(made, f) for f in forbidden) or (same and not any(_inside(made, a) for a in same)):
+        limited = same or any(type(f) is type(made) for f in forbidden)
+        if limited and isinstance(made, x509.UniformResourceIdentifier) and not urlsplit(made.value).hostname:
+            yield name  # nobody can say on which side of the limit it is, so it counts as outside
+        elif any(_inside(made, f) for f in forbidden) or (same and not any(_inside(made, a) for a in same)):
             yield name
 
 

@@ -18,7 +18,7 @@ PLACES = ("device_type", "geography", "application", "customer")
 NAMES = ("name", *PLACES, "number")
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 Text = Annotated[str, AfterValidator(lambda value: templates.check(value, NAMES))]
 Days = Annotated[float, Field(gt=0, le=36500, allow_inf_nan=False)]
@@ -54,7 +54,7 @@ class Passphrase(Strict):
     def _one(self) -> Passphrase:
         if (self.env is None) != self.prompt:
             raise ValueError('expected either env = "NAME" (an environment variable) or prompt = true')
-        if self.env is not None and not _VARIABLE.fullmatch(self.env):
+        if self.env is not None and not VARIABLE.fullmatch(self.env):
             raise ValueError("found an env that is no name of an environment variable")
         return self
 

@@ -120,12 +120,13 @@ def _with_issuer(entry: Planned, entries: Mapping[str, Planned], faults: list[st
 
 
 def _circles(entry: Planned, entries: Mapping[str, Planned]) -> bool:
-    seen = set()
-    while entry.issuer is not None:
-        if entry.name in seen:
+    """Whether its issuers lead back to itself."""
+    seen, current = set(), entry
+    while current.issuer is not None and current.name not in seen:
+        seen.add(current.name)
+        current = entries[current.issuer]
+        if current is entry:
             return True
-        seen.add(entry.name)
-        entry = entries[entry.issuer]
     return False
 
 
