@@ -15,7 +15,7 @@ from typing import Protocol
 BOARD, SCENARIO, WARNING, FINDING = "hil.board", "hil.scenario", "hil.warning", "hil.finding"
 BROKER, ARTIFACTS = "hil.broker", "hil.artifacts"
 
-_RANK = {"pass": 0, "n/a": 1, "WARN": 2, "FAIL": 3, "ERROR": 4}
+_RANK = {"n/a": 0, "pass": 1, "WARN": 2, "FAIL": 3, "ERROR": 4}
 
 
 class Report(Protocol):
@@ -52,7 +52,10 @@ def told(report: Report, name: str) -> list[str]:
 
 
 class Verdicts:
-    """Collects pytest's reports as verdicts by scenario and board. The worst of several tests of a name counts."""
+    """Collects pytest's reports as verdicts by scenario and board. The worst of several tests of a name counts.
+
+    Where some of them are not applicable and others pass, it is a pass, and what was not applicable is listed.
+    """
 
     def __init__(self) -> None:
         self._cells: dict[str, dict[str, Verdict]] = {}
