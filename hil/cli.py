@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil import rig as rigs
+from hil.chain import command as chain
 from hil.pki import command as pki
 from hil.toml import FileError
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 FAILED, USAGE = 1, 2
 
 #: The rooms that have commands of their own: each adds its parser, whose `run` takes the options.
-ROOMS = (pki,)
+ROOMS = (chain, pki)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -31,7 +31,9 @@ def _dates(path: Path, now: datetime) -> Iterator[Finding]:
             yield fault("expired", f"{subject(certificate)}: expired on {day(certificate.not_valid_after_utc)}")
         elif certificate.not_valid_before_utc > now:
             begins = day(certificate.not_valid_before_utc)
-            yield fault("not-yet-valid", f"{subject(certificate)}: not valid before {begins}; check this machine's clock")
+            yield fault(
+                "not-yet-valid", f"{subject(certificate)}: not valid before {begins}; check this machine's clock"
+            )
 
 
 def _name(path: Path, name: str) -> Iterator[Finding]:

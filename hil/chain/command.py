@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hil.chain.endpoint import ChainError, Endpoint
+
 if TYPE_CHECKING:
     from hil.chain.survey import Survey
 
@@ -20,9 +22,11 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     words = "fetch a server's certificate chain, check it, and write what a device has to trust"
     chain = commands.add_parser("chain", help=words, description=words)
     chain.set_defaults(run=run)
-    chain.add_argument("endpoint", metavar="HOST:PORT", help="the server, such as broker.example:8883")
+    chain.add_argument("endpoint", metavar="HOST:PORT", type=_endpoint, help="the server, such as broker.example:8883")
     chain.add_argument("--name", metavar="NAME", help="ask for this name (SNI), and expect it (default: HOST)")
-    chain.add_argument("--trust", choices=["root", "intermediate"], default="root", help="what to trust (default: root)")
+    chain.add_argument(
+        "--trust", choices=["root", "intermediate"], default="root", help="what to trust (default: root)"
+    )
     chain.add_argument(
         "--write",
         metavar="FILE",
@@ -33,15 +37,26 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         "may be given several times",
     )
     chain.add_argument("--print", dest="language", choices=_LANGUAGES, help="print it; the report goes to stderr")
-    chain.add_argument("--chain", metavar="FILE", type=Path, help="write the whole chain as PEM, in order and completed")
+    chain.add_argument(
+        "--chain", metavar="FILE", type=Path, help="write the whole chain as PEM, in order and completed"
+    )
     chain.add_argument("--sent", metavar="FILE", type=Path, help="write the chain as PEM just as it was sent")
     chain.add_argument("--constant", metavar="NAME", help="name of the constant (default: TRUST_ANCHORS_PEM)")
     chain.add_argument("--style", choices=["lines", "raw"], default="lines", help="one literal a line, or a raw string")
     chain.add_argument("--store", metavar="FILE", type=Path, help="roots in PEM (default: the system's store)")
-    chain.add_argument("--aia", action="store_true", help="fetch issuers that were not sent, from where it says they are")
+    chain.add_argument(
+        "--aia", action="store_true", help="fetch issuers that were not sent, from where it says they are"
+    )
     chain.add_argument("--tls", choices=["1.2", "1.3"], help="speak this version alone (default: the best of both)")
     chain.add_argument("--timeout", metavar="S", type=_seconds, default=10.0, help="for each step (default: 10 s)")
     chain.add_argument("--force", action="store_true", help="write in spite of faults, and replace files")
+
+
+def _endpoint(text: str) -> Endpoint:
+    try:
+        return Endpoint.parse(text)
+    except ChainError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _seconds(text: str) -> float:
@@ -56,7 +71,6 @@ def _seconds(text: str) -> float:
 
 def run(options: argparse.Namespace) -> int:
     """Fetch, judge, show, write. 0 if devices can connect with what was chosen, 1 if not, or if nothing was fetched."""
-    from hil.chain.endpoint import ChainError
     from hil.chain.report import render
 
     try:
@@ -71,19 +85,16 @@ def run(options: argparse.Namespace) -> int:
 
 def _survey(options: argparse.Namespace) -> Survey:
     from hil.chain import store
-    from hil.chain.endpoint import Endpoint
     from hil.chain.fetch import fetch
     from hil.chain.survey import survey
 
-    endpoint = Endpoint.parse(options.endpoint)
     roots = store.of_file(options.store) if options.store else store.system()
-    fetched = fetch(endpoint, options.name, timeout=options.timeout, version=options.tls)
+    fetched = fetch(options.endpoint, options.name, timeout=options.timeout, version=options.tls)
     wait = options.timeout if options.aia else None
     return survey(fetched, roots, datetime.now(UTC), wanted=options.trust, fetch_issuers=wait)
 
 
 def _write(survey: Survey, options: argparse.Namespace) -> None:
-    from hil.chain.endpoint import ChainError
     from hil.chain.files import CONSTANT, save, text
     from hil.credentials.identity import pem
     from hil.sources import Language

@@ -28,7 +28,9 @@ class Endpoint:
         elif ":" in host:
             raise ChainError(f"found {text!r}, expected HOST:PORT, an IPv6 address in brackets such as [::1]:8883")
         if not colon or not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ChainError(f"found {text!r}, expected HOST:PORT with a port from 1 to 65535, such as {host or text}:8883")
+            raise ChainError(
+                f"found {text!r}, expected HOST:PORT with a port from 1 to 65535, such as {host or text}:8883"
+            )
         return cls(host, int(port))
 
     @property
@@ -53,7 +55,9 @@ def connect(endpoint: Endpoint, timeout: float) -> socket.socket:
         found = socket.getaddrinfo(endpoint.host, endpoint.port, type=socket.SOCK_STREAM)
     except (socket.gaierror, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "not a host name"
-        raise ChainError(f"{endpoint.host!r} cannot be resolved ({why}); check its spelling and the DNS server") from None
+        raise ChainError(
+            f"{endpoint.host!r} cannot be resolved ({why}); check its spelling and the DNS server"
+        ) from None
     deadline = time.monotonic() + timeout
     last: OSError = TimeoutError()
     for family, kind, protocol, _, address in found:
@@ -74,7 +78,9 @@ def connect(endpoint: Endpoint, timeout: float) -> socket.socket:
 
 def _why_not(endpoint: Endpoint, error: OSError, timeout: float) -> str:
     if isinstance(error, ConnectionRefusedError):
-        return f"{endpoint}: connection refused; nothing listens there: check the port (MQTT over TLS is mostly on 8883)"
+        return (
+            f"{endpoint}: connection refused; nothing listens there: check the port (MQTT over TLS is mostly on 8883)"
+        )
     if isinstance(error, TimeoutError):
         return f"{endpoint}: no answer within {timeout:g} s; check the address, and whether a firewall drops it"
     return f"{endpoint}: no connection ({error.strerror or error})"

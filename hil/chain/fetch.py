@@ -90,7 +90,9 @@ def _read(endpoint: Endpoint, place: int, der: bytes) -> x509.Certificate:
 
 
 def _words(name: crypto.X509Name) -> str:
-    return ",".join(f"{key.decode()}={value.decode('utf-8', 'replace')}" for key, value in reversed(name.get_components()))
+    return ",".join(
+        f"{key.decode()}={value.decode('utf-8', 'replace')}" for key, value in reversed(name.get_components())
+    )
 
 
 class _Handshake:

@@ -41,7 +41,7 @@ def text(survey: Survey, language: Language | str, *, name: str = CONSTANT, styl
 
 
 def save(files: Mapping[Path, str], *, replace: bool = False) -> None:
-    """Write the files, all or none as far as can be foreseen. Raises ChainError where one exists and may not be lost."""
+    """Write the files, all or none as far as can be foreseen. Raises ChainError where one would be lost."""
     for path in files:
         if path.exists() and not replace:
             raise ChainError(f"{path}: exists; give another name, or --force to replace it")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -71,8 +72,9 @@ def ordered(
 ) -> Path:
     """The best path from the first certificate sent, which is the server's (RFC 8446 section 4.4.2), upwards.
 
-    Preferred are paths that end in `trusted`, then those in date, those whose signatures hold, and short ones. `further`
-    are certificates from elsewhere that may fill gaps. Each certificate is looked at once, however they are entangled.
+    Preferred are paths that end in `trusted`, then those in date, those whose signatures hold, and short ones.
+    `further` are certificates from elsewhere that may fill gaps. Each certificate is looked at once, however they are
+    entangled.
     """
     pool = list(dict.fromkeys([*trusted, *sent, *further]))
     vouched = set(trusted)
@@ -82,7 +84,7 @@ def ordered(
     while waiting:
         way = waiting.popleft()
         last = way[-1]
-        above = [] if last in vouched or signed_by(last, last) else _issuers(last, pool)
+        above = [] if last in vouched or signed_by(last, last) else _issuers(last, pool, now)
         fresh = [candidate for candidate in above if candidate not in seen]
         seen.update(fresh)
         waiting.extend([*way, candidate] for candidate in fresh)
@@ -90,17 +92,18 @@ def ordered(
             finished.append(way)
 
     def rank(way: list[x509.Certificate]) -> tuple[bool, bool, bool, bool, int]:
-        sound = all(signed_by(child, parent) for child, parent in zip(way, way[1:], strict=False))
+        sound = all(signed_by(child, parent) for child, parent in pairwise(way))
         dated = all(in_date(certificate, now) for certificate in way)
         return (way[-1] not in vouched, not sound, not dated, not signed_by(way[-1], way[-1]), len(way))
 
     return _path(min(finished, key=rank), sent, vouched)
 
 
-def _issuers(certificate: x509.Certificate, pool: Sequence[x509.Certificate]) -> list[x509.Certificate]:
-    """Who signed it; where nobody did, whoever bears the issuer's name."""
+def _issuers(certificate: x509.Certificate, pool: Sequence[x509.Certificate], now: datetime) -> list[x509.Certificate]:
+    """Who signed it, those in date first; where nobody did, whoever bears the issuer's name."""
     named = [other for other in pool if other.subject == certificate.issuer and other != certificate]
-    return [other for other in named if signed_by(certificate, other)] or named
+    signers = [other for other in named if signed_by(certificate, other)] or named
+    return sorted(signers, key=lambda other: not in_date(other, now))
 
 
 def _path(way: list[x509.Certificate], sent: Sequence[x509.Certificate], vouched: set[x509.Certificate]) -> Path:
