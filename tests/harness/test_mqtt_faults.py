@@ -347,7 +347,7 @@ KINDS = [kind for kind in get_args(Kind) if kind not in ("never-ending", "connac
 @pytest.mark.parametrize("version", [V311, V5])
 def test_malformed_bytes_are_malformed_to_a_strict_decoder(bench: Bench, kind: Any, version: Version) -> None:
     bench.gateway.arm(Malformed(kind), "a", Schedule(count=1))
-    device = bench.device(version=version)
+    device = bench.device(version=version, strict=True)
     device.connect()
     with pytest.raises(ValueError):  # noqa: PT011 - ours for any packet that breaks a rule
         device.receive()
@@ -357,7 +357,7 @@ def test_malformed_bytes_are_malformed_to_a_strict_decoder(bench: Bench, kind: A
 @pytest.mark.parametrize("version", [V311, V5])
 def test_a_malformed_connack(bench: Bench, version: Version) -> None:
     bench.gateway.arm(Malformed("connack"), "a", Schedule(count=1))
-    device = bench.device(version=version)
+    device = bench.device(version=version, strict=True)
     with pytest.raises(ValueError):  # noqa: PT011
         device.connect()
     device.drop()
