@@ -15,6 +15,7 @@ from pki_files import SMALL, described, needs_openssl, openssl, verdict
 from hil.credentials import CredentialsError
 from hil.pki import listing
 from hil.pki.hierarchy import Pki
+from hil.pki.passphrase import Passphrases
 from hil.pki.shelf import Issued
 
 CLIENT = ("-purpose", "sslclient")
@@ -306,3 +307,44 @@ def test_a_run_that_is_killed_at_any_step_is_gone_on_with(tmp_path: Path) -> Non
             break
         step, steps = step + 3, steps + 1
     assert steps > 8
+
+
+def test_two_runs_at_once_take_turns(tmp_path: Path) -> None:
+    pki = described(tmp_path)
+    children = []
+    for _ in range(2):
+        child = os.fork()
+        if child == 0:
+            try:
+                pki.issue()
+                os._exit(0)
+            finally:
+                os._exit(1)
+        children.append(child)
+    assert [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children] == [0, 0]
+    assert set(states(pki)) == {"root 1.1", "site 1.1", "esp32-a 1.1", "esp32-b 1.1"}
+
+
+# -- a passphrase that is asked for ----------------------------------------------------------------------------------
+
+
+def test_a_new_passphrase_is_asked_twice_and_kept_for_the_run(tmp_path: Path) -> None:
+    text = "[authorities.root]\npassphrase = { prompt = true }\n[devices.esp32-a]\n"
+    asked: list[str] = []
+
+    def answering(*answers: str) -> Passphrases:
+        left = list(answers)
+        return Passphrases(lambda question: asked.append(question) or left.pop(0))
+
+    plan = described(tmp_path, text).plan
+    with pytest.raises(CredentialsError, match="the two are not the same; nothing was written"):
+        Pki(plan, answering("one word", "another")).issue()
+    with pytest.raises(CredentialsError, match="at least 4 characters"):
+        Pki(plan, answering("abc", "abc")).issue()
+    assert not Pki(plan).shelf.names("authorities")
+    asked.clear()
+    Pki(plan, answering("one word", "one word")).issue()
+    assert asked == ["Passphrase of root: ", "The same again, for root: "]
+    Pki(plan, answering("one word")).rotate(["esp32-a"])
+    with pytest.raises(CredentialsError, match="does not open"):
+        Pki(plan, answering("one wrod")).rotate(["esp32-a"])
