@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -86,7 +87,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pki, Path]]
 
 
 def run(folder: Path) -> None:
-    environment = {"PATH": "/usr/bin:/bin"} | PASSPHRASES
+    environment = os.environ | PASSPHRASES
     done = subprocess.run(
         ["sh", "make.sh"], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
     )
