@@ -17,15 +17,25 @@ class Row:
     verdicts: list[Verdict] = field(default_factory=list)
     diagnoses: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def boards(self) -> list[str]:
+        """The names of its boards."""
+        return [self.defect.board, *(f"{self.defect.board}-{number}" for number in range(2, self.defect.boards + 1))]
+
+    def replace(self, second: Iterable[Verdict]) -> None:
+        """Put the verdicts of a second try in the place of the first."""
+        for verdict in second:
+            same = [v for v in self.verdicts if (v.board, v.name) == (verdict.board, verdict.name)]
+            self.verdicts = [v for v in self.verdicts if v not in same] + [verdict]
+
     def meant(self, catch: Catch) -> list[Verdict]:
         """The verdicts of the scenario that is meant."""
         return [v for v in self.verdicts if catch.covers(v.scenario, v.case)]
 
     def elsewhere(self) -> list[Verdict]:
-        """The catches by scenarios that are not meant for this defect."""
-        return [
-            v for v in self.verdicts if v.caught and not any(c.covers(v.scenario, v.case) for c in self.defect.caught)
-        ]
+        """The catches by scenarios that are not meant for this defect. Other cases of one that is need no reason."""
+        meant = {catch.scenario for catch in self.defect.caught}
+        return [v for v in self.verdicts if v.caught and v.scenario not in meant]
 
     def doubtful(self) -> list[Verdict]:
         """What is not as the table says: worth a second try on a quieter bench."""
@@ -42,7 +52,7 @@ class Row:
         title = self.defect.title
         for verdict in self.verdicts:
             if verdict.outcome == "error":
-                yield f"{title}: the bench failed in {verdict.scenario}: {last_line(verdict.text)}"
+                yield f"{title}: the bench failed in {verdict.scenario}: {reason(verdict.text)}"
         for catch in self.defect.caught:
             verdicts = self.meant(catch)
             if not verdicts:
@@ -64,10 +74,10 @@ def _fits(verdict: Verdict, catch: Catch) -> bool:
 def _what(verdict: Verdict) -> str:
     if verdict.outcome in ("pass", "n/a"):
         return f"says {verdict.outcome}"
-    return f"says {verdict.outcome}: {last_line(verdict.text)}"
+    return f"says {verdict.outcome}: {reason(verdict.text)}"
 
 
-def last_line(text: str) -> str:
+def reason(text: str) -> str:
     """Of pytest's account of a failure, the line that says what was wrong."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     marked = [line[1:].strip() for line in lines if line.startswith("E ")]
@@ -78,21 +88,10 @@ def fold(defects: Iterable[Defect], verdicts: Iterable[Verdict]) -> list[Row]:
     """A row for each defect, with what was said of its boards."""
     rows = {defect.board: Row(defect) for defect in defects}
     for verdict in verdicts:
-        for name, row in rows.items():
-            if verdict.board == name or verdict.board in other_boards(row.defect):
+        for row in rows.values():
+            if verdict.board in row.boards:
                 row.verdicts.append(verdict)
     return list(rows.values())
-
-
-def other_boards(defect: Defect) -> list[str]:
-    """The boards of a defect that needs several, but the first."""
-    return [f"{defect.board}-{number}" for number in range(2, defect.boards + 1)]
-
-
-def again(row: Row, second: Iterable[Verdict]) -> None:
-    """Put the verdicts of a second try in the place of the first."""
-    for verdict in second:
-        row.verdicts = [v for v in row.verdicts if (v.board, v.name) != (verdict.board, verdict.name)] + [verdict]
 
 
 def unproven(scenarios: Iterable[str], defects: Iterable[Defect]) -> list[str]:

@@ -21,7 +21,7 @@ from pathlib import Path
 from hil.signals import terminated_as
 from hil.virtual.firmware import OPTIONS
 from tests.defects import causes, judge, page, plan
-from tests.defects.benches import BENCH, ROOT
+from tests.defects.benches import ROOT
 from tests.defects.judge import Row
 from tests.defects.table import Defect, TableError, good, load
 
@@ -30,9 +30,6 @@ FOLDER = ROOT / "artifacts" / "defects"
 BENCHES_A_CORE = 10
 """Benches side by side for each core of this machine: scenarios mostly wait, and a bench
 takes a few hundredths of a core."""
-
-SECOND_TRIES = 6
-"""Benches side by side when what was not as expected is tried again."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +58,7 @@ def _run(options: argparse.Namespace, defects: Sequence[Defect], chosen: Sequenc
     jobs = plan.whole(chosen, options.out)
     print(f"{len(jobs)} firmwares, {options.benches} benches side by side", flush=True)
     rows = judge.fold(chosen, plan.run(jobs, options.benches, told=True))
-    _try_again(rows, options.out / "again")
+    plan.try_again(rows, options.out / "again", told=True)
     _diagnose(rows)
     problems = [problem for row in rows for problem in row.problems()]
     if not options.only:
@@ -85,23 +82,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _is_chosen(defect: Defect, texts: Sequence[str]) -> bool:
     return any(text in defect.title for text in texts)
-
-
-def _try_again(rows: Sequence[Row], folder: Path) -> None:
-    """What is not as expected is tried once more with the machine less busy: a slow host is no finding."""
-    doubtful = [row for row in rows if row.doubtful()]
-    jobs = plan.whole([row.defect for row in doubtful], folder)
-    for row, job in zip(doubtful, jobs, strict=True):
-        if any(verdict.scenario == BENCH for verdict in row.verdicts):
-            row.verdicts.clear()  # the bench as a whole failed: all of it again
-        else:
-            job.picked = sorted({(v.board, v.scenario, v.case) for v in row.doubtful()})
-    if jobs:
-        print(f"{len(jobs)} firmwares have verdicts that are not as expected: these once more", flush=True)
-    second = plan.run(jobs, SECOND_TRIES, told=True)
-    for row in doubtful:
-        boards = [row.defect.board, *judge.other_boards(row.defect)]
-        judge.again(row, [verdict for verdict in second if verdict.board in boards])
 
 
 def _diagnose(rows: Sequence[Row]) -> None:

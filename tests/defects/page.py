@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tests.defects.judge import Row, last_line
+from tests.defects.judge import Row, reason
 
 _SIGN = {"pass": ".", "n/a": "-", "warn": "w", "fail": "F", "error": "!"}
 _RANK = ["n/a", "pass", "warn", "fail", "error"]
@@ -95,7 +95,7 @@ def _facts(row: Row) -> dict[str, Any]:
                 "case": v.case,
                 "outcome": v.outcome,
                 "seconds": v.seconds,
-                "words": last_line(v.text) if v.text else "",
+                "words": reason(v.text) if v.text else "",
                 "timeline": str(v.timeline) if v.timeline else None,
             }
             for v in row.verdicts

@@ -7,8 +7,12 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from hil import catalogue
-from tests.defects.benches import Job, Verdict, stop
+from tests.defects.benches import BENCH, Job, Verdict, stop
+from tests.defects.judge import Row
 from tests.defects.table import Catch, Defect
+
+SECOND_TRIES = 4
+"""Benches side by side when what was not as expected is tried again."""
 
 
 def scenario_names() -> list[str]:
@@ -72,6 +76,24 @@ def run(jobs: Sequence[Job], benches: int, told: bool = False) -> list[Verdict]:
             stop()
             raise
     return found
+
+
+def try_again(rows: Sequence[Row], folder: Path, told: bool = False) -> None:
+    """What is not as expected is tried once more with the machine less busy: a slow host is no finding."""
+    doubtful = [row for row in rows if row.doubtful()]
+    jobs = []
+    for row in doubtful:
+        job = Job(folder / row.defect.board, [row.defect])
+        if any(verdict.scenario == BENCH for verdict in row.verdicts):
+            row.verdicts.clear()  # the bench as a whole failed: all of it again
+        else:
+            job.picked = sorted({(v.board, v.scenario, v.case) for v in row.doubtful()})
+        jobs.append(job)
+    if told and jobs:
+        print(f"{len(jobs)} firmwares have verdicts that are not as expected: these once more", flush=True)
+    second = run(jobs, SECOND_TRIES, told)
+    for row in doubtful:
+        row.replace([verdict for verdict in second if verdict.board in row.boards])
 
 
 def _words(job: Job, verdicts: Sequence[Verdict]) -> str:
