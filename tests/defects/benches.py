@@ -23,8 +23,9 @@ CONTRACTS = ROOT / "rigs" / "contracts"
 WIFI_PASSWORD = "HIL_DEFECTS_WIFI"
 """The environment variable with the boards' Wi-Fi password: some firmware prints it."""
 
-SPEED = 1000
-"""The boards' speed: what is slow on a real board takes a thousandth. Times of protocols are real."""
+SPEED = 100
+"""The boards' speed: what is slow on a real board takes a hundredth. Times of protocols are real. At 1000 a flash is
+over before it can be interrupted."""
 
 ONLINE_WITHIN = 5.0
 """Seconds for `online.within` of the contracts: most defects show as something that never comes."""

@@ -62,9 +62,10 @@ class Row:
         for verdict in self.elsewhere():
             if self.defect.why_elsewhere(verdict.scenario) is None:
                 yield f"{title}: {verdict.scenario} {_what(verdict)}; the table has no explanation"
-        for scenario, cause in self.diagnoses.items():
-            if self.defect.cause and cause != self.defect.cause:
-                yield f"{title}: diagnosed in {scenario} as {cause!r}, expected {self.defect.cause!r}"
+        for catch in self.defect.caught:
+            found, expected = self.diagnoses.get(str(catch)), catch.cause or self.defect.cause
+            if found is not None and expected and found != expected:
+                yield f"{title}: diagnosed in {catch} as {found!r}, expected {expected!r}"
 
 
 def _fits(verdict: Verdict, catch: Catch) -> bool:

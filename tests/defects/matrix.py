@@ -90,7 +90,7 @@ def _diagnose(rows: Sequence[Row]) -> None:
             verdict = next((v for v in row.meant(catch) if v.caught), None)
             cause = causes.first_cause(verdict) if verdict else None
             if cause is not None:
-                row.diagnoses[catch.scenario] = cause
+                row.diagnoses[str(catch)] = cause
 
 
 def incomplete(defects: Sequence[Defect]) -> list[str]:

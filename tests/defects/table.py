@@ -14,6 +14,7 @@
     "test_stays_*" = "it is never online for long enough"
 
 `words`: the failure must hold them; failing for another reason is no catch. `warn`: the verdict must be a warning.
+A catch may have a `cause` of its own, where that scenario shows less than others do.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class Catch:
     case: str
     verdict: str
     words: str
+    cause: str = ""
 
     def covers(self, scenario: str, case: str) -> bool:
         """Whether that test is the one meant."""
@@ -127,8 +129,14 @@ def _defect(row: dict[str, Any], where: str) -> Defect:
 
 
 def _catch(row: dict[str, Any], where: str) -> Catch:
-    if not isinstance(row, dict) or set(row) not in ({"scenario", "words"}, {"scenario", "warn"}):
+    if not isinstance(row, dict) or set(row) - {"cause"} not in ({"scenario", "words"}, {"scenario", "warn"}):
         raise TableError(f"{where}: found caught = {row!r}, expected {{ scenario = ..., words (or warn) = ... }}")
     scenario, _, case = str(row["scenario"]).partition("[")
     verdict = "fail" if "words" in row else "warn"
-    return Catch(scenario, case.removesuffix("]"), verdict, str(row["words" if verdict == "fail" else "warn"]))
+    return Catch(
+        scenario,
+        case.removesuffix("]"),
+        verdict,
+        str(row["words" if verdict == "fail" else "warn"]),
+        str(row.get("cause", "")),
+    )

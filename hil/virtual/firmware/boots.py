@@ -17,7 +17,7 @@ triple reset detector do)."""
 QUICK_SECONDS = 2.0
 """A boot that lasts for so long was not a quick one."""
 
-SAVING_SECONDS = 0.4
+SAVING_SECONDS = 1.0
 """How long a build with fragile-nvs leaves its NVS erased at each boot. Real seconds at any speed of the board, so that
 there is a time to cut in."""
 

@@ -316,7 +316,7 @@ OPTIONS: tuple[Option, ...] = (
         "it cannot be flashed over serial again: a firmware that was damaged half-way stays damaged",
     ),
     Option(
-        "with", "fragile-nvs", "erases its settings at each boot, to write them anew half a second later",
+        "with", "fragile-nvs", "erases its settings at each boot, to write them anew a second later",
         "power that fails in that moment leaves it without settings and key",
     ),
     Option(
