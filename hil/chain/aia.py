@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import pkcs7
 
 from hil.chain.describe import issuer_urls, subject
 from hil.chain.endpoint import ChainError
-from hil.chain.path import signed_by
+from hil.credentials.store import is_signed_by
 
 _LARGEST = 256 * 1024  # bytes; an issuer's certificate has about 2 KiB, a PKCS#7 bundle a few of them
 
@@ -30,7 +30,7 @@ def issuers(certificate: x509.Certificate, timeout: float) -> list[x509.Certific
             wrong = f"{url}: not fetched, expected http:// or https://"
             continue
         try:
-            found = [other for other in _parse(_get(url, timeout)) if signed_by(certificate, other)]
+            found = [other for other in _parse(_get(url, timeout)) if is_signed_by(certificate, other)]
         except (OSError, http.client.HTTPException, ValueError, UnsupportedAlgorithm) as error:
             wrong = f"{url}: {_why(error)}"
             continue

@@ -69,7 +69,8 @@ def _is_address(name: str) -> bool:
 
 
 def _address_in(name: str, addresses: list[str]) -> bool:
-    return ipaddress.ip_address(name) in [ipaddress.ip_address(address) for address in addresses]
+    readable = [ipaddress.ip_address(address) for address in addresses if _is_address(address)]
+    return ipaddress.ip_address(name) in readable
 
 
 def _fits(pattern: str, name: str) -> bool:
@@ -146,8 +147,11 @@ def _end(path: Path) -> Iterator[Finding]:
     urls = issuer_urls(top.certificate)
     cure = f"the certificate names {urls[0]}, --aia fetches it" if urls else "give it with --store"
     words = f"its issuer {issuer(top.certificate)} was not sent, and no store here has it; {cure}"
-    make = fault if len(path.links) == 1 else warning
-    yield make("missing-issuer", f"{subject(top.certificate)}: {words}")
+    if len(path.links) == 1:
+        yield fault("missing-issuer", f"{subject(top.certificate)}: {words}")
+    else:
+        unproven = "so nobody here vouches for this chain: compare its SHA-256 with its owner's before you trust it"
+        yield warning("missing-issuer", f"{subject(top.certificate)}: {words}; {unproven}")
 
 
 def origins(path: Path) -> list[Finding]:

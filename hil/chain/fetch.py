@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import socket
 import time
+import warnings
 from dataclasses import dataclass
 
 from cryptography import x509
@@ -47,7 +48,7 @@ def fetch(endpoint: Endpoint, name: str | None = None, *, timeout: float = 10.0,
     `version` "1.2" or "1.3" speaks that one alone. `timeout` (seconds) holds for the connection, and again for the
     handshake. Raises ChainError: no connection, no TLS, no answer, no certificate.
     """
-    wanted = name or endpoint.host
+    wanted = endpoint.host if endpoint.is_address and not name else _ascii(name or endpoint.host)
     asked = wanted if name or not endpoint.is_address else None
     handshake = _Handshake(endpoint, _context(version), asked)
     with connect(endpoint, timeout) as sock:
@@ -69,6 +70,14 @@ def fetch(endpoint: Endpoint, name: str | None = None, *, timeout: float = 10.0,
     )
 
 
+def _ascii(name: str) -> str:
+    """A DNS name as certificates and TLS have it: letters beyond ASCII encoded (IDNA)."""
+    try:
+        return name.encode("idna").decode()
+    except UnicodeError:
+        raise ChainError(f"found server name {name[:80]!r}, expected a DNS name") from None
+
+
 def _context(version: str | None) -> SSL.Context:
     context = SSL.Context(SSL.TLS_CLIENT_METHOD)
     context.set_verify(SSL.VERIFY_NONE)
@@ -84,8 +93,13 @@ def _context(version: str | None) -> SSL.Context:
 
 def _read(endpoint: Endpoint, place: int, der: bytes) -> x509.Certificate:
     try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is odd about it is told in our own words
+            certificate = x509.load_der_x509_certificate(der)
+            # Read lazily, and nothing can be said of a certificate that lacks one of these.
+            _ = certificate.subject, certificate.issuer, certificate.version, certificate.not_valid_after_utc
+            return certificate
+    except (ValueError, x509.InvalidVersion) as error:
         raise ChainError(f"{endpoint}: certificate {place} of those sent cannot be read ({error})") from None
 
 
@@ -106,10 +120,7 @@ class _Handshake:
         self.tls = SSL.Connection(context, None)
         self.tls.set_connect_state()
         if asked is not None:
-            try:
-                self.tls.set_tlsext_host_name(asked.encode("idna"))
-            except (UnicodeError, SSL.Error):
-                raise ChainError(f"found server name {asked[:80]!r}, expected a DNS name") from None
+            self.tls.set_tlsext_host_name(asked.encode())
 
     def run(self, sock: socket.socket, deadline: float) -> str | None:
         """Shake hands. Returns why it ended early, None if it did not. Raises ChainError if no TLS was spoken."""

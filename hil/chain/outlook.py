@@ -10,7 +10,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 
 from hil.chain.describe import day, issuer, subject
 from hil.chain.findings import Finding, note, warning
-from hil.chain.path import Path, self_issued, signed_by
+from hil.chain.path import Path, self_issued
+from hil.credentials.store import is_signed_by
 
 _SOON = timedelta(days=30)  # most servers have renewed by then; shorter-lived certificates when a quarter is left
 _SHORT_LIVED = timedelta(days=100)  # renewed by machines, each time possibly by another intermediate
@@ -63,8 +64,8 @@ def _crossed(path: Path, known: Sequence[x509.Certificate]) -> Iterator[Finding]
     for certificate in path.certificates[1:]:
         others = [other for other in dict.fromkeys(known) if other != certificate and _same_key(certificate, other)]
         for other in others:
-            by = "itself" if signed_by(other, other) else issuer(other)
-            here = "itself" if signed_by(certificate, certificate) else issuer(certificate)
+            by = "itself" if is_signed_by(other, other) else issuer(other)
+            here = "itself" if is_signed_by(certificate, certificate) else issuer(certificate)
             words = f"signed by {here} in this chain, and also by {by} (until {day(other.not_valid_after_utc)})"
             end = "a server may change from one to the other at any renewal"
             yield warning("cross-signed", f"{subject(certificate)}: {words}; {end}")

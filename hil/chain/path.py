@@ -10,9 +10,9 @@ from enum import StrEnum
 from itertools import pairwise
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 
 from hil.chain.describe import in_date
+from hil.credentials.store import is_signed_by
 
 
 class End(StrEnum):
@@ -50,15 +50,6 @@ class Path:
         return tuple(link.certificate for link in self.links)
 
 
-def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether `issuer` signed it, by name and by signature."""
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
-        return False
-    return True
-
-
 def self_issued(certificate: x509.Certificate) -> bool:
     """Whether subject and issuer are the same name."""
     return certificate.subject == certificate.issuer
@@ -84,7 +75,7 @@ def ordered(
     while waiting:
         way = waiting.popleft()
         last = way[-1]
-        above = [] if last in vouched or signed_by(last, last) else _issuers(last, pool, now)
+        above = [] if last in vouched or is_signed_by(last, last) else _issuers(last, pool, now)
         fresh = [candidate for candidate in above if candidate not in seen]
         seen.update(fresh)
         waiting.extend([*way, candidate] for candidate in fresh)
@@ -92,9 +83,9 @@ def ordered(
             finished.append(way)
 
     def rank(way: list[x509.Certificate]) -> tuple[bool, bool, bool, bool, int]:
-        sound = all(signed_by(child, parent) for child, parent in pairwise(way))
+        sound = all(is_signed_by(child, parent) for child, parent in pairwise(way))
         dated = all(in_date(certificate, now) for certificate in way)
-        return (way[-1] not in vouched, not sound, not dated, not signed_by(way[-1], way[-1]), len(way))
+        return (way[-1] not in vouched, not sound, not dated, not is_signed_by(way[-1], way[-1]), len(way))
 
     return _path(min(finished, key=rank), sent, vouched)
 
@@ -102,16 +93,16 @@ def ordered(
 def _issuers(certificate: x509.Certificate, pool: Sequence[x509.Certificate], now: datetime) -> list[x509.Certificate]:
     """Who signed it, those in date first; where nobody did, whoever bears the issuer's name."""
     named = [other for other in pool if other.subject == certificate.issuer and other != certificate]
-    signers = [other for other in named if signed_by(certificate, other)] or named
+    signers = [other for other in named if is_signed_by(certificate, other)] or named
     return sorted(signers, key=lambda other: not in_date(other, now))
 
 
 def _path(way: list[x509.Certificate], sent: Sequence[x509.Certificate], vouched: set[x509.Certificate]) -> Path:
     top = way[-1]
-    end = End.STORE if top in vouched else End.SELF_SIGNED if signed_by(top, top) else End.OPEN
+    end = End.STORE if top in vouched else End.SELF_SIGNED if is_signed_by(top, top) else End.OPEN
     links = []
     for certificate, above in zip(way, [*way[1:], None], strict=True):
-        signed = signed_by(certificate, above) if above is not None else signed_by(certificate, certificate) or None
+        signed = is_signed_by(certificate, above or certificate)
         place = sent.index(certificate) + 1 if certificate in sent else None
-        links.append(Link(certificate, place, certificate in vouched, signed))
+        links.append(Link(certificate, place, certificate in vouched, signed if above else signed or None))
     return Path(tuple(links), end)

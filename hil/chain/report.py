@@ -70,7 +70,7 @@ def _trust(survey: Survey) -> Iterator[str]:
         yield f"  {anchor.role:12} {subject(anchor.certificate)}"
         yield f"  {'':12} SHA-256 {fingerprint(anchor.certificate)}"
     for reason in survey.choice.why:
-        yield f"  because: {reason}" if survey.choice.anchors else f"  {reason}"
+        yield f"  why: {reason}" if survey.choice.anchors else f"  {reason}"
 
 
 def _findings(survey: Survey) -> Iterator[str]:

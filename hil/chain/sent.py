@@ -53,7 +53,8 @@ def _order(fetched: Fetched, path: Path) -> Iterator[Finding]:
             yield note("unrelated", f"{subject(certificate)}: sent, but not needed for this chain")
     places = [link.place for link in path.links if link.place is not None]
     if places != sorted(places):
-        words = f"sent in the order {', '.join(map(str, places))} of the chain, expected each before its issuer"
+        stood = ", ".join(map(str, places))
+        words = f"from the server up, the chain stood at places {stood}, expected each before its issuer"
         yield warning("order", f"{words}; mbedTLS looks for an issuer only among those that follow")
 
 

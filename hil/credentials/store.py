@@ -180,7 +180,7 @@ def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
     """Whether `issuer` signed the certificate, by name and by signature."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 

@@ -88,7 +88,7 @@ def test_print_leaves_stdout_to_the_source(good: Endpoint, roots: Path, capsys: 
     assert chain(good, roots, "--print", "pem", "--trust", "intermediate") == 0
     out, err = capsys.readouterr()
     assert out == pem(authority().intermediate.certificate).decode()
-    assert "because: the intermediate, as asked for" in err
+    assert "why: the intermediate, as asked for" in err
 
 
 def test_a_file_is_not_lost_by_mistake(

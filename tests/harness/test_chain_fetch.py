@@ -104,6 +104,11 @@ def test_the_name_decides_which_certificate_comes(tmp_path: Path) -> None:
     assert asked == ["other.test", None], "an address is no name to ask for"
 
 
+def test_a_name_with_letters_beyond_ascii_is_asked_for_as_certificates_have_it(tmp_path: Path) -> None:
+    with presenting(tmp_path, authority().issue_server([NAME])) as endpoint:
+        assert fetch(endpoint, "bücher.test", timeout=LIMIT).name == "xn--bcher-kva.test"
+
+
 def test_a_chain_of_thirty_certificates(tmp_path: Path) -> None:
     above = [authority().root]
     for number in range(29):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from ipaddress import ip_network
 
 import pytest
 from chain_servers import NAME, NOW, authority, days_ago, identity, intermediate, leaf
 from cryptography import x509
+from cryptography.hazmat.primitives.hashes import SHA256
 
 from hil.chain.choose import Wanted
 from hil.chain.endpoint import Endpoint
@@ -205,8 +207,6 @@ def test_what_only_openssl_knows_is_a_fault_too() -> None:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.NameConstraints([x509.DNSName("elsewhere.test")], None), critical=True)
     )
-    from cryptography.hazmat.primitives.hashes import SHA256
-
     constrained = Signed(builder.sign(key, SHA256()), key)
     found = seen(identity(leaf(constrained)), constrained)
     assert about(found, Level.FAULT) == {"openssl"}
@@ -234,6 +234,18 @@ def test_what_only_openssl_knows_is_a_fault_too() -> None:
 def test_names(pattern: str, name: str, fits: bool) -> None:
     found = seen(identity(leaf(MIDDLE, name=pattern), MIDDLE), ROOT, name=name)
     assert ("wrong-name" in about(found, Level.FAULT)) is not fits
+
+
+def test_an_address_that_is_a_network_fits_nothing() -> None:
+    key = MIDDLE.key
+    common = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
+    network = x509.IPAddress(ip_network("10.0.0.0/8"))
+    issuer = MIDDLE.certificate.subject
+    builder = x509.CertificateBuilder(issuer, common, key.public_key(), 1, days_ago(1), days_ago(-99)).add_extension(
+        x509.SubjectAlternativeName([network]), critical=False
+    )
+    server = identity(Signed(builder.sign(key, SHA256()), key), MIDDLE)
+    assert about(seen(server, ROOT, name="10.0.0.0"), Level.FAULT) >= {"wrong-name"}
 
 
 # -- what will change --------------------------------------------------------------------------------------------------
@@ -275,14 +287,12 @@ def test_the_report_has_the_choice_and_its_reason() -> None:
     text = render(seen(GOOD, ROOT))
     assert "root         CN=test root" in text
     assert "from the test's store" in text
-    assert "because: the root, good until" in text
+    assert "why: the root, good until" in text
     assert ROOT.certificate.fingerprint(ROOT.certificate.signature_hash_algorithm).hex(":").upper() in text  # type: ignore[arg-type]
 
 
 def test_names_cannot_reach_the_terminal_with_control_characters() -> None:
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "evil\x1b[2J\nfound: nothing")])
-    from cryptography.hazmat.primitives.hashes import SHA256
-
     builder = x509.CertificateBuilder(name, name, ROOT.key.public_key(), 1, NOW - timedelta(1), NOW + timedelta(99))
     alone = Signed(builder.sign(ROOT.key, SHA256()), ROOT.key)
     text = render(seen(replace(GOOD, chain_pem=identity(alone).chain_pem)))
