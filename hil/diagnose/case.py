@@ -118,6 +118,17 @@ class Case:
         """Those that ended so, and that no injected fault had a hand in."""
         return [a for a in self.attempts if a.end in ends and not self.faults(a)]
 
+    def taken_over(self, attempt: Attempt) -> bool:
+        """Whether somebody connected with the same client id: by the gateway's word, or by the broker's log."""
+        close = attempt.events[-1]
+        if close.kind != "close" or close["by"] != "broker":
+            return False
+        return close["how"] == "takeover" or any(
+            "already connected" in str(e.get("text")) and abs(e.monotonic - close.monotonic) < 0.5
+            for e in self.everything
+            if (e.source, e.kind) == ("broker", "log") and e.board in (None, self.board)
+        )
+
     def lasted(self, attempt: Attempt) -> float:
         """Seconds that a connection was open, as far as one looked."""
         return (self.until if attempt.ended is None else attempt.ended) - attempt.began
@@ -180,7 +191,7 @@ class Case:
         for before, after in itertools.pairwise(self.attempts):
             if before.ended is None or before.end is End.DISCONNECTED or after.began <= before.ended:
                 continue
-            if self.undisturbed(before.ended, after.began):
+            if self.undisturbed(before.began, after.began):
                 found.append(Pause(before, after, after.began - before.ended))
         return found
 

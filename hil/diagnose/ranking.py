@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from hil.attempts import End
 from hil.diagnose.case import Case
 from hil.diagnose.cause import Cause, Diagnosis, Found
 from hil.diagnose.causes import CAUSES
@@ -67,7 +68,7 @@ def _in_doubt(case: Case) -> list[Diagnosis]:
     """Something is wrong if the board has power and is not online at the end; but no cause fits."""
     started = case.starts[-1].monotonic if case.starts else case.began
     last = case.attempts[-1] if case.attempts else None
-    online = last is not None and last.ended is None and last.accepted_by_broker
+    online = last is not None and (last.end is End.DISCONNECTED or (last.ended is None and last.accepted_by_broker))
     if online or case.is_off(case.until) or not case.events or case.until - started < 1:
         return []
     return [cannot_tell(case)]

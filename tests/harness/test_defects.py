@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.defects import judge, plan
+from hil.diagnose import CANNOT_TELL, CAUSES
+from tests.defects import causes, judge, plan
 from tests.defects.benches import BENCH
 from tests.defects.judge import Row
 from tests.defects.table import Catch, Defect, load
@@ -40,6 +41,22 @@ def test_each_scenario_catches_its_defect(rows: list[Row], defect: Defect, catch
     mine = Row(replace(row.defect, caught=(catch,)), [v for v in row.verdicts if v.scenario in (catch.scenario, BENCH)])
     problems = "\n".join(mine.problems())
     assert not problems, problems + "\n" + "\n".join(v.text for v in mine.verdicts)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("defect", "catch"), PROOF, ids=[f"{catch}-{defect.board}" for defect, catch in PROOF])
+def test_each_defect_is_diagnosed(rows: list[Row], defect: Defect, catch: Catch) -> None:
+    """From the timeline alone, without knowing which scenario it is."""
+    row = next(row for row in rows if row.defect.board == defect.board)
+    caught = [verdict for verdict in row.meant(catch) if verdict.caught]
+    assert caught, "the scenario did not catch it"
+    assert causes.first_cause(caught[0]) == (catch.cause or defect.cause)
+
+
+def test_the_table_names_only_causes_that_exist() -> None:
+    known = {cause.slug for cause in CAUSES} | {CANNOT_TELL}
+    assert {each.cause for defect in DEFECTS for each in (defect, *defect.caught) if each.cause} <= known
+    assert not [defect.title for defect in DEFECTS if not defect.cause]
 
 
 def test_every_scenario_has_a_defect() -> None:

@@ -24,6 +24,12 @@ def _answers(case: Case, attempt: Attempt, command: Event, until: float) -> list
     ]
 
 
+def _next_order(attempt: Attempt, command: Event) -> float:
+    """When the next command came that the device should obey: what is answered after it may be that one's answer."""
+    later = [e for e in published(attempt, command["topic"], "down") if e.sequence > command.sequence]
+    return min((e.monotonic for e in later if not e["dup"] and not e["retain"]), default=float("inf"))
+
+
 def _unanswered(case: Case) -> Found | None:
     for attempt, command in reversed(_commands(case)):
         if command.get("retain"):
@@ -74,7 +80,7 @@ def _retained(case: Case) -> Found | None:
     for attempt, command in _commands(case):
         if not command.get("retain"):
             continue
-        end = min(attempt.ended or case.quiet_since, command.monotonic + 10)
+        end = min(attempt.ended or case.quiet_since, command.monotonic + 10, _next_order(attempt, command))
         answers = _answers(case, attempt, command, end)
         boots = [e for e in case.boots if 0 < e.monotonic - command.monotonic < 5]
         if answers or boots:
@@ -101,8 +107,9 @@ def _twice(case: Case) -> Found | None:
         if not before:
             continue
         one, original = before[-1]
-        done = _answers(case, one, original, case.quiet_since)
-        done += [e for e in _answers(case, attempt, again, case.quiet_since) if e not in done]
+        end = min(case.quiet_since, _next_order(attempt, again))
+        done = _answers(case, one, original, end)
+        done += [e for e in _answers(case, attempt, again, end) if e not in done]
         alike = [e for e in done if e["payload"] == done[0]["payload"]] if done else []
         if len(alike) >= 2:
             return Found(

@@ -35,7 +35,7 @@ def _refused(case: Case) -> Found | None:
 
 
 def _shared_id(case: Case) -> Found | None:
-    taken = [a for a in case.attempts if a.events[-1].kind == "close" and a.events[-1]["how"] == "takeover"]
+    taken = [a for a in case.attempts if case.taken_over(a)]
     connects = case.all("gateway", "connect")
     if not connects:
         return None

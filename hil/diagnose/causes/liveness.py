@@ -167,8 +167,25 @@ def _lost(case: Case) -> Found | None:
     )
 
 
+def _broker_stopped(case: Case, attempt: Attempt) -> bool:
+    """Whether the broker itself was stopped, or a fault restarted it, when the connection ended."""
+    return any(
+        (e.source == "broker" and e.kind in ("stopped", "started"))
+        or (e.kind == "fault" and e.get("name") == "restart")
+        for e in case.everything
+        if abs(e.monotonic - (attempt.ended or 0.0)) < 2
+    )
+
+
 def _server_ends(case: Case) -> Found | None:
-    ended = [a for a in case.ended(End.SERVER_ENDED) if a.events[-1]["by"] == "broker"]
+    ended = [
+        a
+        for a in case.ended(End.SERVER_ENDED)
+        if a.events[-1]["by"] == "broker"
+        and a.events[-1]["how"] != "takeover"
+        and case.undisturbed(a.began, a.ended or 0.0)
+        and not _broker_stopped(case, a)
+    ]
     if not ended:
         return None
     last = ended[-1]

@@ -20,6 +20,8 @@ def _greeted(case: Case, attempt: Attempt) -> bool | None:
     """Whether the online message was sent on a connection; None where it is too early to tell."""
     if published(attempt, case.promised("online", "topic")):
         return True
+    if case.injected("black-hole"):
+        return None  # what it said was swallowed
     connack = first(attempt, "connack")
     end = attempt.ended if attempt.ended is not None else case.quiet_since
     settled = connack is not None and (end - connack.monotonic > _SETTLED or len(published(attempt)) >= 3)

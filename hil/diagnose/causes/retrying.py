@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 from hil.attempts import Attempt, End
@@ -15,11 +16,24 @@ _ENOUGH = 4
 """Pauses that say something about a series."""
 _ENOUGH_FOR_JITTER = 6
 """Pauses without which nobody can say that there is nothing random in them."""
+_NOISY = 0.15
+"""Seconds below which a pause is blurred by the host."""
+_LOOSE = 0.08
+"""How far the growth from one pause to the next may differ, where nothing is random."""
 
 
 def _failures(case: Case) -> list[Pause]:
-    """The pauses after connections that did not hold for as long as the longest pause: those end a back-off."""
-    return [p for p in case.pauses if case.lasted(p.before) < case.longest_pause or not p.before.accepted_by_broker]
+    """The longest series of pauses after connections that did not hold for as long as the longest pause: that ends one,
+    and so does whoever switches or resets the board."""
+    longest: list[Pause] = []
+    row: list[Pause] = []
+    for pause in case.pauses:
+        if pause.before.accepted_by_broker and case.lasted(pause.before) >= case.longest_pause:
+            row = []
+            continue
+        row = [*row, pause] if row and row[-1].after is pause.before else [pause]
+        longest = max(longest, row, key=len)
+    return longest
 
 
 def _pattern(case: Case, pauses: list[Pause]) -> RetryPattern:
@@ -60,7 +74,7 @@ def _of_kind(kind: Kind, wrong_for: tuple[str, ...], cost: str) -> Callable[[Cas
         if promised not in wrong_for or len(pauses) < (_ENOUGH_FOR_JITTER if kind == "exponential" else _ENOUGH):
             return None
         found = _pattern(case, pauses)
-        if found.kind != kind:
+        if found.kind != kind or (kind == "exponential" and not _strict(case, pauses)):
             return None
         least = case.promised("retry", "most", default=60.0)
         at_ceiling = kind == "constant" and found.typical > 0.45 * least
@@ -78,6 +92,15 @@ def _of_kind(kind: Kind, wrong_for: tuple[str, ...], cost: str) -> Callable[[Cas
     return find
 
 
+def _strict(case: Case, pauses: list[Pause]) -> bool:
+    """Whether each pause is the same multiple of the one before, as far as the host's noise lets one see."""
+    ceiling = 0.95 * float(case.promised("retry", "most", default=float("inf")))
+    lengths = [p.seconds for p in pauses if _NOISY < p.seconds < ceiling]
+    ratios = [after / before for before, after in itertools.pairwise(lengths) if after > 1.1 * before]
+    middle = sorted(ratios)[len(ratios) // 2] if ratios else 1.0
+    return len(ratios) >= 3 and all(abs(ratio / middle - 1) < _LOOSE for ratio in ratios)
+
+
 def _words(found: RetryPattern) -> str:
     return {
         "constant": f"equal, some {span(found.typical)}",
@@ -86,8 +109,21 @@ def _words(found: RetryPattern) -> str:
     }.get(found.kind, found.kind)
 
 
+def _refused_in_a_row(case: Case) -> list[Pause]:
+    """The longest series of refusals with nothing else between them: a success between two begins a new back-off."""
+    longest: list[Pause] = []
+    row: list[Pause] = []
+    for pause in case.pauses:
+        if pause.before.end is not End.CONNECT_REFUSED:
+            row = []
+            continue
+        row = [*row, pause] if row and row[-1].after is pause.before else [pause]
+        longest = max(longest, row, key=len)
+    return longest
+
+
 def _hammered(case: Case) -> Found | None:
-    refused = [p for p in case.pauses if p.before.end is End.CONNECT_REFUSED]
+    refused = _refused_in_a_row(case)
     others = [p for p in _failures(case) if p.before.end is not End.CONNECT_REFUSED]
     promised = case.promised("retry", "kind", default="exponential-jitter")
     if len(refused) < _ENOUGH or promised in ("none", "constant"):

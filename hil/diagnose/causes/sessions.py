@@ -6,6 +6,7 @@ from hil.attempts import Attempt, attempts
 from hil.diagnose.case import Case, first, of, published
 from hil.diagnose.cause import Cause, Found
 from hil.diagnose.words import listed, span
+from hil.timeline import Event
 
 _SETTLED = 2.0
 """Seconds on a connection after which a device has asked for what it wants."""
@@ -32,8 +33,14 @@ def _known(case: Case) -> list[Attempt]:
     return attempts((*case.history, *case.events), case.board)
 
 
-def _granted(attempt: Attempt) -> bool:
-    return any(code < 0x80 for e in of(attempt, "suback") for code in e["codes"])
+def _granted(attempt: Attempt) -> list[Event]:
+    return [e for e in of(attempt, "suback") if any(code < 0x80 for code in e["codes"])]
+
+
+def _heard(attempt: Attempt) -> bool:
+    """Whether the device can be sure to have heard of a granted subscription before the connection ended."""
+    granted = _granted(attempt)
+    return bool(granted) and (attempt.ended is None or attempt.ended - granted[-1].monotonic > 0.05)
 
 
 def _session_present(attempt: Attempt) -> bool:
@@ -49,6 +56,8 @@ def _not_again(case: Case) -> Found | None:
     for attempt in reversed(case.accepted):
         if _session_present(attempt) or of(attempt, "subscribe") or not _settled(case, attempt):
             continue
+        if case.injected("black-hole"):
+            continue  # what it said was swallowed
         before = _subscribed_before(case, attempt)
         if before is None:
             continue
@@ -100,7 +109,8 @@ def _though_kept(case: Case) -> Found | None:
                 f"{topics} all the same, as on connection {before.connection}: retained messages come again, and "
                 "each reconnect costs the broker more.",
                 evidence=[connack, again[0]],
-                confidence=0.85,
+                confidence=0.85 if _heard(before) else 0.55,
+                against=() if _heard(before) else ("the SUBACK came just before the end: perhaps too late for it",),
             )
     return None
 

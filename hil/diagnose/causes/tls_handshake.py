@@ -5,7 +5,6 @@ from __future__ import annotations
 from hil.attempts import Attempt, End
 from hil.diagnose.case import Case, first
 from hil.diagnose.cause import Cause, Found
-from hil.diagnose.causes.tls_server import BAD
 from hil.diagnose.words import listed, loop, span, times
 from hil.timeline import Event
 
@@ -161,7 +160,7 @@ def _limit(case: Case) -> str:
 def _otherwise(case: Case) -> Found | None:
     failed = [
         a for a in case.attempts
-        if a.end is End.TLS_FAILED and not case.faults(a) and not any(f.get("label") in BAD for f in case.faults(a))
+        if a.end is End.TLS_FAILED and not case.faults(a) and case.undisturbed(a.began, a.ended or a.began)
     ]  # fmt: skip
     if not failed:
         return None

@@ -97,8 +97,14 @@ def _without_alert(case: Case) -> Found | None:
     return None
 
 
+def _misled(case: Case, attempt: Attempt) -> bool:
+    """Whether the time server had told it a wrong time: then it is right to refuse."""
+    told = [e for e in case.all("time", "answer") if e.monotonic < attempt.began and e.get("offset") is not None]
+    return bool(told) and abs(told[-1]["offset"]) > 300
+
+
 def _not_trusted(case: Case) -> Found | None:
-    refused = case.ended(End.SERVER_REFUSED)
+    refused = [a for a in case.ended(End.SERVER_REFUSED) if not _misled(case, a)]
     if not refused:
         return None
     failed = first(refused[-1], "tls-failed")

@@ -94,7 +94,12 @@ def _cut_after(kind: str, words: str, answer: str) -> Callable[[Case], Found | N
             close = first(attempt, "close")
             if close is None or close["by"] != "broker" or close["how"] not in ("fin", "reset", "disconnect"):
                 continue
-            if case.faults(attempt) or of(attempt, "denied") or not attempt.accepted_by_broker:
+            if (
+                case.faults(attempt)
+                or of(attempt, "denied")
+                or not attempt.accepted_by_broker
+                or case.taken_over(attempt)
+            ):
                 continue
             last = [e for e in attempt.events if e.sequence < close.sequence and e.kind != "disconnect"][-1]
             if last.kind == kind and close.monotonic - last.monotonic < 2 and last.get("direction") in (None, "up"):
