@@ -126,10 +126,15 @@ def _share(config: pytest.Config, items: list[pytest.Item]) -> None:
     from hil.sharing import groups
 
     virtual = frozenset(name for name, board in _rig(config).boards.items() if board.config.virtual)
-    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    workers = int(_worker(config).get("workercount", 1))
     names = groups([item.callspec.params["board"] for item in on_boards], virtual, workers)
     for item, name in zip(on_boards, names, strict=True):
         item.add_marker(pytest.mark.xdist_group(name))
+
+
+def _worker(config: pytest.Config) -> dict[str, Any]:
+    """What xdist tells this process if it is one of its workers; its environment is inherited, and tells nothing."""
+    return getattr(config, "workerinput", {})
 
 
 def _timeout_is_set(config: pytest.Config) -> bool:
@@ -166,9 +171,9 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     config = request.config
     artifacts = config.getoption("--artifacts")
     # With xdist each worker has a bench of its own, with those boards alone whose tests it gets.
-    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    worker = _worker(config)
     if artifacts and worker:
-        artifacts = os.path.join(artifacts, worker)
+        artifacts = os.path.join(artifacts, str(worker["workerid"]))
 
     def end() -> None:
         pytest.exit("terminated; the bench has been closed", returncode=143)
