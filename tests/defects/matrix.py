@@ -22,7 +22,6 @@ from hil.signals import terminated_as
 from hil.virtual.firmware import OPTIONS
 from tests.defects import causes, judge, page, plan
 from tests.defects.benches import ROOT
-from tests.defects.judge import Row
 from tests.defects.table import Defect, TableError, good, load
 
 FOLDER = ROOT / "artifacts" / "defects"
@@ -59,7 +58,7 @@ def _run(options: argparse.Namespace, defects: Sequence[Defect], chosen: Sequenc
     print(f"{len(jobs)} firmwares, {options.benches} benches side by side", flush=True)
     rows = judge.fold(chosen, plan.run(jobs, options.benches, told=True))
     plan.try_again(rows, options.out / "again", told=True)
-    _diagnose(rows)
+    causes.diagnose_all(rows)
     problems = [problem for row in rows for problem in row.problems()]
     if not options.only:
         problems += incomplete(defects)
@@ -82,15 +81,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _is_chosen(defect: Defect, texts: Sequence[str]) -> bool:
     return any(text in defect.title for text in texts)
-
-
-def _diagnose(rows: Sequence[Row]) -> None:
-    for row in rows:
-        for catch in row.defect.caught:
-            verdict = next((v for v in row.meant(catch) if v.caught), None)
-            cause = causes.first_cause(verdict) if verdict else None
-            if cause is not None:
-                row.diagnoses[str(catch)] = cause
 
 
 def incomplete(defects: Sequence[Defect]) -> list[str]:

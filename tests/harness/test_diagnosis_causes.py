@@ -734,6 +734,17 @@ def stays_away_after_quick_boots() -> Story:
     return story.start().says("W app: 3 quick resets: in set-up mode").wait(20).looked()
 
 
+@shows("no-download-mode")
+def cannot_be_flashed() -> Story:
+    story = Story().ready()
+    story.event("flash", "start")
+    for _ in range(3):
+        story.accept()
+        story.wait(1)
+    story.event("flash", "failed", reason="Failed to connect to ESP32: No serial data received.")
+    return story.wait(1).looked()
+
+
 @shows("settings-lost")
 def loses_its_settings() -> Story:
     story = Story().ready()
@@ -836,3 +847,21 @@ def test_what_is_outranked_is_there() -> None:
     slugs = {cause.slug for cause in CAUSES}
     assert {slug for cause in CAUSES for slug in cause.outranks} <= slugs
     assert not [cause.slug for cause in CAUSES if cause.slug in cause.outranks]
+
+
+def test_quick_boots_of_the_test_before_count_as_well() -> None:
+    story = Story()
+    for _ in range(3):
+        story.start().wait(0.5).off().wait(0.1)
+    began = len(story.events)
+    story.start().says("W app: 3 quick resets: in set-up mode").wait(20).looked()
+    assert diagnose(story.events, "x", after=began)[0].cause == "quick-boots-lock-out"
+
+
+def test_a_connection_of_the_life_before_is_no_sign_of_a_hang() -> None:
+    story = Story().ready()
+    number = story.online()
+    story.wait(1).off().start().says("booting").asks_time()
+    story.close(story.accept("refuse-connect"), "gateway", "fault")
+    story.wait(15).close(number, "gateway", "keep-alive").wait(5).looked()
+    assert found(story)[0].cause == "no-retry"

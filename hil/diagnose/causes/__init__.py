@@ -9,6 +9,7 @@ from hil.diagnose.causes import (
     clock,
     commands,
     connecting,
+    flashing,
     liveness,
     messages,
     retrying,
@@ -34,7 +35,7 @@ GROUPS: dict[str, tuple[Cause, ...]] = {
     "Messages": messages.CAUSES,
     "Commands": commands.CAUSES,
     "The time": clock.CAUSES,
-    "Power and boot": booting.CAUSES,
+    "Power and boot": (*booting.CAUSES, *flashing.CAUSES),
     "Signs of life": liveness.CAUSES,
 }
 

@@ -102,6 +102,8 @@ def _hangs(case: Case) -> Found | None:
     own = case.signs_of_life(0.0)
     if not own or case.faults(last, "black-hole"):
         return None
+    if case.starts and last.began < case.starts[-1].monotonic:
+        return None  # that was another life: since its last start it has not been online
     silence = case.quiet_since - own[-1].monotonic
     keep_alive = case.keep_alive or 30.0
     if silence < max(1.4 * keep_alive, 3.0) or not case.undisturbed(own[-1].monotonic, case.quiet_since):
