@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from chain_servers import LIMIT, NAME, NOW, authority, identity, intermediate, leaf, presenting
+from chain_servers import LIMIT, NAME, NOW, authority, identity, intermediate, leaf, listening, presenting
 from cryptography import x509
 
 from hil.chain.endpoint import Endpoint
@@ -15,9 +15,10 @@ from hil.chain.fetch import fetch
 from hil.chain.store import Store
 from hil.chain.survey import survey
 from hil.credentials import Flaw, ServerIdentity, broken
-from hil.credentials.identity import pem
+from hil.credentials.identity import certificates, pem
 
 tls = pytest.importorskip("mbedtls.tls", reason="python-mbedtls is not installed")
+pk = pytest.importorskip("mbedtls.pk")
 mbed = pytest.importorskip("mbedtls.x509")
 
 
@@ -92,3 +93,20 @@ def test_the_servers_own_certificate_is_no_anchor(tmp_path: Path) -> None:
 
 def test_more_intermediates_than_mbedtls_takes(tmp_path: Path) -> None:
     assert look(tmp_path, broken.server(authority(), [NAME], Flaw.DEEP_CHAIN)) == (False, False)
+
+
+def test_a_server_that_does_not_hold_the_key_of_its_certificate(tmp_path: Path) -> None:
+    """mbedTLS serves such a pair, where OpenSSL refuses to."""
+    server = broken.server(authority(), [NAME], Flaw.OTHER_KEY)
+    shown = tuple(mbed.CRT.from_PEM(pem(one).decode()) for one in certificates(server.chain_pem))
+    key = pk.ECC.from_PEM(server.key_pem.decode())
+    context = tls.ServerContext(tls.TLSConfiguration(certificate_chain=(shown, key), validate_certificates=False))
+
+    def serve(connection: socket.socket) -> None:
+        with suppress(Exception):
+            context.wrap_socket(connection).do_handshake()
+
+    with listening(serve) as endpoint:
+        fetched = fetch(endpoint, NAME, timeout=LIMIT)
+    found = survey(fetched, Store("test", (authority().root.certificate,)), NOW)
+    assert [finding.about for finding in found.faults] == ["other-key"]
