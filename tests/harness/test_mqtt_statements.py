@@ -29,7 +29,8 @@ ROWS = [Row(*found) for found in ROW.findall(DOCUMENT.read_text())]
 
 
 def test_every_row_is_understood() -> None:
-    lines = [line for line in DOCUMENT.read_text().splitlines() if line.startswith("| ") and "`" in line]
+    section = DOCUMENT.read_text().split("## Which statements are checked")[1].split("\n## ")[0]
+    lines = [line for line in section.splitlines() if line.startswith("| ") and "`" in line]
     assert len(lines) == len(ROWS) > 80
 
 
