@@ -11,11 +11,13 @@ from tests.defects.table import Catch, Defect
 
 @dataclass(slots=True)
 class Row:
-    """One firmware. `verdicts` holds all that was said of it, `diagnoses` the first cause found for a meant catch."""
+    """One firmware. `verdicts` holds all that was said of it, `diagnoses` the first cause found for a meant catch,
+    `overruled` the verdicts that a second try did not confirm."""
 
     defect: Defect
     verdicts: list[Verdict] = field(default_factory=list)
     diagnoses: dict[str, str] = field(default_factory=dict)
+    overruled: list[Verdict] = field(default_factory=list)
 
     @property
     def boards(self) -> list[str]:
@@ -27,6 +29,7 @@ class Row:
         for verdict in second:
             same = [v for v in self.verdicts if (v.board, v.name) == (verdict.board, verdict.name)]
             self.verdicts = [v for v in self.verdicts if v not in same] + [verdict]
+            self.overruled += [v for v in same if v.outcome != verdict.outcome]
 
     def meant(self, catch: Catch) -> list[Verdict]:
         """The verdicts of the scenario that is meant."""
@@ -58,10 +61,10 @@ class Row:
             if not verdicts:
                 yield f"{title}: {catch} did not run"
             elif not any(_fits(v, catch) for v in verdicts):
-                yield f"{title}: {catch} {_what(verdicts[0])}, expected a {catch.verdict} with {catch.words!r}"
+                yield f"{title}: {catch} {what(verdicts[0])}, expected a {catch.verdict} with {catch.words!r}"
         for verdict in self.elsewhere():
             if self.defect.why_elsewhere(verdict.scenario) is None:
-                yield f"{title}: {verdict.scenario} {_what(verdict)}; the table has no explanation"
+                yield f"{title}: {verdict.scenario} {what(verdict)}; the table has no explanation"
         for catch in self.defect.caught:
             found, expected = self.diagnoses.get(str(catch)), catch.cause or self.defect.cause
             if found is not None and expected and found != expected:
@@ -70,12 +73,6 @@ class Row:
 
 def _fits(verdict: Verdict, catch: Catch) -> bool:
     return verdict.outcome == catch.verdict and catch.words in verdict.text
-
-
-def _what(verdict: Verdict) -> str:
-    if verdict.outcome in ("pass", "n/a"):
-        return f"says {verdict.outcome}"
-    return f"says {verdict.outcome}: {reason(verdict.text)}"
 
 
 def reason(text: str) -> str:
@@ -93,6 +90,13 @@ def fold(defects: Iterable[Defect], verdicts: Iterable[Verdict]) -> list[Row]:
             if verdict.board in row.boards:
                 row.verdicts.append(verdict)
     return list(rows.values())
+
+
+def what(verdict: Verdict) -> str:
+    """What a scenario says, in a few words."""
+    if verdict.outcome in ("pass", "n/a"):
+        return f"says {verdict.outcome}"
+    return f"says {verdict.outcome}: {reason(verdict.text)}"
 
 
 def unproven(scenarios: Iterable[str], defects: Iterable[Defect]) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tests.defects.judge import Row, reason
+from tests.defects.judge import Row, reason, what
 
 _SIGN = {"pass": ".", "n/a": "-", "warn": "w", "fail": "F", "error": "!"}
 _RANK = ["n/a", "pass", "warn", "fail", "error"]
@@ -31,6 +31,7 @@ def markdown(rows: Sequence[Row], problems: Sequence[str], seconds: float) -> st
             or ["None: each defect was caught as meant, good firmware is clean."]
         ),
         "",
+        *_overruled(rows),
         "## Defects",
         "",
         "| firmware | caught by the scenario meant for it | diagnosis | noticed elsewhere |",
@@ -38,6 +39,12 @@ def markdown(rows: Sequence[Row], problems: Sequence[str], seconds: float) -> st
     ]
     lines += [_line(row) for row in rows]
     return "\n".join([*lines, "", *_grid(rows)]) + "\n"
+
+
+def _overruled(rows: Sequence[Row]) -> list[str]:
+    """First verdicts that were not as expected, and that a second try did not confirm: a busy host, or a rare fault."""
+    lines = [f"- {row.defect.title}: {v.scenario} {what(v)}" for row in rows for v in row.overruled]
+    return ["## Not confirmed by a second try", "", *lines, ""] if lines else []
 
 
 def _line(row: Row) -> str:
