@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from hil import rig as rigs
 from hil.chain import command as chain
+from hil.pem import command as pem
 from hil.pki import command as pki
 from hil.toml import FileError
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 FAILED, USAGE = 1, 2
 
 #: The rooms that have commands of their own: each adds its parser, whose `run` takes the options.
-ROOMS = (chain, pki)
+ROOMS = (chain, pem, pki)
 
 
 def main(arguments: list[str] | None = None) -> int:

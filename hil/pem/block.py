@@ -64,6 +64,11 @@ class Block:
         """The lines that hold something, headers left out."""
         return [line for line in self.lines if line.text.strip() and line not in self.headers]
 
+    def lines_of_base64(self) -> list[Line]:
+        """The lines that belong to the contents; where those are damaged, all that look like base64."""
+        places = set(self.kept() or range(len(self.value)))
+        return [line for line in self.data if line.base64 and not places.isdisjoint(range(line.start, line.stop))]
+
     def kept(self) -> list[int] | None:
         """The places of the base64 that make up the block's contents, or None where it is damaged beyond repair."""
         sound = [line for line in self.data if line.base64]

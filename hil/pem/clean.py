@@ -8,6 +8,11 @@ from hil.pem.block import Block, Kept, blocks
 from hil.sources import Language, Places, Text, find, texts
 from hil.sources.finder import blocks as found_in
 
+#: White space, a byte order mark, and line ends that were escaped once too often.
+_BLANK = re.compile(r"(?:[\ufeff \t\r\n]|\\[nr])*")
+#: Text on the END line, which stays there.
+_BESIDE = re.compile(r"[ \t]*(?!\\[nr]|-----)\S")
+
 
 def clean(source: str, language: Language) -> str:
     """The source with every block that can be mended in the strict form; damaged ones stay as they are.
@@ -15,8 +20,9 @@ def clean(source: str, language: Language) -> str:
     Characters are taken out, and line feeds put in, where they stand: comments, names, indentation and whatever else
     is no part of a PEM block's form stay byte for byte. What would not read back as wanted is not touched.
     """
-    for number in range(len(texts(source, language))):
-        source = _one(source, language, number)
+    for number, text in enumerate(texts(source, language)):
+        if "-----BEGIN " in text.value:
+            source = _one(source, language, number)
     return source
 
 
@@ -44,8 +50,8 @@ def cleaned(anatomy: list[Block]) -> list[Kept]:
         if form is None:
             form = [(value[n], n) for n in range(block.found.first, block.stop)]
             form.append(("\n", block.stop if value.startswith("\n", block.stop) else None))
-            if value[block.stop : block.stop + 1] not in ("", "\n", "\r"):
-                form.pop()
+        if form[-1][1] is None and _BESIDE.match(value, block.stop):
+            form.pop()
         wanted += form
         at = max((n for _, n in form if n is not None), default=block.stop - 1) + 1
         at = max(at, block.stop)
@@ -55,7 +61,7 @@ def cleaned(anatomy: list[Block]) -> list[Kept]:
 def _gap(value: str, start: int, stop: int) -> list[Kept]:
     """What lies between blocks: nothing where it is blank, else as it is, but for white space before the mark."""
     between = value[start:stop]
-    if not between.strip("\ufeff \t\r\n"):
+    if _BLANK.fullmatch(between):
         return []
     if between.endswith((" ", "\t")) and stop < len(value):
         stop = start + len(re.sub(r"(?<=\n)[ \t]+\Z", "", between))

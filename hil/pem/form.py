@@ -21,6 +21,7 @@ _KNOWN = {  # what mbedTLS 2.28 looks for
     "EC PRIVATE KEY",
 }
 _BOM = "\ufeff"
+_ESCAPED_END = re.compile(r"\\[nr]")
 
 
 def blank_line(block: Block) -> Iterator[int]:
@@ -72,7 +73,7 @@ def crlf(block: Block) -> Iterator[int]:
 
 def final_line(block: Block) -> Iterator[int]:
     """The last block's END line."""
-    if block.end and not block.value[block.stop :].strip(" \t"):
+    if block.end and not _ESCAPED_END.sub("", block.value[block.stop :]).strip(" \t"):
         yield block.stop - 1
 
 
@@ -84,7 +85,7 @@ def byte_order_mark(block: Block) -> Iterator[int]:
 
 def width(block: Block) -> Iterator[int]:
     """The first line that is too long, or too short and not the last."""
-    lines = [line for line in block.data if line.base64]
+    lines = block.lines_of_base64()
     if one_or_none(block):
         return
     for number, line in enumerate(lines):
@@ -102,24 +103,32 @@ def text_outside(block: Block) -> Iterator[int]:
 
 
 def text_beside(block: Block) -> Iterator[int]:
-    """Text before BEGIN, base64 before END, or anything behind END, on the mark's own line."""
+    """Text before BEGIN or behind END, on the mark's own line."""
     line = block.value[: block.found.first].rpartition("\n")[2].rpartition("\r")[2]
-    if line.strip(" \t" + _BOM):
+    if line.strip(" \t" + _BOM) and not line.endswith("-----"):
+        yield block.found.first
+    if block.end and re.match(r"[ \t]*(?!\\[nr])[^\s-]", block.value[block.stop :]):
+        yield block.stop
+
+
+def glued(block: Block) -> Iterator[int]:
+    """A mark that stands right behind another one, or behind base64."""
+    if block.before and block.before == block.found.first:
         yield block.found.first
     last = block.lines[-1] if block.lines else None
     if block.end and last and not last.end and last.text.strip() and not one_or_none(block):
         yield block.end[0]
-    if block.end and re.match(r"[ \t]*[^\s-]", block.value[block.stop :]):
-        yield block.stop
 
 
 def white_space(block: Block) -> Iterator[int]:
     """White space before or within a line's base64, or a tab at its end."""
     if one_or_none(block):
         return
-    for line in block.data:
-        if line.base64 and (bad := re.search(r"^\s|\S\s+\S|\t|[^\S \t\r]", line.text)):
+    for line in block.lines_of_base64():
+        if bad := re.search(r"^\s|\S\s+\S|\t|[^\S \t\r]", line.text):
             yield line.start + bad.start() + (not bad[0][0].isspace())
+    if block.end and (tab := re.search(r"\n *(\t)\s*\Z", block.value[: block.end[0]])):
+        yield tab.start(1)
 
 
 def text_inside(block: Block) -> Iterator[int]:
@@ -207,7 +216,7 @@ def _text(block: Block, start: int, stop: int) -> Iterator[int]:
     for line in block.value[start:stop].splitlines(keepends=True):
         whole = line.endswith(("\n", "\r")) and (at == 0 or block.value[at - 1] in "\r\n")
         tail = at + len(line) == len(block.value) and at > start
-        if (whole or tail) and line.strip(_BOM + " \t\r\n"):
+        if (whole or tail) and _ESCAPED_END.sub("", line).strip(_BOM + " \t\r\n"):
             yield at
             return
         at += len(line)
@@ -227,6 +236,7 @@ FORM: dict[str, Callable[[Block], Iterator[int]]] = {
         width,
         text_outside,
         text_beside,
+        glued,
         white_space,
         text_inside,
         damaged,

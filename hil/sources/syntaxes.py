@@ -78,7 +78,8 @@ _CSHARP = Syntax(
 
 def _python(name: str, prefix: str, quote: str) -> str:
     characters = r"[^\\]|\\." if len(quote) == 3 else rf"[^{quote}\\\r\n]|\\\r\n|\\."
-    return rf"(?P<{name}>{prefix}{quote}(?P<{name}_body>(?:{characters})*?){quote})"
+    alone = "" if len(quote) == 3 else f"(?!{quote * 3})"
+    return rf"(?P<{name}>{prefix}{alone}{quote}(?P<{name}_body>(?:{characters})*?){quote})"
 
 
 _RAW_PREFIX, _PREFIX = "(?i:r[bft]?|[bft]r)", "(?i:[buft]?)"

@@ -8,7 +8,7 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hil.sources import Constant, Kind, Language, find, texts, write
@@ -89,6 +89,7 @@ def python_literals(draw: st.DrawFn) -> str:
 
 
 @pytest.mark.filterwarnings("ignore:invalid escape sequence", "ignore:invalid octal")
+@settings(max_examples=50, deadline=None)
 @given(st.lists(python_literals(), min_size=1, max_size=3), st.sampled_from([" ", "\n", " + ", "\\\n", "  # it's\n"]))
 def test_python_constants_are_what_python_makes_of_them(literals: list[str], between: str) -> None:
     source = "x = (" + between.join(literals) + ")\n"
@@ -113,6 +114,7 @@ def test_python_joins_within_brackets_only() -> None:
     assert values("'a' \\\n 'b'", "python") == ["ab"]
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     st.sampled_from(["c", "csharp", "python", "pem"]),
     st.sampled_from(["lines", "raw"]),
