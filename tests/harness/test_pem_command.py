@@ -30,9 +30,7 @@ def test_clean_is_0_with_warnings_too(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "2 blocks in 1 files: 0 errors, 1 warnings" in out
 
 
-def test_errors_are_1_with_place_and_verdicts(
-    broken: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_errors_are_1_with_place_and_verdicts(broken: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["pem", str(broken)]) == 1
     out = capsys.readouterr().out
     assert f"{broken}:3:4: error: white space or a tab inside the base64" in out

@@ -114,3 +114,10 @@ def test_json_keeps_its_own_form() -> None:
     text = json.dumps({"certificate": leaf()})
     assert own(text) == set()
     assert fix(Source("file", text, Language.PEM)) == text
+
+
+def test_the_documents_table_is_that_of_the_rules() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "certificates.md").read_text()
+    for rule in RULES:
+        mends = "yes" if rule.fixable else "no"
+        assert f"| `{rule.name}` | {rule.level} | {rule.words} | {rule.verdict} | {mends} |\n" in page
