@@ -47,9 +47,10 @@ def cleaned(anatomy: list[Block]) -> list[Kept]:
     for block in anatomy:
         wanted += _gap(value, at, block.found.first)
         form = block.clean()
-        if form is None:
-            form = [(value[n], n) for n in range(block.found.first, block.stop)]
-            form.append(("\n", block.stop if value.startswith("\n", block.stop) else None))
+        if form is None:  # damaged: it stays, with what follows it
+            wanted += [(value[n], n) for n in range(block.found.first, block.after)]
+            at = block.after
+            continue
         if form[-1][1] is None and _BESIDE.match(value, block.stop):
             form.pop()
         wanted += form

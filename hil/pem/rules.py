@@ -1,7 +1,7 @@
 """The rules: what each is called, and what each TLS stack does with a block that breaks it. Nothing here looks at one.
 
-Where the verdicts come from: tried with mbedTLS 2.28.8 and with OpenSSL 3.0.19 reading a file, by the tests. A rule is an
-error where mbedTLS refuses, or the connection will fail; a warning where mbedTLS accepts what other readers, or the
+Where the verdicts come from: tried with mbedTLS 2.28.8 and with OpenSSL 3.0.19 reading a file, by the tests. A rule is
+an error where mbedTLS refuses, or the connection will fail; a warning where mbedTLS accepts what other readers, or the
 strict form of RFC 7468 (figure 3), do not.
 """
 

@@ -164,10 +164,23 @@ def test_comments_between_literals_stay() -> None:
 def test_a_damaged_block_stays_and_the_others_are_mended() -> None:
     damaged = leaf().replace("\nMI", "\nM!", 1)
     source = "\n" + damaged + "\n" + intermediate().replace("\n", " \n")
-    assert fix(Source("file", source, Language.PEM)) == damaged + intermediate()
+    assert fix(Source("file", source, Language.PEM)) == damaged + "\n" + intermediate()
 
 
 def test_what_would_not_read_back_is_left_alone() -> None:
     source = "".join(f'"{line}\\n"' for line in ["", *leaf().splitlines()])
     assert fix(Source("file", source, Language.PYTHON)) == source  # three quotes side by side would open a literal
     assert fix(Source("file", source, Language.C)) == source.replace("\\n", "", 1)
+
+
+PIECES = ["-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----", "-----BEGIN EC PRIVATE KEY-----", "-----", "\n",
+          "\r\n", "\r", " ", "\\n", '"', "'", 'R"(', ')"', '@"', '"""', "//", "/*", "*/", "#", "+", "(", ")", "AAAA",
+          "MAA=", "MAA", "=", "Proc-Type: 4,ENCRYPTED", "\ufeff", "\u00e9", "\\", "\udcff", leaf()[28:-27]]  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None, phases=PHASES)
+@given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join), st.sampled_from(list(Language)))
+def test_whatever_a_file_holds_it_is_judged_and_mended_once(source: str, language: Language) -> None:
+    check([Source("file", source, language)])
+    mended = fix(Source("file", source, language))
+    assert fix(Source("file", mended, language)) == mended
