@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from hil.chain.describe import day, extension, issuer, issuer_urls, key, printable, subject
+from hil.chain.endpoint import is_address
 from hil.chain.findings import Finding, fault, note, warning
 from hil.chain.path import End, Path, self_issued
 
@@ -50,7 +51,7 @@ def _name(path: Path, name: str) -> Iterator[Finding]:
         return
     addresses = [str(address) for address in alternative.get_values_for_type(x509.IPAddress)]
     names = alternative.get_values_for_type(x509.DNSName)
-    if not (_address_in(name, addresses) if _is_address(name) else any(_fits(found, name) for found in names)):
+    if not (_address_in(name, addresses) if is_address(name) else any(_fits(found, name) for found in names)):
         words = f"is for {_listed([*names, *addresses])}, expected {printable(name)}; give the right name with --name"
         yield fault("wrong-name", f"{subject(leaf)}: {words}")
 
@@ -60,16 +61,8 @@ def _listed(names: list[str]) -> str:
     return (", ".join(printable(name) for name in names[:_SHOWN]) + more) or "no name"
 
 
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
-
-
 def _address_in(name: str, addresses: list[str]) -> bool:
-    readable = [ipaddress.ip_address(address) for address in addresses if _is_address(address)]
+    readable = [ipaddress.ip_address(address) for address in addresses if is_address(address)]
     return ipaddress.ip_address(name) in readable
 
 

@@ -36,14 +36,19 @@ class Endpoint:
     @property
     def is_address(self) -> bool:
         """Whether the host is an IP address: such a server is asked for no name (RFC 6066 section 3)."""
-        try:
-            ipaddress.ip_address(self.host)
-        except ValueError:
-            return False
-        return True
+        return is_address(self.host)
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def is_address(text: str) -> bool:
+    """Whether it is an IP address, and no name."""
+    try:
+        ipaddress.ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def connect(endpoint: Endpoint, timeout: float) -> socket.socket:

@@ -6,6 +6,7 @@ keys, any chain. A server that insists on a client certificate ends the handshak
 
 from __future__ import annotations
 
+import contextlib
 import re
 import socket
 import time
@@ -132,6 +133,8 @@ class _Handshake:
             self.tls.shutdown()
             self._send(sock)
         except SSL.Error as error:
+            with contextlib.suppress(OSError):
+                self._send(sock)  # the alert, so that the server need not guess
             return f"{self.endpoint}: {_reason(error)}"
         except TimeoutError:
             return self._cut(f"no answer within the time-out; {_NO_TLS}" if not self._answered else "it fell silent")
