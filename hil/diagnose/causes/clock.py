@@ -62,8 +62,11 @@ def _never_asks(case: Case) -> Found | None:
         explanation=f"In {span(case.quiet_since - start.monotonic)} after a start that lost its clock it did not ask "
         f"for the time once.{words}{loop(case, refused)}",
         evidence=[start, *(refused[-1].events[-1:] if refused else tried[-1].events[-1:] if tried else ())],
-        confidence=0.6 if ever and not refused else 0.95 if refused else 0.75,
-        against=("it has asked before: the time server's address may be wrong or gone",) if ever else (),
+        confidence=0.95 if refused else 0.45 if not tried else 0.6 if ever else 0.75,
+        against=(
+            *(("it has asked before: the time server's address may be wrong or gone",) if ever else ()),
+            *(() if tried else ("it may not have got as far as the network yet: a slow start looks the same",)),
+        ),
     )
 
 

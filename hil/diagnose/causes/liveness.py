@@ -111,15 +111,15 @@ def _hangs(case: Case) -> Found | None:
     if last.ended is not None and last.ended < own[-1].monotonic - 0.5 and own[-1].source != "console":
         return None
     closed = last.events[-1] if last.ended is not None else None
-    if closed is not None and closed["how"] != "keep-alive" and closed["by"] != "gateway":
-        return None
+    if closed is not None and closed["how"] != "keep-alive":
+        return None  # something else ended it, and what is missing is the next try
     told = f" The server's side closed the connection after {span(case.lasted(last))}." if closed is not None else ""
     heard = [e for e in own if e.source == "console"]
     return Found(
         explanation=f"It was online; its last sign of life is {own[-1].source} {own[-1].kind}, and for {span(silence)} "
         f"after that there is nothing: no packet, no ping, no console line, no reset.{told}",
         evidence=[own[-1], *([closed] if closed is not None else ())],
-        confidence=0.85 if closed is not None and closed["how"] == "keep-alive" else 0.65,
+        confidence=0.85 if closed is not None else 0.65,
         against=(
             "from outside, a hang and a loss of the network look alike"
             + ("; but its console is silent, too" if heard else ", and its console never said anything"),
