@@ -15,12 +15,12 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from hil.boot import parse_boot
+from hil.expecting import NotSeen, Seen, Waiter
 from hil.lines import LONGEST_LINE, Found, Mark, Pattern, Search, Stream
 from hil.rawlog import RawLog, Redactor
 from hil.reader import Reader, Turn
@@ -38,32 +38,6 @@ class ConsoleError(Exception):
 
 class ConsoleClosed(ConsoleError):
     """The console was closed, or was never opened."""
-
-
-class NotSeen(AssertionError):
-    """`Console.expect` ran out of time. The message holds the last lines and the path of the log."""
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What `expect` found. `seen[1]` and `seen["name"]` are groups of the regular expression, `seen[0]` is the text."""
-
-    text: str
-    groups: tuple[str | None, ...]
-    named: dict[str, str | None]
-    end: Mark
-    """Where the match ends: what a later expect(..., after=seen.end) searches from."""
-    _event: Callable[[], Event | None]
-
-    @property
-    def event(self) -> Event | None:
-        """The `line` event of the line in which the match ends; None as long as that line is unfinished."""
-        return self._event()
-
-    def __getitem__(self, group: int | str) -> str | None:
-        if isinstance(group, str):
-            return self.named[group]
-        return self.text if group == 0 else self.groups[group - 1]
 
 
 class Console:
@@ -93,7 +67,7 @@ class Console:
         self._stream = Stream()
         self._consumed = 0
         self._changed = threading.Condition()
-        self._searches: list[_Waiter] = []
+        self._searches: list[Waiter] = []
         self._received = 0.0
         self._reader = Reader(
             url, baud, f"console of {board}", take=self._take, state=self._port_state, wake=self._wake
@@ -294,7 +268,7 @@ class Console:
         if after is not None and not isinstance(after, Mark):
             raise TypeError("after= takes console.mark(); a place on the timeline means nothing to a console")
         deadline = time.monotonic() + timeout
-        waiter = _Waiter(Search(pattern, self._consumed if after is None else after.offset))
+        waiter = Waiter(Search(pattern, self._consumed if after is None else after.offset))
         with self._changed:
             waiter.step(self._stream)
             self._searches.append(waiter)
@@ -311,7 +285,7 @@ class Console:
         self._consumed = found.end
         return self._seen(found)
 
-    def _await(self, waiter: _Waiter, deadline: float, turn: Turn | None) -> Found | None:
+    def _await(self, waiter: Waiter, deadline: float, turn: Turn | None) -> Found | None:
         while turn is not None:
             left = self._patience(waiter.found, deadline)
             if left <= 0:
@@ -384,19 +358,3 @@ class Console:
         if self.log is not None:
             message.append(f"full log: {self.log}")
         return "\n".join(message)
-
-
-class _Waiter:
-    """Somebody in `expect`: the reader's thread searches on their behalf, so they wake once, when it is there."""
-
-    def __init__(self, search: Search) -> None:
-        self._search = search
-        self.found: Found | None = None
-
-    def step(self, stream: Stream) -> bool:
-        """Search what is new; True if there is something to wake up for."""
-        if self.found is None or self.found.open_end:
-            before = self.found
-            self.found = self._search.step(stream)
-            return self.found is not None or before is not None
-        return True

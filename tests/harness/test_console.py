@@ -17,7 +17,8 @@ from pathlib import Path
 import pytest
 from ptys import Device
 
-from hil.console import Console, ConsoleClosed, ConsoleError, NotSeen
+from hil.console import Console, ConsoleClosed, ConsoleError
+from hil.expecting import NotSeen
 from hil.lines import Mark
 from hil.timeline import Timeline, where
 

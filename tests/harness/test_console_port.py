@@ -11,7 +11,8 @@ import pytest
 from ptys import Device
 from rfc2217_server import Rfc2217Server
 
-from hil.console import Console, ConsoleClosed, ConsoleError, NotSeen
+from hil.console import Console, ConsoleClosed, ConsoleError
+from hil.expecting import NotSeen
 from hil.timeline import Timeline, where
 
 LONG = 30
