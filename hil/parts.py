@@ -20,9 +20,9 @@ from hil.pki import bench as pki_bench
 from hil.pki.hierarchy import Pki
 from hil.power import PowerSwitch
 from hil.power.command import CommandSwitch
+from hil.power.control_port import VirtualSwitch
 from hil.power.none import NoSwitch
 from hil.power.uhubctl import UhubctlSwitch
-from hil.power.virtual import VirtualSwitch
 from hil.provision.nvs import NvsProvisioner
 from hil.rig import CommandPower, ExternalBroker, MosquittoBroker, Rig, RigBoard, Secret, UhubctlPower
 from hil.timeline import Timeline

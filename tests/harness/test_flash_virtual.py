@@ -17,7 +17,7 @@ from hil.console import Console
 from hil.flash import FlashError, Image
 from hil.flash.esptool import Esptool
 from hil.flash.progress import ProgressBar
-from hil.power.virtual import VirtualSwitch
+from hil.power.control_port import VirtualSwitch
 from hil.timeline import Timeline, where
 
 LONG = 60

@@ -13,9 +13,9 @@ import pytest
 
 from hil.power import CannotCut, PowerError, PowerSwitch
 from hil.power.command import CommandSwitch
+from hil.power.control_port import VirtualSwitch
 from hil.power.none import NoSwitch
 from hil.power.uhubctl import UhubctlSwitch
-from hil.power.virtual import VirtualSwitch
 from hil.timeline import Timeline
 
 Make = Callable[[Timeline], PowerSwitch]

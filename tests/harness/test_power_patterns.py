@@ -13,9 +13,9 @@ import pytest
 from virtual_parts import BoardProcess, Telnet, board_process
 
 from hil.power import CannotCut, PowerError, PowerSwitch, record
+from hil.power.control_port import VirtualSwitch
 from hil.power.none import NoSwitch
 from hil.power.patterns import brown_out, cut_at, plan_random_cuts, random_cuts
-from hil.power.virtual import VirtualSwitch
 from hil.schedule import Schedule
 from hil.timeline import Event, NoSuchEvent, Timeline, where
 
