@@ -6,17 +6,17 @@ The device must give it up, try again with patience, and never try it without TL
 from __future__ import annotations
 
 import contextlib
-import itertools
 
 import pytest
 
-from hil.attempts import attempts
 from hil.board import Board
 from hil.gateway import Gateway
 from hil.gateway.faults import CloseHandshake, NoCloseNotify, RefuseClient, StallHandshake
 from hil.gateway.faults.handshake import Closing
 from hil.schedule import Schedule
 from hil.timeline import NoSuchEvent, Timeline, where
+
+from .backoff import pauses
 
 pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway", "retry")]
 
@@ -119,8 +119,7 @@ def test_bears_that_its_certificate_is_refused(board: Board, gateway: Gateway, t
         )
         assert {refusal["alert"] for refusal in refusals} == {alert}
         board.wait_online(after=refusals[-1].sequence, timeout=board.contract.online.within + retry.most)
-    tries = attempts(timeline.events(after=mark, before=refusals[-1].sequence + 1), board.name)
-    paused = sum(late.began - early.ended for early, late in itertools.pairwise(tries) if early.ended is not None)
+    paused = sum(pauses(timeline.events(after=mark, before=refusals[-1].sequence + 1), board))
     # Jitter may halve what is promised, or worse; a device that hardly waits at all is meant.
     assert paused >= HARDLY * sum(gaps[:-1]), f"it waits only {paused:.3f} s in all between {REFUSALS} attempts"
 

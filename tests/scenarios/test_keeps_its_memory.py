@@ -12,7 +12,7 @@ import pytest
 
 from hil.board import Board
 from hil.gateway import Gateway
-from hil.gateway.faults import RefuseConnack
+from hil.gateway.faults import RefuseClient, RefuseConnack
 from hil.schedule import Schedule
 from hil.timeline import Timeline, where
 
@@ -69,18 +69,27 @@ def test_loses_no_memory_over_reconnects(online_board: Board, gateway: Gateway, 
     judge(readings, "each connection that ends")
 
 
+FAILURES = {
+    "refused": RefuseConnack(3),
+    "certificate-refused": RefuseClient("bad_certificate"),
+}
+
+
+@pytest.mark.parametrize("failure", list(FAILURES))
 @pytest.mark.scenario(
     "loses no memory when connects fail",
-    covers=("arduino-esp32 #3808: failed connects leak", "PubSubClient #938: heap falls per failed try"),
+    covers=("arduino-esp32 #3808: failed mTLS connects leak", "PubSubClient #938: heap falls per failed try"),
     waits="3 times 1 refused connect, with its gap, and a telemetry message after each",
 )
-def test_loses_no_memory_over_failed_connects(online_board: Board, gateway: Gateway, timeline: Timeline) -> None:
-    """Its connects are refused by CONNACK again and again: its free heap does not fall with each of them."""
+def test_loses_no_memory_over_failed_connects(
+    online_board: Board, gateway: Gateway, timeline: Timeline, failure: str
+) -> None:
+    """Its connects are refused, by CONNACK or for its certificate: its free heap does not fall with each of them."""
     board = online_board
     readings = [free_heap(timeline, board, timeline.mark())]
     while len(readings) < READINGS:
         cut = timeline.mark()
-        gateway.arm(RefuseConnack(3), board.name, Schedule(count=1))
+        gateway.arm(FAILURES[failure], board.name, Schedule(count=1))
         gateway.drop(board.name)
         limit = 2 * board.contract.retry.most + MARGIN
         back = timeline.wait(where("gateway", "connack", board.name, code=0), timeout=limit, after=cut)
