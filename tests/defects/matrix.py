@@ -53,7 +53,9 @@ def _end() -> None:
 
 
 def _run(options: argparse.Namespace, defects: Sequence[Defect], chosen: Sequence[Defect], started: float) -> int:
-    shutil.rmtree(options.out, ignore_errors=True)
+    if not options.resume:
+        shutil.rmtree(options.out, ignore_errors=True)
+    shutil.rmtree(options.out / "again", ignore_errors=True)
     jobs = plan.whole(chosen, options.out)
     print(f"{len(jobs)} firmwares, {options.benches} benches side by side", flush=True)
     rows = judge.fold(chosen, plan.run(jobs, options.benches, told=True))
@@ -75,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.defects.matrix", description=__doc__.split("\n")[0])
     parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="firmwares whose name holds TEXT")
     parser.add_argument("--benches", type=int, default=BENCHES_A_CORE * (os.cpu_count() or 1), help="side by side")
+    parser.add_argument("--resume", action="store_true", help="keep what an interrupted run has finished")
     parser.add_argument("--out", type=Path, default=FOLDER, help="where to leave the matrix")
     return parser
 

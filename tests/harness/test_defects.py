@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from hil.diagnose import CANNOT_TELL, CAUSES
-from tests.defects import judge, matrix, plan
+from tests.defects import causes, judge, matrix, plan
 from tests.defects.benches import BENCH
 from tests.defects.judge import Row
 from tests.defects.table import Catch, Defect, load
@@ -20,7 +20,7 @@ DEFECTS = load()
 PROOF = list(plan.proof(DEFECTS))
 
 #: Benches that are open at once: most of the time goes in waits.
-BENCHES = 10
+BENCHES = 6
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +41,16 @@ def test_each_scenario_catches_its_defect(rows: list[Row], defect: Defect, catch
     mine = Row(replace(row.defect, caught=(catch,)), [v for v in row.verdicts if v.scenario in (catch.scenario, BENCH)])
     problems = "\n".join(mine.problems())
     assert not problems, problems + "\n" + "\n".join(v.text for v in mine.verdicts)
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(("defect", "catch"), PROOF, ids=[f"{catch}-{defect.board}" for defect, catch in PROOF])
+def test_each_defect_is_diagnosed(rows: list[Row], defect: Defect, catch: Catch) -> None:
+    """From the timeline alone, without knowing which scenario it is."""
+    row = next(row for row in rows if row.defect.board == defect.board)
+    caught = [verdict for verdict in row.meant(catch) if verdict.caught]
+    assert caught, "the scenario did not catch it"
+    assert causes.first_cause(caught[0]) == (catch.cause or defect.cause)
 
 
 def test_the_table_names_only_causes_that_exist() -> None:

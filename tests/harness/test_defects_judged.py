@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,12 @@ def test_a_second_try_counts_and_the_first_is_told(tmp_path: Path, monkeypatch: 
     assert (ran[1].picked, broken.verdicts) == (None, [said("pass", "test_other")])
     plan.try_again([slow], tmp_path)
     assert len(ran) == 2, "all is well, nothing to try"
+
+
+def test_what_an_interrupted_run_has_finished_is_not_run_again(tmp_path: Path) -> None:
+    (tmp_path / "verdicts.jsonl").write_text(json.dumps(asdict(replace(CAUGHT, timeline=None))) + "\n")
+    (tmp_path / "ended").write_text("1")
+    assert Job(tmp_path, [DEFECT]).run() == [CAUGHT]
 
 
 def test_the_proof_needs_few_firmwares_and_leaves_no_scenario_out() -> None:
