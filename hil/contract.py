@@ -11,43 +11,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from hil import templates
+from hil import places, templates
+from hil.placeholders import IS_BOARD_TEXT, BoardText, BuildText
+from hil.places import AnyPlace, Places
 from hil.toml import FileError, Strict, read
 
-#: What a topic, client id or payload may name.
-BOARD_NAMES = ("board", "chip", "mac")
-#: What a setting that is put into the board may name besides.
-SETTING_NAMES = (
-    *BOARD_NAMES,
-    "client_id",
-    "gateway_host",
-    "gateway_port",
-    "server_name",
-    "time_host",
-    "time_port",
-    "wifi_ssid",
-    "wifi_password",
-    "trust_anchors",
-    "certificate_chain",
-    "private_key",
-)
-#: What the build command and image paths may name.
-BUILD_NAMES = ("board", "chip", "images", "options", "python", "contract_dir")
-
-
-def _named(known: tuple[str, ...]) -> BeforeValidator:
-    def validate(value: Any) -> Any:
-        return templates.check(value, known) if isinstance(value, str) else value
-
-    return BeforeValidator(validate)
-
-
-_IS_BOARD_TEXT = _named(BOARD_NAMES)
-BoardText = Annotated[str, _IS_BOARD_TEXT]
-SettingText = Annotated[str, _named(SETTING_NAMES)]
-BuildText = Annotated[str, _named(BUILD_NAMES)]
 Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Filled = TypeVar("Filled", bound=Strict)
 Qos = Annotated[int, Field(ge=0, le=2)]
@@ -189,53 +159,6 @@ class Online(Strict):
     within: Seconds = 30.0
 
 
-class Value(Strict):
-    """A setting with a type of its own; exactly one key."""
-
-    string: SettingText | None = None
-    blob: SettingText | None = None
-    u8: SettingText | int | None = None
-    i8: SettingText | int | None = None
-    u16: SettingText | int | None = None
-    i16: SettingText | int | None = None
-    u32: SettingText | int | None = None
-    i32: SettingText | int | None = None
-    u64: SettingText | int | None = None
-    i64: SettingText | int | None = None
-
-    @model_validator(mode="after")
-    def _one(self) -> Value:
-        if len(self.model_fields_set) != 1:
-            raise ValueError('found several or no types, expected exactly one, such as { u16 = "{gateway_port}" }')
-        return self
-
-    @property
-    def kind(self) -> str:
-        return next(iter(self.model_fields_set))
-
-    @property
-    def text(self) -> str:
-        return str(getattr(self, self.kind))
-
-
-class Provision(Strict):
-    """Where settings and credentials live on the board. `values`: key to text, or to a typed value."""
-
-    method: Literal["nvs", "none"]
-    namespace: str = ""
-    partition: str | None = None
-    values: dict[str, SettingText | Value] = Field(default_factory=dict)
-
-    @model_validator(mode="after")
-    def _named(self) -> Provision:
-        if self.method == "nvs" and not 1 <= len(self.namespace) <= 15:
-            raise ValueError(f"found namespace {self.namespace!r}, expected 1 to 15 characters (a limit of NVS)")
-        for key in self.values:
-            if self.method == "nvs" and not 1 <= len(key) <= 15:
-                raise ValueError(f"found key {key!r} in values, expected 1 to 15 characters (a limit of NVS)")
-        return self
-
-
 class Contract(Strict):
     """A firmware's promises. See docs/contract.md for each key."""
 
@@ -249,7 +172,7 @@ class Contract(Strict):
     time: Time = Time()
     console: ConsolePromise = ConsolePromise()
     online: Online = Online()
-    provision: Provision
+    provision: Places
 
     def for_board(self, names: Mapping[str, str]) -> Contract:
         """The contract with `names` (of BOARD_NAMES) filled into its topics, ids and payloads.
@@ -281,24 +204,27 @@ class Contract(Strict):
             "online_within": self.online.within,
         }
 
+    @field_validator("provision")
+    @classmethod
+    def _told_apart(cls, provision: list[AnyPlace]) -> list[AnyPlace]:
+        keys = [key for place in provision for key in place.values]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise ValueError(f"found key {twice!r} in the values of two tables, expected each key once")
+        return provision
+
     def settings(self, names: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         """Each setting to put into the board: key, type ('string', 'blob', 'u16', ...) and its text, filled in."""
-        for key, value in self.provision.values.items():
-            kind, text = ("string", value) if isinstance(value, str) else (value.kind, value.text)
-            yield key, kind, templates.fill(text, names)
+        for place in self.provision:
+            yield from places.filled(place, names)
 
     def placeholders_of_settings(self) -> set[str]:
         """All placeholders that the settings use."""
-        return {name for value in self.provision.values.values() for name in templates.placeholders(_text(value))}
+        return {name for place in self.provision for name in places.placeholders(place)}
 
     def secret_settings(self) -> set[str]:
         """The keys whose values must never be shown: those that hold the Wi-Fi password or the private key."""
-        secret = {"wifi_password", "private_key"}
-        return {k for k, v in self.provision.values.items() if secret.intersection(templates.placeholders(_text(v)))}
-
-
-def _text(value: str | Value) -> str:
-    return value if isinstance(value, str) else value.text
+        return {key for place in self.provision for key in places.secret_keys(place)}
 
 
 def load(path: Path) -> Contract:
@@ -314,9 +240,9 @@ def _filled(model: Filled, names: Mapping[str, str]) -> Filled:
     update: dict[str, Any] = {}
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
-        if isinstance(value, Strict) and not isinstance(value, Firmware | Provision):
+        if isinstance(value, Strict) and not isinstance(value, Firmware):
             update[name] = _filled(value, names)
-        elif isinstance(value, str) and _IS_BOARD_TEXT in _metadata(field.annotation, field.metadata):
+        elif isinstance(value, str) and IS_BOARD_TEXT in _metadata(field.annotation, field.metadata):
             update[name] = templates.fill(value, names)
     return model.model_copy(update=update)
 

@@ -23,7 +23,8 @@ from hil.power.command import CommandSwitch
 from hil.power.control_port import VirtualSwitch
 from hil.power.none import NoSwitch
 from hil.power.uhubctl import UhubctlSwitch
-from hil.provision.nvs import NvsProvisioner
+from hil.provision.making import Tools
+from hil.provision.making import make as make_provisioner
 from hil.rig import CommandPower, ExternalBroker, MosquittoBroker, Rig, RigBoard, Secret, UhubctlPower
 from hil.timeline import Timeline
 from hil.timeserver import TimeServer
@@ -248,18 +249,17 @@ def make_board(
     console.open()
     closing.callback(console.close)
     flasher = Esptool(timeline, name, url, config.chip, baud=config.flash_baud, console=console, artifacts=artifacts)
-    provisioner = None
-    if board.contract.provision.method == "nvs":
-        provision = board.contract.provision
-        provisioner = NvsProvisioner(
-            flasher,
-            timeline,
-            name,
-            namespace=provision.namespace,
-            partition=provision.partition,
+    provisioner = make_provisioner(
+        board.contract.provision,
+        Tools(
+            board=name,
+            timeline=timeline,
+            flasher=flasher,
+            console=console,
             journal=(state if virtual is not None else state_folder(rig)) / "provision",
             identity=config.mac or "",
-        )
+        ),
+    )
     return Board(
         name=name,
         config=config,

@@ -9,7 +9,7 @@ import difflib
 import re
 import tomllib
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
@@ -88,7 +88,7 @@ def _in_file(location: list[str], raw: object) -> list[str]:
     current = raw
     for number, part in enumerate(location):
         last = number == len(location) - 1
-        if isinstance(current, dict) and (part in current or last):
+        if isinstance(current, dict) and (part in current or (last and not _added(part, current))):
             current = current.get(part)
         elif isinstance(current, list) and part.isdigit() and int(part) < len(current):
             current = current[int(part)]
@@ -118,9 +118,21 @@ def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
     return [name for candidate in current for name in candidate.model_fields]
 
 
+#: The keys that say which of a union's models a table is.
+_DISCRIMINATORS = ("kind", "method")
+
+
+def _added(part: str, table: dict[str, Any]) -> bool:
+    """Whether this part of a location is a union's tag, or the index of a table that stands alone for a list."""
+    return part.isdigit() or part in [table[key] for key in _DISCRIMINATORS if key in table]
+
+
 def _tag(model: type[BaseModel]) -> str | None:
-    field = model.model_fields.get("kind")
-    return str(field.default) if field is not None else None
+    for key in _DISCRIMINATORS:
+        field = model.model_fields.get(key)
+        if field is not None and get_origin(field.annotation) is Literal:
+            return str(get_args(field.annotation)[0])
+    return None
 
 
 def _models_in(annotation: Any) -> list[type[BaseModel]]:

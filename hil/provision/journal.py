@@ -14,27 +14,32 @@ _FORMAT = 1
 
 
 class Journal:
-    """One file in `directory` for one board: a line of JSON that describes the bytes, and the bytes.
+    """Files in `directory` for one board, one for each partition: a line of JSON that describes the bytes, the bytes.
 
-    `identity`, in the file's name, tells apart pieces of hardware that take turns under one board name. The bytes hold
-    whatever secrets the board holds: the directory gets mode 0700, the file 0600.
+    `identity`, in the files' names, tells apart pieces of hardware that take turns under one board name. The bytes hold
+    whatever secrets the board holds: the directory gets mode 0700, a file 0600.
     """
 
     def __init__(self, directory: Path, board: str, identity: str = "") -> None:
         name = f"{board}-{identity.replace(':', '')}" if identity else board
-        self.path = directory / f"{name}.before"
+        self._stem = directory / name
+
+    def path(self, offset: int) -> Path:
+        """The file of the partition at `offset`."""
+        return self._stem.with_name(f"{self._stem.name}-{offset:x}.before")
 
     def read(self, offset: int, size: int) -> bytes | None:
         """The bytes of the partition at `offset`, if a write of this very partition was cut off, else None.
 
         Raises ProvisionError for a journal that cannot be read or is damaged.
         """
+        path = self.path(offset)
         try:
-            head, _, data = self.path.read_bytes().partition(b"\n")
+            head, _, data = path.read_bytes().partition(b"\n")
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise ProvisionError(f"{self.path}: cannot be read ({error.strerror})") from None
+            raise ProvisionError(f"{path}: cannot be read ({error.strerror})") from None
         try:
             said = json.loads(head)
             sound = said["format"] == _FORMAT and said["sha256"] == hashlib.sha256(data).hexdigest()
@@ -42,7 +47,7 @@ class Journal:
             sound = False
         if not sound:
             raise ProvisionError(
-                f"{self.path}: damaged, though it should hold the board's settings from before a write that was cut "
+                f"{path}: damaged, though it should hold the board's settings from before a write that was cut "
                 "off; remove it to go on with what the board holds now"
             )
         return data if (said.get("offset"), len(data)) == (offset, size) else None
@@ -50,23 +55,24 @@ class Journal:
     def write(self, data: bytes, offset: int) -> None:
         """Keep `data`, safely on the disk when this returns. Raises ProvisionError if that cannot be."""
         said = {"format": _FORMAT, "offset": offset, "sha256": hashlib.sha256(data).hexdigest()}
-        beside = self.path.with_suffix(".new")
+        path = self.path(offset)
+        beside = path.with_suffix(".new")
         try:
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with contextlib.suppress(FileNotFoundError):
                 beside.unlink()
             with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
                 file.write(json.dumps(said).encode() + b"\n" + data)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(beside, self.path)
+            os.replace(beside, path)
         except OSError as error:
             raise ProvisionError(
-                f"{self.path}: cannot be written ({error.strerror}), and without it a power failure could lose the "
+                f"{path}: cannot be written ({error.strerror}), and without it a power failure could lose the "
                 "board's settings; nothing was changed on the board"
             ) from None
 
-    def close(self) -> None:
+    def close(self, offset: int) -> None:
         """The write is done: forget what was before."""
         with contextlib.suppress(FileNotFoundError):
-            self.path.unlink()
+            self.path(offset).unlink()

@@ -8,30 +8,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from nor_flash import SECTOR, NorFlash, PowerFailure
 
 from hil.credentials import Authority, Credentials, redactable
 from hil.provision import Provisioner, ProvisionError, Setting
-from hil.provision.nvs import NvsProvisioner
+from hil.provision.nvs import Nvs
+from hil.provision.partition import PartitionAccess
+from hil.provision.recorded import Recorded
 from hil.timeline import Timeline, where
 from hil.wire import nvs, partitions
 from hil.wire.nvs import Value
 
 NVS_AT, NVS_SIZE = 0x9000, 0x5000
-SECTOR = 4096
 
 
-class PowerFailure(Exception):
-    """What a flashing tool raises when the board is gone."""
-
-
-class Flash:
-    """4 MB of NOR flash as a flashing tool writes it: each sector erased, then programmed. Power can fail at a byte."""
-
-    def __init__(self) -> None:
-        self.data = bytearray(b"\xff" * 0x400000)
-        self.data[0x8000:0x8C00] = partitions.build(partitions.ARDUINO_DEFAULT)
-        self.writes: list[tuple[int, int]] = []
-        self.power_fails_in: int | None = None  # steps: a sector erased is one, a byte programmed is one
+class Flash(NorFlash):
+    """With its NVS at hand."""
 
     @property
     def nvs(self) -> bytes:
@@ -41,31 +33,12 @@ class Flash:
     def nvs(self, content: bytes) -> None:
         self.data[NVS_AT : NVS_AT + NVS_SIZE] = content
 
-    def read(self, offset: int, size: int) -> bytes:
-        return bytes(self.data[offset : offset + size])
 
-    def write(self, offset: int, data: bytes) -> None:
-        assert offset % SECTOR == 0
-        assert len(data) % SECTOR == 0
-        self.writes.append((offset, len(data)))
-        for start in range(0, len(data), SECTOR):
-            self._step(1)
-            self.data[offset + start : offset + start + SECTOR] = b"\xff" * SECTOR
-            whole = data[start : start + SECTOR]
-            done = self._step(SECTOR)
-            self.data[offset + start : offset + start + done] = whole[:done]
-            if done < SECTOR:
-                raise PowerFailure("the board is gone")
-
-    def _step(self, size: int) -> int:
-        """How many of `size` steps there is power for."""
-        if self.power_fails_in is None:
-            return size
-        if self.power_fails_in == 0:
-            raise PowerFailure("the board is gone")
-        done = min(size, self.power_fails_in)
-        self.power_fails_in -= done
-        return done
+def provisioner_of(
+    flash: NorFlash, timeline: Timeline, journal: Path, *, identity: str = "", partition: str | None = None
+) -> Recorded:
+    access = PartitionAccess(flash, "esp32-a", journal, identity=identity)
+    return Recorded(Nvs(access, namespace="hil", partition=partition), timeline, "esp32-a")
 
 
 WIFI = {"sta.ssid": Value.blob(b"workshop" + b"\0" * 28), "sta.pswd": Value.blob(b"correct horse battery staple")}
@@ -94,9 +67,9 @@ def credentials() -> Credentials:
 
 
 @pytest.fixture
-def make(flash: Flash, timeline: Timeline, tmp_path: Path) -> Callable[..., NvsProvisioner]:
-    def provisioner(**options: str) -> NvsProvisioner:
-        return NvsProvisioner(flash, timeline, "esp32-a", namespace="hil", journal=tmp_path / "journal", **options)  # type: ignore[arg-type]
+def make(flash: Flash, timeline: Timeline, tmp_path: Path) -> Callable[..., Recorded]:
+    def provisioner(**options: str) -> Recorded:
+        return provisioner_of(flash, timeline, tmp_path / "journal", **options)
 
     return provisioner
 
@@ -113,7 +86,7 @@ def settings(credentials: Credentials, host: str = "192.168.40.10") -> dict[str,
 
 
 def test_settings_arrive_and_the_rest_stays(
-    flash: Flash, make: Callable[..., NvsProvisioner], credentials: Credentials
+    flash: Flash, make: Callable[..., Recorded], credentials: Credentials
 ) -> None:
     provisioner: Provisioner = make()
     before = bytes(flash.data)
@@ -137,7 +110,7 @@ def test_settings_arrive_and_the_rest_stays(
 
 
 def test_a_second_run_writes_nothing(
-    flash: Flash, make: Callable[..., NvsProvisioner], credentials: Credentials, timeline: Timeline
+    flash: Flash, make: Callable[..., Recorded], credentials: Credentials, timeline: Timeline
 ) -> None:
     make().provision(settings(credentials))
     flash.writes.clear()
@@ -149,7 +122,7 @@ def test_a_second_run_writes_nothing(
 
 
 def test_one_changed_setting_is_one_sector(
-    flash: Flash, make: Callable[..., NvsProvisioner], credentials: Credentials
+    flash: Flash, make: Callable[..., Recorded], credentials: Credentials
 ) -> None:
     make().provision(settings(credentials))
     flash.writes.clear()
@@ -158,24 +131,24 @@ def test_one_changed_setting_is_one_sector(
     assert flash.writes == [(NVS_AT, SECTOR)]
 
 
-def test_a_setting_can_be_taken_away(flash: Flash, make: Callable[..., NvsProvisioner]) -> None:
+def test_a_setting_can_be_taken_away(flash: Flash, make: Callable[..., Recorded]) -> None:
     make().provision({"a": ("u8", "1"), "b": ("string", "x")})
     make().provision({"a": None})
     assert held(flash)["hil"] == {"b": Value.string("x")}
 
 
-def test_an_erased_nvs_is_started(flash: Flash, make: Callable[..., NvsProvisioner]) -> None:
+def test_an_erased_nvs_is_started(flash: Flash, make: Callable[..., Recorded]) -> None:
     flash.nvs = b"\xff" * NVS_SIZE
     make().provision({"a": ("i32", "-5")})
     assert held(flash) == {"hil": {"a": Value.i32(-5)}}
 
 
 def test_the_timeline_tells_what_was_done_and_no_secret(
-    make: Callable[..., NvsProvisioner], credentials: Credentials, tmp_path: Path
+    make: Callable[..., Recorded], credentials: Credentials, tmp_path: Path
 ) -> None:
     timeline = Timeline(tmp_path / "timeline.jsonl")
     flash = Flash()
-    provisioner = NvsProvisioner(flash, timeline, "esp32-a", namespace="hil", journal=tmp_path / "journal")
+    provisioner = provisioner_of(flash, timeline, tmp_path / "journal")
     provisioner.provision(settings(credentials), secret={"wifi_pass", "key"})
     timeline.record("console", "line", "esp32-a", text="connecting with swordfish")
     for line in credentials.key_pem.decode().splitlines():
@@ -195,9 +168,7 @@ def test_the_timeline_tells_what_was_done_and_no_secret(
     assert not any(line in written for line in redactable(credentials.key_pem))
 
 
-def test_problems_of_the_partition_are_told(
-    flash: Flash, make: Callable[..., NvsProvisioner], timeline: Timeline
-) -> None:
+def test_problems_of_the_partition_are_told(flash: Flash, make: Callable[..., Recorded], timeline: Timeline) -> None:
     flash.data[NVS_AT + 64 + 32 + 24] ^= 0xFF
     make().provision({"a": ("u8", "1")})
     done = timeline.last(where("provision", "done"))
@@ -216,7 +187,7 @@ def nvs_at(label: str, offset: int) -> partitions.Partition:
     return partitions.Partition(label, partitions.TYPE_DATA, partitions.DATA_NVS, offset, 0x3000)
 
 
-def test_the_boards_own_table_says_where(flash: Flash, make: Callable[..., NvsProvisioner]) -> None:
+def test_the_boards_own_table_says_where(flash: Flash, make: Callable[..., Recorded]) -> None:
     with_table(flash, nvs_at("factory_nvs", 0x20000), nvs_at("nvs", 0x30000))
     make().provision({"a": ("u8", "1")})
     make(partition="factory_nvs").provision({"a": ("u8", "2")})
@@ -224,7 +195,7 @@ def test_the_boards_own_table_says_where(flash: Flash, make: Callable[..., NvsPr
     assert nvs.parse(flash.read(0x20000, 0x3000)).get("hil", "a") == Value.u8(2)
 
 
-def test_the_only_nvs_partition_is_taken_whatever_its_label(flash: Flash, make: Callable[..., NvsProvisioner]) -> None:
+def test_the_only_nvs_partition_is_taken_whatever_its_label(flash: Flash, make: Callable[..., Recorded]) -> None:
     with_table(flash, nvs_at("settings", 0x20000))
     make().provision({"a": ("u8", "1")})
     assert nvs.parse(flash.read(0x20000, 0x3000)).get("hil", "a") == Value.u8(1)
@@ -253,7 +224,7 @@ def encrypted(flash: Flash) -> None:
 )
 def test_a_board_that_cannot_be_provisioned_is_told_in_one_line(
     flash: Flash,
-    make: Callable[..., NvsProvisioner],
+    make: Callable[..., Recorded],
     timeline: Timeline,
     prepare: Callable[[Flash], None],
     options: dict[str, str],
@@ -280,7 +251,7 @@ def test_a_board_that_cannot_be_provisioned_is_told_in_one_line(
     ],
 )
 def test_settings_that_do_not_go_are_refused_before_anything_is_written(
-    flash: Flash, make: Callable[..., NvsProvisioner], values: dict[str, Setting], complaint: str
+    flash: Flash, make: Callable[..., Recorded], values: dict[str, Setting], complaint: str
 ) -> None:
     before = bytes(flash.data)
     with pytest.raises(ProvisionError, match=complaint):
@@ -288,15 +259,13 @@ def test_settings_that_do_not_go_are_refused_before_anything_is_written(
     assert flash.data == before
 
 
-def test_flash_that_reads_back_otherwise_is_reported(flash: Flash, make: Callable[..., NvsProvisioner]) -> None:
+def test_flash_that_reads_back_otherwise_is_reported(timeline: Timeline, tmp_path: Path) -> None:
     class Worn(Flash):
         def write(self, offset: int, data: bytes) -> None:
             super().write(offset, data)
             self.data[offset + 70] &= 0x0F
 
-    worn = Worn()
-    provisioner = make()
-    provisioner._flash = worn
+    provisioner = provisioner_of(Worn(), timeline, tmp_path / "journal")
     with pytest.raises(ProvisionError, match="flash at 0x9046 reads back other than it was written"):
         provisioner.provision({"a": ("u8", "1")})
 
@@ -305,7 +274,7 @@ def test_flash_that_reads_back_otherwise_is_reported(flash: Flash, make: Callabl
 
 
 def test_a_power_failure_at_any_point_is_recovered_by_the_next_run(
-    flash: Flash, make: Callable[..., NvsProvisioner], credentials: Credentials, tmp_path: Path
+    flash: Flash, make: Callable[..., Recorded], credentials: Credentials, tmp_path: Path
 ) -> None:
     flash.nvs = nvs.merge(flash.nvs, "app", {f"fill{i}": "x" * 100 for i in range(22)})
     kept = held(flash)
@@ -321,7 +290,7 @@ def test_a_power_failure_at_any_point_is_recovered_by_the_next_run(
             make().provision(values)
         except PowerFailure:
             hit += 1
-            assert (tmp_path / "journal" / "esp32-a.before").stat().st_mode & 0o777 == 0o600
+            assert (tmp_path / "journal" / "esp32-a-9000.before").stat().st_mode & 0o777 == 0o600
         flash.power_fails_in = None
         make().provision(values)
         found = held(flash)
@@ -333,7 +302,7 @@ def test_a_power_failure_at_any_point_is_recovered_by_the_next_run(
 
 
 def test_power_may_fail_again_while_a_failure_is_recovered(
-    flash: Flash, make: Callable[..., NvsProvisioner], credentials: Credentials
+    flash: Flash, make: Callable[..., Recorded], credentials: Credentials
 ) -> None:
     kept = held(flash)
     for point in (1, 100, 700, 2):
@@ -346,7 +315,7 @@ def test_power_may_fail_again_while_a_failure_is_recovered(
 
 
 def test_what_the_firmware_wrote_after_the_failure_is_newer(
-    flash: Flash, make: Callable[..., NvsProvisioner], timeline: Timeline
+    flash: Flash, make: Callable[..., Recorded], timeline: Timeline
 ) -> None:
     flash.power_fails_in = 1
     with pytest.raises(PowerFailure):
@@ -366,7 +335,7 @@ def test_what_the_firmware_wrote_after_the_failure_is_newer(
 
 
 def test_the_journal_of_other_hardware_is_left_alone(
-    flash: Flash, make: Callable[..., NvsProvisioner], tmp_path: Path
+    flash: Flash, make: Callable[..., Recorded], tmp_path: Path
 ) -> None:
     flash.power_fails_in = 1
     with pytest.raises(PowerFailure):
@@ -375,27 +344,25 @@ def test_the_journal_of_other_hardware_is_left_alone(
     flash.nvs = b"\xff" * NVS_SIZE
     assert not make(identity="aa:bb:cc:00:00:02").provision({"host": ("string", "h")}).recovered
     assert held(flash) == {"hil": {"host": Value.string("h")}}
-    assert [path.name for path in (tmp_path / "journal").iterdir()] == ["esp32-a-aabbcc000001.before"]
+    assert [path.name for path in (tmp_path / "journal").iterdir()] == ["esp32-a-aabbcc000001-9000.before"]
 
 
-def test_a_damaged_journal_is_named(flash: Flash, make: Callable[..., NvsProvisioner], tmp_path: Path) -> None:
+def test_a_damaged_journal_is_named(flash: Flash, make: Callable[..., Recorded], tmp_path: Path) -> None:
     (tmp_path / "journal").mkdir()
-    (tmp_path / "journal" / "esp32-a.before").write_bytes(b'{"format": 1, "offset": 36864, "sha256": "0"}\nhalf')
-    with pytest.raises(ProvisionError, match=r"esp32-a\.before: damaged, .* remove it to go on"):
+    (tmp_path / "journal" / "esp32-a-9000.before").write_bytes(b'{"format": 1, "offset": 36864, "sha256": "0"}\nhalf')
+    with pytest.raises(ProvisionError, match=r"esp32-a-9000\.before: damaged, .* remove it to go on"):
         make().provision({"a": ("u8", "1")})
 
 
-def test_without_a_journal_nothing_is_written(
-    flash: Flash, make: Callable[..., NvsProvisioner], tmp_path: Path
-) -> None:
+def test_without_a_journal_nothing_is_written(flash: Flash, make: Callable[..., Recorded], tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("in the way")
     before = bytes(flash.data)
-    with pytest.raises(ProvisionError, match=r"journal/esp32-a\.before: cannot be read"):
+    with pytest.raises(ProvisionError, match=r"journal/esp32-a-9000\.before: cannot be read"):
         make().provision({"a": ("u8", "1")})
     assert flash.data == before
 
 
-def test_new_items_are_written_before_old_ones_are_erased(flash: Flash, make: Callable[..., NvsProvisioner]) -> None:
+def test_new_items_are_written_before_old_ones_are_erased(flash: Flash, make: Callable[..., Recorded]) -> None:
     make().provision({f"k{i}": ("string", "x" * 900) for i in range(12)})
     assert len([p for p in nvs.parse(flash.nvs).pages if p.used]) >= 3
     flash.writes.clear()

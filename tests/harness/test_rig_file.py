@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from hil import contract as contracts
+from hil import placeholders
 from hil import rig as rigs
 from hil.toml import FileError
 
@@ -137,6 +138,17 @@ def contract_with(folder: Path, old: str, new: str) -> list[str]:
         ),
         ("port = { u16", "a_port_of_the_host = { u16", "provision: found key 'a_port_of_the_host' in values"),
         ('{ u16 = "{gateway_port}" }', "{ u16 = 1, u8 = 2 }", "provision.values.port"),
+        (
+            'namespace = "hil"',
+            'names = "hil"',
+            "provision.names: found a key that is not known; did you mean 'namespace'",
+        ),
+        ('method = "nvs"', 'method = "nvx"', "provision.method: found 'nvx', expected one of 'nvs'"),
+        (
+            "[provision]",
+            "[[provision]]\nmethod = 'spiffs'\nvalues = { a = 'b', ca = 'c' }\n[[provision]]",
+            "provision: found key 'ca' in the values of two",
+        ),
         ('answer = \'"id"', 'answer = \'("id"', "command.answer: found"),
         ('source = "sntp"', 'source = "none"', "time.required: found true with time.source 'none'"),
         ('kind = "exponential-jitter"', 'kind = "sometimes"', "retry.kind: found 'sometimes', expected"),
@@ -149,7 +161,7 @@ def test_each_fault_of_a_contract(tmp_path: Path, old: str, new: str, expected: 
 
 def test_settings_are_typed_and_secrets_known() -> None:
     contract = contracts.load(RIGS / "contracts" / "reference.toml")
-    names = {name: name.upper() for name in contracts.SETTING_NAMES}
+    names = {name: name.upper() for name in placeholders.SETTING_NAMES}
     settings = {key: (kind, text) for key, kind, text in contract.settings(names)}
     assert settings["port"] == ("u16", "GATEWAY_PORT")
     assert settings["key"] == ("string", "PRIVATE_KEY")

@@ -1,0 +1,154 @@
+"""What a contract says of where settings and credentials live on a board: one model for each method.
+
+A contract has one `[provision]` table, or several `[[provision]]` tables for firmware that keeps its settings in one
+place and its credentials in another. The methods themselves are in hil/provision/, one file each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from hil import templates
+from hil.placeholders import BuildText, SettingText
+from hil.toml import Strict
+
+_SECRET = {"wifi_password", "private_key"}
+
+
+class Value(Strict):
+    """A setting with a type of its own; exactly one key."""
+
+    string: SettingText | None = None
+    blob: SettingText | None = None
+    u8: SettingText | int | None = None
+    i8: SettingText | int | None = None
+    u16: SettingText | int | None = None
+    i16: SettingText | int | None = None
+    u32: SettingText | int | None = None
+    i32: SettingText | int | None = None
+    u64: SettingText | int | None = None
+    i64: SettingText | int | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> Value:
+        if len(self.model_fields_set) != 1:
+            raise ValueError('found several or no types, expected exactly one, such as { u16 = "{gateway_port}" }')
+        return self
+
+    @property
+    def kind(self) -> str:
+        return next(iter(self.model_fields_set))
+
+    @property
+    def text(self) -> str:
+        return str(getattr(self, self.kind))
+
+
+class Place(Strict):
+    """What every place has. `values`: key to text, or to a typed value. What a key is, the method says."""
+
+    #: The most characters a key may have, and what is called so in the error.
+    longest_key: ClassVar[int | None] = None
+
+    values: dict[str, SettingText | Value] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _keys(self) -> Place:
+        for key in self.values:
+            if self.longest_key is not None and not 1 <= len(key) <= self.longest_key:
+                raise ValueError(f"found key {key!r} in values, expected 1 to {self.longest_key} characters")
+        return self
+
+
+class NvsPlace(Place):
+    """ESP-IDF's NVS, Arduino's Preferences: keys of a namespace."""
+
+    longest_key: ClassVar[int | None] = 15
+
+    method: Literal["nvs"]
+    namespace: str
+    partition: str | None = None
+
+    @model_validator(mode="after")
+    def _named(self) -> NvsPlace:
+        if not 1 <= len(self.namespace) <= 15:
+            raise ValueError(f"found namespace {self.namespace!r}, expected 1 to 15 characters (a limit of NVS)")
+        return self
+
+
+class LittlefsPlace(Place):
+    """A LittleFS file system; keys are paths of files ("/certs/ca.pem")."""
+
+    method: Literal["littlefs"]
+    partition: str | None = None
+
+
+class SpiffsPlace(Place):
+    """A SPIFFS file system; keys are names of files ("/ca.pem")."""
+
+    method: Literal["spiffs"]
+    partition: str | None = None
+
+
+class SecureCertPlace(Place):
+    """The esp_secure_cert partition; keys are what its entries hold ("device_cert", "ca_cert", "private_key")."""
+
+    method: Literal["esp-secure-cert"]
+    partition: str | None = None
+
+
+class SourcePlace(Place):
+    """Constants in a source file that the build command compiles; keys are the names of the constants."""
+
+    method: Literal["source"]
+    file: BuildText
+
+
+class ConsolePlace(Place):
+    """Lines that are typed into the firmware's console; keys are what the lines name."""
+
+    method: Literal["console"]
+
+
+class Nowhere(Place):
+    """A firmware whose settings are none of the bench's business."""
+
+    method: Literal["none"]
+
+
+AnyPlace = Annotated[
+    NvsPlace | LittlefsPlace | SpiffsPlace | SecureCertPlace | SourcePlace | ConsolePlace | Nowhere,
+    Field(discriminator="method"),
+]
+
+
+def _several(value: Any) -> Any:
+    return [value] if isinstance(value, dict) else value
+
+
+#: The `provision` key of a contract: one table or several.
+Places = Annotated[list[AnyPlace], BeforeValidator(_several), Field(min_length=1)]
+
+
+def filled(place: Place, names: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
+    """Each setting of a place: key, type ('string', 'blob', 'u16', ...) and its text, placeholders replaced."""
+    for key, value in place.values.items():
+        kind, text = ("string", value) if isinstance(value, str) else (value.kind, value.text)
+        yield key, kind, templates.fill(text, names)
+
+
+def placeholders(place: Place) -> set[str]:
+    """All placeholders that the settings of a place use."""
+    return {name for value in place.values.values() for name in templates.placeholders(_text(value))}
+
+
+def secret_keys(place: Place) -> set[str]:
+    """The keys whose values must never be shown: those that hold the Wi-Fi password or the private key."""
+    return {key for key, value in place.values.items() if _SECRET.intersection(templates.placeholders(_text(value)))}
+
+
+def _text(value: str | Value) -> str:
+    return value if isinstance(value, str) else value.text

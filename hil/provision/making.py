@@ -1,0 +1,51 @@
+"""Makes a board's provisioner from what its contract says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from hil import places
+from hil.console import Console
+from hil.flash import Flasher
+from hil.provision import Method, Provisioner
+from hil.provision.nvs import Nvs
+from hil.provision.partition import PartitionAccess
+from hil.provision.recorded import Recorded
+from hil.provision.several import Several
+from hil.timeline import Timeline
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What a method may use of its board. `journal` and `identity`: see `PartitionAccess`."""
+
+    board: str
+    timeline: Timeline
+    flasher: Flasher
+    console: Console
+    journal: Path
+    identity: str = ""
+
+
+def make(contract_places: Sequence[places.AnyPlace], tools: Tools) -> Provisioner | None:
+    """The provisioner for a contract's places; None if the bench is to put nothing into the board."""
+    made: list[tuple[set[str], Provisioner]] = []
+    for place in contract_places:
+        method = _method(place, tools)
+        if method is not None:
+            made.append((set(place.values), Recorded(method, tools.timeline, tools.board)))
+    if len(made) == 1:
+        return made[0][1]
+    return Several(made) if made else None
+
+
+def _method(place: places.AnyPlace, tools: Tools) -> Method | None:
+    access = PartitionAccess(tools.flasher, tools.board, tools.journal, identity=tools.identity)
+    match place:
+        case places.NvsPlace():
+            return Nvs(access, namespace=place.namespace, partition=place.partition)
+        case places.Nowhere():
+            return None
+    raise NotImplementedError(place.method)

@@ -1,0 +1,144 @@
+"""One partition of a board's flash, as a method uses it: found in the board's own table, read, written, compared.
+
+Flashing tools erase a sector before they write it, so a power failure in between loses what the sector held: Wi-Fi keys
+and counters that nobody else has. Therefore the partition as it was lies in a journal on this host from before the
+first write until after the comparison. A run that finds a journal starts from that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from hil.provision import ProvisionError
+from hil.provision.journal import Journal
+from hil.wire import partitions
+
+SECTOR = partitions.SECTOR
+
+
+class FlashAccess(Protocol):
+    """What a flasher does for a method. Offsets and sizes in bytes, multiples of 4096 when writing."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """The bytes that lie in flash."""
+        ...
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Erase the sectors under `data` and write it."""
+        ...
+
+
+class PartitionAccess:
+    """The partitions of one board.
+
+    `journal`: a directory of this host for the time of a write, kept between runs; it holds secrets, and gets mode
+    0700. `identity`: what tells this piece of hardware from another that bears the same board name (its MAC address): a
+    journal of another one is not used. `table_offset`: where the partition table lies, for firmware built with another
+    CONFIG_PARTITION_TABLE_OFFSET.
+    """
+
+    def __init__(
+        self,
+        flash: FlashAccess,
+        board: str,
+        journal: Path,
+        *,
+        identity: str = "",
+        table_offset: int = partitions.TABLE_OFFSET,
+    ) -> None:
+        self.flash = flash
+        self.board = board
+        self._table_offset = table_offset
+        self._journal = Journal(journal, board, identity)
+
+    def find(
+        self, kind: str, types: Collection[tuple[int, int]], label: str | None, usual: str
+    ) -> partitions.Partition:
+        """The partition of one of these (type, subtype) with `label`; without one, that called `usual`, or the first.
+
+        `kind` is what errors call it ('nvs'). Raises ProvisionError if the board's table does not say.
+        """
+        try:
+            table = partitions.parse(self.flash.read(self._table_offset, partitions.TABLE_SIZE))
+        except partitions.BadTable as error:
+            raise ProvisionError(
+                f"board {self.board}: {error} (read at {self._table_offset:#x}); flash the firmware first"
+            ) from None
+        found = [p for p in table if (p.type, p.subtype) in types]
+        for candidate in found:
+            if candidate.label == (label or usual):
+                return candidate
+        if found and label is None:
+            return found[0]
+        labels = ", ".join(repr(p.label) for p in (found or table))
+        asked = f"{kind} partition {label!r}" if label else f"{kind} partition"
+        what = f"{kind} partitions" if found else "partitions"
+        raise ProvisionError(
+            f"board {self.board}: its partition table has no {asked}, its {what} are {labels}; flash firmware with "
+            "such a partition, or name another in the contract"
+        )
+
+    def read(self, place: partitions.Partition) -> bytes:
+        """All that the partition holds. Raises ProvisionError if fewer bytes come."""
+        data = self.flash.read(place.offset, place.size)
+        if len(data) != place.size:
+            raise ProvisionError(
+                f"board {self.board}: {len(data)} bytes read of partition {place.label!r}, expected {place.size}; "
+                "check cable and baud rate"
+            )
+        return data
+
+    def before(self, place: partitions.Partition) -> bytes | None:
+        """What the partition held before a write that was cut off, else None."""
+        return self._journal.read(place.offset, place.size)
+
+    def write(
+        self,
+        place: partitions.Partition,
+        ground: bytes,
+        runs: Iterable[tuple[int, bytes]],
+    ) -> int:
+        """Write `runs` (start in the partition, whole sectors) in their order, compare, and close the journal.
+
+        `ground` is what a power failure must not take away: it lies in the journal meanwhile. Returns the number of
+        sectors. Raises ProvisionError if the flash reads back otherwise.
+        """
+        runs = list(runs)
+        if runs:
+            self._journal.write(ground, place.offset)
+        for start, data in runs:
+            self.flash.write(place.offset + start, data)
+        for start, data in runs:
+            found = self.flash.read(place.offset + start, len(data))
+            if found != data:
+                at = next((i for i, (a, b) in enumerate(zip(found, data, strict=False)) if a != b), len(found))
+                raise ProvisionError(
+                    f"board {self.board}: flash at {place.offset + start + at:#x} reads back other than it "
+                    "was written; try again, then suspect the supply or a worn flash"
+                )
+        self._journal.close(place.offset)
+        return sum(len(data) for _, data in runs) // SECTOR
+
+
+def runs(data: bytes, sectors: Iterable[int]) -> Iterator[tuple[int, bytes]]:
+    """`data` at these sectors, in ascending order, neighbours joined: (start in bytes, bytes)."""
+    run: list[int] = []
+    for sector in sorted(sectors):
+        if run and sector != run[-1] + 1:
+            yield _cut(data, run)
+            run = []
+        run.append(sector)
+    if run:
+        yield _cut(data, run)
+
+
+def changed(before: bytes, after: bytes) -> list[int]:
+    """The numbers of the sectors that differ between two states of a partition of the same size."""
+    starts = range(0, len(after), SECTOR)
+    return [start // SECTOR for start in starts if before[start : start + SECTOR] != after[start : start + SECTOR]]
+
+
+def _cut(data: bytes, run: list[int]) -> tuple[int, bytes]:
+    return run[0] * SECTOR, data[run[0] * SECTOR : (run[-1] + 1) * SECTOR]
