@@ -14,6 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from hil import templates
 from hil.placeholders import BuildText, SettingText
 from hil.toml import Strict
+from hil.wire import secure_cert
 
 _SECRET = {"wifi_password", "private_key"}
 
@@ -98,6 +99,14 @@ class SecureCertPlace(Place):
 
     method: Literal["esp-secure-cert"]
     partition: str | None = None
+
+    @model_validator(mode="after")
+    def _entries(self) -> SecureCertPlace:
+        for key, value in self.values.items():
+            secure_cert.entry_of(key)
+            if isinstance(value, Value) and value.kind not in ("string", "blob"):
+                raise ValueError(f"found {value.kind} for {key!r} in values, expected a string or a blob")
+        return self
 
 
 class SourcePlace(Place):

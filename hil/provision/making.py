@@ -13,6 +13,7 @@ from hil.provision import Method, Provisioner
 from hil.provision.nvs import Nvs
 from hil.provision.partition import PartitionAccess
 from hil.provision.recorded import Recorded
+from hil.provision.secure_cert import SecureCert
 from hil.provision.several import Several
 from hil.timeline import Timeline
 
@@ -46,6 +47,8 @@ def _method(place: places.AnyPlace, tools: Tools) -> Method | None:
     match place:
         case places.NvsPlace():
             return Nvs(access, namespace=place.namespace, partition=place.partition)
+        case places.SecureCertPlace():
+            return SecureCert(access, partition=place.partition)
         case places.Nowhere():
             return None
     raise NotImplementedError(place.method)

@@ -14,6 +14,7 @@ from typing import Protocol
 from hil.provision import ProvisionError
 from hil.provision.journal import Journal
 from hil.wire import partitions
+from hil.wire.ciphertext import looks_encrypted
 
 SECTOR = partitions.SECTOR
 
@@ -53,6 +54,20 @@ class PartitionAccess:
         self._table_offset = table_offset
         self._journal = Journal(journal, board, identity)
 
+    def table(self) -> partitions.Table:
+        """The board's own partition table. Raises ProvisionError if there is none, or if it looks encrypted."""
+        data = self.flash.read(self._table_offset, partitions.TABLE_SIZE)
+        try:
+            return partitions.parse(data)
+        except partitions.BadTable as error:
+            where = f"(read at {self._table_offset:#x})"
+            if error.flaw is partitions.TableFlaw.MAGIC and looks_encrypted(data):
+                raise ProvisionError(
+                    f"board {self.board}: its partition table looks encrypted {where}: flash encryption is on, and "
+                    "nothing can be provisioned from outside; use a board without it"
+                ) from None
+            raise ProvisionError(f"board {self.board}: {error} {where}; flash the firmware first") from None
+
     def find(
         self, kind: str, types: Collection[tuple[int, int]], label: str | None, usual: str
     ) -> partitions.Partition:
@@ -60,12 +75,7 @@ class PartitionAccess:
 
         `kind` is what errors call it ('nvs'). Raises ProvisionError if the board's table does not say.
         """
-        try:
-            table = partitions.parse(self.flash.read(self._table_offset, partitions.TABLE_SIZE))
-        except partitions.BadTable as error:
-            raise ProvisionError(
-                f"board {self.board}: {error} (read at {self._table_offset:#x}); flash the firmware first"
-            ) from None
+        table = self.table()
         found = [p for p in table if (p.type, p.subtype) in types]
         for candidate in found:
             if candidate.label == (label or usual):

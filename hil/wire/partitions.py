@@ -22,6 +22,8 @@ APP_ALIGNMENT = 0x10000
 
 TYPE_APP = 0x00
 TYPE_DATA = 0x01
+TYPE_SECURE_CERT = 0x3F
+"""A type of its own, whatever the subtype: where Espressif's esp_secure_cert component looks for its partition."""
 APP_FACTORY = 0x00
 APP_OTA_0 = 0x10
 APP_OTA_LAST = 0x1F
