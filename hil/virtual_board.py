@@ -12,6 +12,7 @@ import os
 import select
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -49,10 +50,20 @@ class VirtualBoard:
             self.process.stdout.close()
 
 
-def start(name: str, *, kind: str, chip: str, speed: float, folder: Path, mac: str | None = None) -> VirtualBoard:
+def start(
+    name: str,
+    *,
+    kind: str,
+    chip: str,
+    speed: float,
+    folder: Path,
+    mac: str | None = None,
+    efuses: Sequence[str] = (),
+) -> VirtualBoard:
     """The virtual board `name`, whose flash file and log lie in `folder`; powered off when new.
 
-    `speed` divides what is slow on a real board. Raises VirtualBoardError.
+    `speed` divides what is slow on a real board. `efuses` are burned for good ('FLASH_CRYPT_CNT=1'). Raises
+    VirtualBoardError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     description = folder / f"{name}.json"
@@ -62,6 +73,7 @@ def start(name: str, *, kind: str, chip: str, speed: float, folder: Path, mac: s
     log = folder / f"{name}.log"
     command = [sys.executable, "-m", "hil.virtual", kind, "--dir", str(folder), "--name", name]
     command += ["--chip", chip, "--speed", str(speed), "--follow-stdin"] + (["--mac", mac] if mac else [])
+    command += [word for efuse in efuses for word in ("--efuse", efuse)]
     with log.open("ab") as errors:
         # A process group of its own: Ctrl-C reaches this process, which then closes the bench in order.
         process = subprocess.Popen(

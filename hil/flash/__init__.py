@@ -80,3 +80,7 @@ class Flasher(Protocol):
     def verify(self, images: Sequence[Image]) -> None:
         """Compare the flash with the images."""
         ...
+
+    def hindrance(self) -> str | None:
+        """Why what the flash holds cannot be changed from outside, and the cure: flash encryption. None if it can."""
+        ...

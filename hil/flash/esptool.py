@@ -24,6 +24,7 @@ from hil import reset
 from hil.console import Console, ConsoleError
 from hil.flash import SECTOR, FlashError, FlashResult, Image
 from hil.flash.progress import ProgressBar
+from hil.flash.security import ESP32_EFUSE_BYTES, ESP32_EFUSES, NotTold, Security, of_efuses, of_words
 from hil.process import Finished, run
 from hil.timeline import Timeline
 
@@ -47,6 +48,9 @@ _HOPELESS = (
     "No module named",
     "Verification failed",
 )
+
+# Words of a chip without GET_SECURITY_INFO: the ESP32.
+_UNSUPPORTED = ("unsupported", "not supported", "not implemented")
 
 # What each failure most often comes from; the first that is found in esptool's words is told.
 _CURES = (
@@ -128,6 +132,7 @@ class Esptool:
         self._show_progress = show_progress
         self._depth = 0
         self._stopped = threading.Event()
+        self._security: Security | None = None
 
     def stop(self) -> None:
         """End the tool that another thread has running, and start none any more."""
@@ -182,6 +187,7 @@ class Esptool:
     ) -> FlashResult:
         """Write `images`, but for those that lie in flash already (`force`: these too). Raises FlashError.
 
+        Images that the chip could not start (see `security`) are refused before anything is written.
         `baud`: in place of the usual one. `verify` reads all of it back once more; `erase_all` erases all flash first.
         """
         self._check(images)
@@ -192,6 +198,10 @@ class Esptool:
         arguments += [] if force or erase_all else ["--skip-flashed"]
         start = time.monotonic()
         with self.session():
+            hindrance = self.security().hinders_flashing(images)
+            if hindrance is not None:
+                self.timeline.record("flash", "failed", self.board, reason=hindrance, attempt=1)
+                raise FlashError(f"board {self.board}: {hindrance}; nothing was written")
             done, attempt = self._esptool([*arguments, *_pairs(images)], "flashing", baud)
             if verify:
                 self.verify(images)
@@ -257,6 +267,48 @@ class Esptool:
             raise FlashError(f"board {self.board}: esptool did not tell chip type and MAC address\n{_tail(done)}")
         return Identity(chip[1].strip(), mac[1].lower(), size[1] if size else None)
 
+    def security(self) -> Security:
+        """Ask the chip for flash encryption and secure boot; what it said is kept. Raises FlashError."""
+        if self._security is None:
+            with self.session():
+                self._security = self._ask_security()
+            found = self._security
+            if found != Security():
+                self.timeline.record(
+                    "flash",
+                    "security",
+                    self.board,
+                    encryption=found.encryption,
+                    secure_boot=found.secure_boot,
+                    restricted=found.restricted or None,
+                )
+        return self._security
+
+    def hindrance(self) -> str | None:
+        """See `hil.flash.Flasher`."""
+        return self.security().hinders_provisioning
+
+    def _ask_security(self) -> Security:
+        # Without the stub: the ROM answers both questions, and is there at once.
+        try:
+            if self.chip == "esp32":
+                return self._esp32_security()
+            return of_words(self._esptool(["--no-stub", "get-security-info"], "asking")[0].output)
+        except NotTold as error:
+            raise FlashError(f"board {self.board}: esptool did not tell of flash encryption: {error}") from None
+        except FlashError as error:
+            words = " ".join(str(error).split())
+            if self.chip == "auto" and any(sign in words for sign in _UNSUPPORTED):
+                return self._esp32_security()
+            raise
+
+    def _esp32_security(self) -> Security:
+        with tempfile.TemporaryDirectory(prefix="hil-flash-") as folder:
+            file = Path(folder) / "efuses.bin"
+            where = [f"{ESP32_EFUSES:#x}", str(ESP32_EFUSE_BYTES), str(file)]
+            self._esptool(["--no-stub", "dump-mem", *where], "asking")
+            return of_efuses(file.read_bytes())
+
     # -- the process -------------------------------------------------------------------------------------------------
 
     def _check(self, images: Sequence[Image]) -> None:
@@ -295,7 +347,7 @@ class Esptool:
                 return done, attempt
             reason = self._reason(done)
             self.timeline.record("flash", "failed", self.board, reason=reason, attempt=attempt)
-            if any(words in " ".join(done.output.split()) for words in _HOPELESS):
+            if any(words in " ".join(done.output.split()) for words in (*_HOPELESS, *_UNSUPPORTED)):
                 break
         log = f"\nfull output: {self.log}" if self.log is not None else ""
         tries = f" ({attempt} attempts)" if attempt > 1 else ""

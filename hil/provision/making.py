@@ -43,7 +43,8 @@ def make(contract_places: Sequence[places.AnyPlace], tools: Tools) -> Provisione
 
 
 def _method(place: places.AnyPlace, tools: Tools) -> Method | None:
-    access = PartitionAccess(tools.flasher, tools.board, tools.journal, identity=tools.identity)
+    flasher = tools.flasher
+    access = PartitionAccess(flasher, tools.board, tools.journal, identity=tools.identity, hindrance=flasher.hindrance)
     match place:
         case places.NvsPlace():
             return Nvs(access, namespace=place.namespace, partition=place.partition)

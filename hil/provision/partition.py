@@ -7,7 +7,7 @@ first write until after the comparison. A run that finds a journal starts from t
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -37,7 +37,8 @@ class PartitionAccess:
     `journal`: a directory of this host for the time of a write, kept between runs; it holds secrets, and gets mode
     0700. `identity`: what tells this piece of hardware from another that bears the same board name (its MAC address): a
     journal of another one is not used. `table_offset`: where the partition table lies, for firmware built with another
-    CONFIG_PARTITION_TABLE_OFFSET.
+    CONFIG_PARTITION_TABLE_OFFSET. `hindrance` asks the chip why its flash cannot be changed from outside, see
+    `hil.flash.Flasher`.
     """
 
     def __init__(
@@ -48,14 +49,19 @@ class PartitionAccess:
         *,
         identity: str = "",
         table_offset: int = partitions.TABLE_OFFSET,
+        hindrance: Callable[[], str | None] = lambda: None,
     ) -> None:
         self.flash = flash
         self.board = board
         self._table_offset = table_offset
+        self._hindrance = hindrance
         self._journal = Journal(journal, board, identity)
 
     def table(self) -> partitions.Table:
-        """The board's own partition table. Raises ProvisionError if there is none, or if it looks encrypted."""
+        """The board's own partition table. Raises ProvisionError if there is none, or flash encryption is on."""
+        hindrance = self._hindrance()
+        if hindrance is not None:
+            raise ProvisionError(f"board {self.board}: {hindrance}; nothing was written")
         data = self.flash.read(self._table_offset, partitions.TABLE_SIZE)
         try:
             return partitions.parse(data)

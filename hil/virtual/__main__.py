@@ -11,6 +11,7 @@ import re
 import sys
 from pathlib import Path
 
+from hil.virtual import efuses
 from hil.virtual.chips import CHIPS
 from hil.virtual.firmware.options import OPTIONS, Build
 from hil.virtual.flash import FlashFileError
@@ -64,6 +65,9 @@ def _parser() -> argparse.ArgumentParser:
     board.add_argument("--control-port", type=int, default=0, help="control port; default: any free one")
     board.add_argument("--powered", action="store_true", help="start with the supply on")
     board.add_argument("--follow-stdin", action="store_true", help="end when standard input ends")
+    board.add_argument(
+        "--efuse", action="append", default=[], metavar="NAME[=N]", help="burn it, for good: FLASH_CRYPT_CNT=1"
+    )
     image = commands.add_parser(
         "image",
         help="build images to flash",
@@ -103,6 +107,7 @@ def _options(asked: argparse.Namespace) -> Options:
         control_port=asked.control_port,
         powered=asked.powered,
         follow_stdin=asked.follow_stdin,
+        efuses=efuses.asked(asked.efuse),
     )
 
 

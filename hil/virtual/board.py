@@ -65,7 +65,7 @@ class Board:
         self.flash = flash
         self.speed = speed
         self.radio = radio
-        self._efuses = Efuses(flash.path.with_suffix(".efuses"))
+        self.efuses = Efuses(flash.path.with_suffix(".efuses"), chip)
         self.serial = SerialServer(self)
         self.power = False
         self.mode = "off"
@@ -139,7 +139,7 @@ class Board:
         self._held = False
         # Power-on and EN alike clear all of the chip, its clock included.
         self._clock = Clock()
-        self._begin(Cause.POWER_ON, download=self._dtr and not self._rts and not self._efuses.download_disabled)
+        self._begin(Cause.POWER_ON, download=self._dtr and not self._rts and not self.efuses.download_disabled)
 
     def _begin(self, cause: Cause, *, download: bool) -> None:
         self.cause = cause
@@ -249,7 +249,7 @@ class Board:
             _restart=self.reset,
             _flash_write=self.flash.program,
             _flash_erase=self.flash.erase,
-            _disable_download=self._efuses.disable_download,
+            _disable_download=self.efuses.disable_download,
         )
 
     def receive(self, data: bytes) -> None:
@@ -265,8 +265,8 @@ class Board:
     async def _load(self) -> None:
         await self._wait(ROM_TIME)
         self._uart.transmit(rom_banner(self.chip, Cause.POWER_ON, download=True).encode())
-        registers = Registers(self.chip, self.mac, self.flash.size)
-        loader = Loader(self.chip, registers, self.flash)
+        registers = Registers(self.chip, self.mac, self.flash.size, self.efuses.words())
+        loader = Loader(self.chip, registers, self.flash, self.efuses.security_info())
         spoken = False
         while True:
             data = await self._received.get()

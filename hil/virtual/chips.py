@@ -33,6 +33,15 @@ class SpiController:
 
 
 @dataclass(frozen=True, slots=True)
+class EfuseField:
+    """Where a host reads an eFuse: the register's address, the lowest bit, how many bits."""
+
+    register: int
+    shift: int
+    width: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class Chip:
     """One chip's facts. `registers` are those whose value is fixed; all others read 0 until they are written."""
 
@@ -55,6 +64,7 @@ class Chip:
     iram: int
     uart_divider: int | None = None
     registers: dict[int, int] = field(default_factory=dict)
+    efuses: dict[str, EfuseField] = field(default_factory=dict)
 
     def mac_words(self, mac: bytes) -> dict[int, int]:
         """The eFuse words of the MAC address: its last four bytes, and its first two (on the ESP32 with a CRC)."""
@@ -76,6 +86,14 @@ class Chip:
 def _security_info(chip_id: int, api_version: int) -> bytes:
     # flags, flash encryption count, seven key purposes (as the traces show them), chip id, API version
     return struct.pack("<IB7sII", 0, 0, bytes((0, 0, 0, 0, 0, 0, 0x0C)), chip_id, api_version)
+
+
+def _later_efuses(base: int) -> dict[str, EfuseField]:
+    return {
+        "SPI_BOOT_CRYPT_CNT": EfuseField(base + 0x34, 18, 3),
+        "SECURE_BOOT_EN": EfuseField(base + 0x38, 20),
+        "ENABLE_SECURITY_DOWNLOAD": EfuseField(base + 0x3C, 5),
+    }
 
 
 _LATER_CAUSES = {
@@ -149,6 +167,11 @@ ESP32 = Chip(
         0x3FF5A010: 52,
         0x3FF5F06C: 1969 << 7,
     },
+    efuses={
+        "FLASH_CRYPT_CNT": EfuseField(0x3FF5A000, 20, 7),
+        "ABS_DONE_0": EfuseField(0x3FF5A018, 4),
+        "ABS_DONE_1": EfuseField(0x3FF5A018, 5),
+    },
 )
 
 ESP32S3 = Chip(
@@ -170,6 +193,7 @@ ESP32S3 = Chip(
     dram=0x3FC90000,
     iram=0x40374000,
     registers={0x60004038: 0x07},  # GPIO straps
+    efuses=_later_efuses(0x60007000),
 )
 
 ESP32C3 = Chip(
@@ -191,6 +215,7 @@ ESP32C3 = Chip(
     dram=0x3FC80000,
     iram=0x40380000,
     registers={0x60008850: 0x030C0000},  # eFuse: revision v0.3
+    efuses=_later_efuses(0x60008800),
 )
 
 CHIPS = {chip.name: chip for chip in (ESP32, ESP32S3, ESP32C3)}

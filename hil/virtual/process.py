@@ -13,7 +13,7 @@ import secrets
 import signal
 import sys
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hil.virtual.board import Board
@@ -38,10 +38,11 @@ class Options:
     control_port: int
     powered: bool
     follow_stdin: bool
+    efuses: dict[str, int] = field(default_factory=dict)
 
 
 async def serve(options: Options) -> None:
-    """Run one board until it is told to end. Raises FlashFileError and OSError before it is ready."""
+    """Run one board until it is told to end. Raises FlashFileError, OSError and ValueError before it is ready."""
     from hil.virtual.radio import Radio
 
     options.directory.mkdir(parents=True, exist_ok=True)
@@ -49,6 +50,7 @@ async def serve(options: Options) -> None:
     mac = options.mac or mac_of(options.name)
     radio = Radio(name=options.name, speed=options.speed)
     board = Board(options.name, CHIPS[options.chip], mac, flash, options.speed, radio, _start_core)
+    board.efuses.burn(options.efuses)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

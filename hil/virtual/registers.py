@@ -5,6 +5,8 @@ Registers without a meaning here read what was last written to them, or 0.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hil.virtual.chips import XTAL, Chip
 
 _USER_COMMAND = 1 << 18  # in the controller's command register: 'do it'; reads back 0 when done
@@ -23,13 +25,19 @@ _PARAMETERS = bytes.fromhex("53464450060101ff00060110300000ffc8000103600000ff")
 
 
 class Registers:
-    """One chip's registers since its last reset. `flash_size` in bytes gives the flash chip's identity."""
+    """One chip's registers since its last reset. `flash_size` in bytes gives the flash chip's identity.
 
-    def __init__(self, chip: Chip, mac: bytes, flash_size: int) -> None:
+    `efuses`: bits of eFuse registers that are set besides the chip's own, by address.
+    """
+
+    def __init__(self, chip: Chip, mac: bytes, flash_size: int, efuses: Mapping[int, int] | None = None) -> None:
         self.chip = chip
         self.uart_baud = 115200
         self.stub_runs = False
         self._words = {**chip.registers, **chip.mac_words(mac)}
+        for address, bits in (efuses or {}).items():
+            self._words[address] = self._words.get(address, 0) | bits
+        self._fixed = {*chip.registers, *chip.mac_words(mac), *(field.register for field in chip.efuses.values())}
         spi = chip.spi
         self._words[spi.base + spi.user], self._words[spi.base + spi.user2] = spi.fresh
         self._status = [0, 0, 0]
@@ -44,7 +52,7 @@ class Registers:
     def write(self, address: int, value: int, mask: int = 0xFFFFFFFF) -> None:
         """Change the bits of `mask`. A write to the SPI controller's command register runs the command."""
         word = self._words.get(address, 0) & ~mask | value & mask
-        if address in self.chip.registers or address in self.chip.mac_words(bytes(6)):
+        if address in self._fixed:
             return  # eFuse, ROM and straps: not to be changed by a store
         if address == self.chip.spi.base:
             if word & _USER_COMMAND:
