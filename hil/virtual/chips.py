@@ -90,6 +90,7 @@ def _security_info(chip_id: int, api_version: int) -> bytes:
 
 def _later_efuses(base: int) -> dict[str, EfuseField]:
     return {
+        "UART_DOWNLOAD_DIS": EfuseField(base + 0x3C, 0),
         "SPI_BOOT_CRYPT_CNT": EfuseField(base + 0x34, 18, 3),
         "SECURE_BOOT_EN": EfuseField(base + 0x38, 20),
         "ENABLE_SECURITY_DOWNLOAD": EfuseField(base + 0x3C, 5),
@@ -168,6 +169,7 @@ ESP32 = Chip(
         0x3FF5F06C: 1969 << 7,
     },
     efuses={
+        "UART_DOWNLOAD_DIS": EfuseField(0x3FF5A000, 27),
         "FLASH_CRYPT_CNT": EfuseField(0x3FF5A000, 20, 7),
         "ABS_DONE_0": EfuseField(0x3FF5A018, 4),
         "ABS_DONE_1": EfuseField(0x3FF5A018, 5),

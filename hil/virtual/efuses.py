@@ -40,14 +40,12 @@ class Efuses:
     def burn(self, values: Mapping[str, int]) -> None:
         """Set these bits; what is set stays set. Raises ValueError for a name or value that the chip does not have."""
         for name, value in values.items():
-            width = (
-                1 if name == _DOWNLOAD_DISABLED else self._chip.efuses[name].width if name in self._chip.efuses else 0
-            )
-            if width == 0:
-                known = ", ".join([_DOWNLOAD_DISABLED, *self._chip.efuses])
+            place = self._chip.efuses.get(name)
+            if place is None:
+                known = ", ".join(self._chip.efuses)
                 raise ValueError(f"{self._chip.name} has no eFuse {name!r} here; known: {known}")
-            if not 0 <= value < 1 << width:
-                raise ValueError(f"eFuse {name} has {width} bits, {value:#x} does not fit")
+            if not 0 <= value < 1 << place.width:
+                raise ValueError(f"eFuse {name} has {place.width} bits, {value:#x} does not fit")
         burned = {name: self._burned.get(name, 0) | value for name, value in values.items()}
         if {**self._burned, **burned} != self._burned:
             self._burned |= burned
