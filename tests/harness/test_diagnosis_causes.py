@@ -849,6 +849,15 @@ def test_what_is_outranked_is_there() -> None:
     assert not [cause.slug for cause in CAUSES if cause.slug in cause.outranks]
 
 
+def test_a_lock_out_that_outlasts_its_quick_boots_is_known_by_its_words() -> None:
+    story = Story()
+    story.start().says("W app: 3 quick resets: in set-up mode").wait(20).looked()
+    assert diagnose(story.events, "x")[0].cause == "quick-boots-lock-out"
+    waiting = Story()
+    waiting.start().says("W app: in set-up mode").wait(20).looked()
+    assert diagnose(waiting.events, "x")[0].cause != "quick-boots-lock-out"
+
+
 def test_quick_boots_of_the_test_before_count_as_well() -> None:
     story = Story()
     for _ in range(3):

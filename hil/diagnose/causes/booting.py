@@ -15,6 +15,7 @@ _PANIC = re.compile(
     r"|assert failed|CORRUPT HEAP"
 )
 _DAMAGED = re.compile(r"invalid header: 0x|flash read err|No bootable app|image at 0x.*has invalid|invalid magic byte")
+_COUNTED = re.compile(r"\b(quick|double|triple|multiple|\d+) (resets?|reboots?|boots?|starts?)\b|multi.?reset", re.I)
 _SETUP = re.compile(r"set-?up mode|provisioning mode|config portal|\bAP mode|waiting for a phone|factory mode", re.I)
 _NO_SETTINGS = re.compile(
     r"missing in NVS|ESP_ERR_NVS_NOT_FOUND|ESP_ERR_NVS|not provisioned|nothing to do without it|no settings"
@@ -167,10 +168,15 @@ def _quick_boots(case: Case) -> Found | None:
             break
         run.insert(0, start)
     said = [e for e in said if e.monotonic > run[0].monotonic]
-    if len(run) < 3 or not _dead_after(case, last, _patience(case)) or _lines(case, _NO_SETTINGS):
+    # A lock-out outlasts the quick boots that led to it: then only its own words tell of them.
+    counted = any(_COUNTED.search(str(e.get("text"))) for e in said)
+    if len(run) < 3 and not counted:
         return None
+    if not _dead_after(case, last, _patience(case)) or _lines(case, _NO_SETTINGS):
+        return None
+    starts = f"After {len(run)} starts within {since(run[0], last)}" if len(run) > 2 else "After its last start"
     return Found(
-        explanation=f"After {len(run)} starts within {since(run[0], last)} it stays away: nothing on the network for "
+        explanation=f"{starts} it stays away: nothing on the network for "
         f"{span(case.quiet_since - last.monotonic)} since the last one."
         + (f" Its console says: {said[-1].get('text')!r}." if said else " It may take them for a wish to set it up."),
         evidence=[run[0], last, *said[-1:]],
