@@ -11,14 +11,13 @@ import re
 import sys
 from pathlib import Path
 
-from hil.virtual import efuses
+from hil.virtual import constants, efuses
 from hil.virtual.chips import CHIPS
-from hil.virtual.firmware.options import OPTIONS, Build
+from hil.virtual.firmware.options import NVS, OPTIONS, STORES, Build
 from hil.virtual.flash import FlashFileError
 from hil.virtual.host import Manifest
-from hil.virtual.image import write_images
+from hil.virtual.image import table_for, write_images
 from hil.virtual.process import Options, serve
-from hil.wire.partitions import ARDUINO_DEFAULT
 
 REFERENCE = "reference"
 _UNITS = {"": 1, "B": 1, "K": 1 << 10, "KB": 1 << 10, "M": 1 << 20, "MB": 1 << 20}
@@ -33,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
         if asked.command == "esp32":
             asyncio.run(serve(_options(asked)))
         else:
-            listed = write_images(asked.out, CHIPS[asked.chip], _manifest(asked), asked.size, ARDUINO_DEFAULT)
+            listed = write_images(asked.out, CHIPS[asked.chip], _manifest(asked), asked.size, table_for(asked.store))
             print(json.dumps(listed))
     except (FlashFileError, OSError, ValueError) as error:
         print(f"hil.virtual {asked.command}: {error}", file=sys.stderr)
@@ -84,6 +83,8 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("--size", type=_size, default="192K", help="of the app image; default: %(default)s")
     image.add_argument("--without", action="append", default=[], metavar="X", help="leave a build option out")
     image.add_argument("--with", dest="extra", action="append", default=[], metavar="X", help="add a build option")
+    image.add_argument("--store", choices=STORES, default=NVS, help="where it keeps what it must know (%(default)s)")
+    image.add_argument("--credentials", type=Path, metavar="FILE.h", help="for --store constants: the C header")
     return parser
 
 
@@ -91,7 +92,22 @@ def _manifest(asked: argparse.Namespace) -> Manifest:
     options = [f"without:{word}" for word in asked.without] + [f"with:{word}" for word in asked.extra]
     if asked.firmware == REFERENCE:
         Build(options)  # raises for options that it does not have
-    return Manifest(asked.firmware, asked.version, tuple(options))
+    if asked.store != NVS:
+        options.insert(0, f"store:{asked.store}")
+    return Manifest(asked.firmware, asked.version, tuple(options), _constants(asked))
+
+
+def _constants(asked: argparse.Namespace) -> dict[str, str | int]:
+    """What the header defines. Raises ValueError if it cannot be compiled, or is given for no use."""
+    header: Path | None = asked.credentials
+    if (header is None) == (asked.store == "constants"):
+        raise ValueError("--store constants and --credentials FILE.h belong together; give both or none")
+    if header is None:
+        return {}
+    try:
+        return constants.parse(header.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"{header}: {error}") from None
 
 
 def _options(asked: argparse.Namespace) -> Options:

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum
 from pathlib import Path
@@ -56,12 +56,14 @@ class Manifest:
     """What an app image asks the chip to run. Data only: flash never holds code that the host would execute.
 
     `firmware` names one that the virtual board knows ('reference'), `version` is the app's version, `options` are its
-    build options in order ('without:will', 'with:foreign-will').
+    build options in order ('without:will', 'with:foreign-will'). `constants` are what its source was compiled with:
+    texts lie in the image as a compiler leaves them, as they are and closed by a NUL, behind the JSON that names them.
     """
 
     firmware: str
     version: str
     options: tuple[str, ...] = ()
+    constants: Mapping[str, str | int] = field(default_factory=dict, repr=False)
 
     def has(self, option: str) -> bool:
         """Whether the image was built `--with option`."""
@@ -72,9 +74,14 @@ class Manifest:
         return f"without:{option}" in self.options
 
     def encode(self) -> bytes:
-        """The bytes that lie in the DROM segment: mark, JSON, NUL."""
-        facts = {"firmware": self.firmware, "version": self.version, "options": list(self.options)}
-        return MANIFEST_MARK + json.dumps(facts, separators=(",", ":")).encode() + b"\0"
+        """The bytes that lie in the DROM segment: mark, JSON, NUL, and each constant that is a text, NUL."""
+        facts: dict[str, Any] = {"firmware": self.firmware, "version": self.version, "options": list(self.options)}
+        texts = {name: value.encode() for name, value in self.constants.items() if isinstance(value, str)}
+        if self.constants:
+            facts["numbers"] = {name: value for name, value in self.constants.items() if isinstance(value, int)}
+            facts["texts"] = {name: len(text) for name, text in texts.items()}
+        head = MANIFEST_MARK + json.dumps(facts, separators=(",", ":")).encode() + b"\0"
+        return head + b"".join(text + b"\0" for text in texts.values())
 
     @classmethod
     def find(cls, segment: bytes) -> Manifest | None:
@@ -90,8 +97,12 @@ class Manifest:
         try:
             facts = json.loads(segment[start:end])
             options = tuple(str(option) for option in facts["options"])
-            return cls(str(facts["firmware"]), str(facts["version"]), options)
-        except (ValueError, KeyError, TypeError) as error:
+            constants: dict[str, str | int] = {name: int(value) for name, value in facts.get("numbers", {}).items()}
+            for name, length in facts.get("texts", {}).items():
+                constants[name] = segment[end + 1 : end + 1 + length].decode()
+                end += length + 1
+            return cls(str(facts["firmware"]), str(facts["version"]), options, constants)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadManifest(f"manifest in the app image cannot be read: {error}") from error
 
 

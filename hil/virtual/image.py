@@ -7,6 +7,8 @@ flash file never holds code for this host, because anybody who can reach the ser
 from __future__ import annotations
 
 import hashlib
+import os
+from dataclasses import replace
 from pathlib import Path
 
 from hil.virtual.chips import Chip
@@ -17,6 +19,8 @@ from hil.wire.esp_image import AppDescription, Segment
 APP_OFFSET = 0x10000
 LEAST_SIZE = 0x1000
 PROJECT = "hil-reference"
+SECURE_CERT = partitions.Partition("esp_secure_cert", 0x3F, 0x06, 0x3E0000, 0x2000)
+"""Type and size as esp_secure_cert_mgr wants them; the subtype is what ESP-IDF gives to one that is left out."""
 BOOTLOADER_MARK = b"hil virtual bootloader\0"
 
 
@@ -72,9 +76,27 @@ def write_images(
     listed: list[dict[str, int | str]] = []
     for name, (offset, data) in images.items():
         path = directory / name
-        path.write_bytes(data)
+        _write(path, data, private=bool(manifest.constants) and name == "firmware.bin")
         listed.append({"offset": offset, "file": str(path)})
     return listed
+
+
+def table_for(store: str) -> tuple[partitions.Partition, ...]:
+    """The partition table of an image with that store: Arduino's, with esp_secure_cert behind a smaller file system.
+
+    Its usual place, 0xD000, lies within Arduino's NVS.
+    """
+    if store != "esp-secure-cert":
+        return partitions.ARDUINO_DEFAULT
+    *before, spiffs, coredump = partitions.ARDUINO_DEFAULT
+    return *before, replace(spiffs, size=SECURE_CERT.offset - spiffs.offset), SECURE_CERT, coredump
+
+
+def _write(path: Path, data: bytes, *, private: bool) -> None:
+    """Write a file; `private` for one that holds a key: nobody else may read it."""
+    path.unlink(missing_ok=True)
+    with open(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600 if private else 0o666), "wb") as file:
+        file.write(data)
 
 
 def _filler(seed: str, size: int) -> bytes:

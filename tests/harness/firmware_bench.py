@@ -386,6 +386,8 @@ class Chip:
         content[NVS_OFFSET : NVS_OFFSET + NVS_SIZE] = nvs_image(values)
         self.flash.write_bytes(content)
         self.options = options
+        self.partitions = {"nvs": (NVS_OFFSET, NVS_SIZE)}
+        self.constants: dict[str, str | int] = {}
         self.speed = speed
         self.radio = Radio(name="test", speed=speed)
         self.clock = Clock()
@@ -397,16 +399,22 @@ class Chip:
         self._changed = asyncio.Condition()
         self._tasks: set[asyncio.Task[None]] = set()
 
+    def add_partition(self, label: str, content: bytes) -> None:
+        """Put a partition with that content behind all others."""
+        with self.flash.open("ab") as file:
+            self.partitions[label] = (file.tell(), len(content))
+            file.write(content)
+
     async def boot(self, cause: Cause = Cause.POWER_ON) -> None:
         if cause is Cause.POWER_ON:
             self.clock = Clock()
         host = Host(
             name="test", chip="esp32", mac=bytes.fromhex("240ac4000102"), speed=self.speed, cause=cause,
-            flash=self.flash, app=0x10000, partitions={"nvs": (NVS_OFFSET, NVS_SIZE)}, clock=self.clock,
+            flash=self.flash, app=0x10000, partitions=self.partitions, clock=self.clock,
             radio=self.radio, _uart_output=self._output, _restart=self._restart,
             _flash_write=self._write, _flash_erase=self._erase, _disable_download=self._burn,
         )  # fmt: skip
-        self.core = await firmware.start_core(Manifest("reference", "1.2.3", self.options), host)
+        self.core = await firmware.start_core(Manifest("reference", "1.2.3", self.options, self.constants), host)
 
     async def cut(self) -> None:
         """Power off."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from hil.virtual.firmware import boots, commands, credentials
+from hil.virtual.firmware import boots, commands, credentials, stores
 from hil.virtual.firmware import settings as setting_store
 from hil.virtual.firmware.client import Client
 from hil.virtual.firmware.heap import Heap
 from hil.virtual.firmware.network import Network
-from hil.virtual.firmware.nvs import NvsError
+from hil.virtual.firmware.nvs import NvsError, Store
 from hil.virtual.firmware.settings import Settings
+from hil.virtual.firmware.setup_console import SetupConsole
 from hil.virtual.firmware.subscriptions import Subscriptions
 from hil.virtual.firmware.system import System
 from hil.virtual.firmware.telemetry import Telemetry
@@ -33,6 +34,8 @@ class Device:
         self._network = Network(system)
         self._heap = Heap(system.build)
         self._boots = 0
+        self._store: Store | None = None
+        self._setup = SetupConsole(system, lambda: self._store) if system.build.store == "console" else None
         self._was_online = False
         self._client: Client | None = None
         self._time: TimeSync | None = None
@@ -60,16 +63,18 @@ class Device:
         await self._failure
 
     async def _load(self) -> Settings | None:
-        """Read the NVS, count this boot. None if it stays in set-up mode. Raises NvsError, SettingError."""
+        """Read what it must know, count this boot. None if it stays in set-up mode. Raises NvsError, SettingError."""
         system = self._system
-        store = boots.open_nvs(system)
+        store = self._store = boots.open_nvs(system)
+        if self._setup is not None:
+            self._setup.ready()
         self._boots = boots.count(system, store)
         boots.secure(system)
         if boots.locked_out(system, store):
             return None
         try:
-            settings = setting_store.load(store.get, system.mac)
-            setting_store.require(settings, "wifi_ssid", "host")
+            settings = setting_store.load(stores.source(system, store), system.mac)
+            setting_store.require(settings, stores.place(system.build.store), "wifi_ssid", "host")
         finally:
             for warning in store.warnings:
                 system.log("W", "nvs", warning)
@@ -137,7 +142,7 @@ class Device:
         client.publish(settings.online_topic, settings.online_payload.encode(), 1, bool(settings.online_retain))
 
     def _listen_to_console(self, settings: Settings, client: Client | None) -> commands.Commands:
-        told = commands.Commands(self._system, settings, client, self._state)
+        told = commands.Commands(self._system, settings, client, self._state, self._setup)
         self._system.on_uart = told.typed
         return told
 

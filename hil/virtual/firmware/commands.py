@@ -13,6 +13,8 @@ the console as a line:
 |              | `connect` or a reset                                                            |
 | connect      | connects again after disconnect (console only)                                  |
 | panic        | crashes (console only)                                                          |
+
+An image that is provisioned through its console has more of them; see setup_console.py.
 """
 
 from __future__ import annotations
@@ -23,6 +25,7 @@ from typing import Any
 
 from hil.virtual.firmware.client import Client
 from hil.virtual.firmware.settings import Settings
+from hil.virtual.firmware.setup_console import SetupConsole
 from hil.virtual.firmware.system import System
 from hil.wire.mqtt import Publish
 
@@ -42,7 +45,10 @@ State = Callable[[], dict[str, Any]]
 class Commands:
     """Judges messages, obeys, answers. `client` is None while the device is not provisioned: the console works."""
 
-    def __init__(self, system: System, settings: Settings, client: Client | None, state: State) -> None:
+    def __init__(
+        self, system: System, settings: Settings, client: Client | None, state: State, setup: SetupConsole | None = None
+    ) -> None:
+        self._setup = setup
         self._system = system
         self._settings = settings
         self._client = client
@@ -96,7 +102,7 @@ class Commands:
 
     def typed(self, data: bytes) -> None:
         """Bytes from the console; each line is obeyed at its end."""
-        for byte in data:
+        for byte in data if self._setup is None else self._setup.typed(data):
             if byte not in b"\r\n":
                 if len(self._line) < MAX_CONSOLE_LINE:
                     self._line.append(byte)

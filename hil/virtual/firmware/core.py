@@ -269,6 +269,7 @@ async def start_core(manifest: Manifest, host: Host) -> RunningCore:
         {
             "version": manifest.version,
             "options": list(manifest.options),
+            "constants": dict(manifest.constants),
             "name": host.name,
             "chip": host.chip,
             "mac": host.mac.hex(),

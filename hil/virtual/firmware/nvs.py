@@ -1,4 +1,4 @@
-"""The firmware's non-volatile storage: ESP-IDF's NVS format, read for settings, written for counters.
+"""The firmware's non-volatile storage: ESP-IDF's NVS format, read for settings, written for counters and the console.
 
 Written apart from the harness's own NVS code, on purpose: what one of them misunderstands, the other would notice.
 Source of every number here: ESP-IDF Programming Guide, 'Non-Volatile Storage Library', section 'Internals'.
@@ -30,8 +30,13 @@ _FIRST = 64
 EMPTY_PAGE, ACTIVE, FULL, FREEING, CORRUPT = 0xFFFFFFFF, 0xFFFFFFFE, 0xFFFFFFFC, 0xFFFFFFF8, 0xFFFFFFF0
 """Page states; each next one only clears bits, as NOR flash can."""
 
+MOST_KEY = 15
+MOST_STRING = 4000
+"""Characters of a key, and bytes of a string with its NUL, at most."""
+
 _VERSION_2 = 0xFE
 _ANY_CHUNK = 0xFF
+_SECOND_VERSION = 0x80
 _INTEGERS = {
     0x01: "<B", 0x11: "<b", 0x02: "<H", 0x12: "<h", 0x04: "<I", 0x14: "<i", 0x08: "<Q", 0x18: "<q",
 }  # fmt: skip
@@ -46,6 +51,10 @@ class NvsError(Exception):
 
 def _crc(data: bytes | bytearray) -> int:
     return zlib.crc32(data, 0xFFFFFFFF)
+
+
+def _measure(body: bytes) -> bytes:
+    return struct.pack("<HHI", len(body), 0xFFFF, _crc(body))
 
 
 @dataclass(slots=True)
@@ -195,6 +204,15 @@ class Store:
             if old is not None:
                 self._erase(old)
             newest[entry.identity] = entry
+        parts = {
+            (e.namespace, e.key, number)
+            for e in self._entries()
+            if e.type == _BLOB_INDEX
+            for number in range(e.data[5], e.data[5] + e.data[4])
+        }
+        for entry in self._entries():
+            if entry.type == _BLOB_DATA and (entry.namespace, entry.key, entry.chunk) not in parts:
+                self._erase(entry)  # of a version that was not written to its end, or not erased to its end
 
     def _finish_moving(self) -> None:
         """A power cut while a page was being emptied leaves it marked so: empty it now."""
@@ -209,6 +227,35 @@ class Store:
 
     def set_u32(self, namespace: str, key: str, value: int) -> None:
         """Store a number of 32 bits; raises NvsError if the partition is full."""
+        self._set(namespace, key, lambda number: self._add(number, _U32, key, struct.pack("<I", value) + b"\xff" * 4))
+
+    def set_string(self, namespace: str, key: str, text: str) -> None:
+        """Store a text. Raises NvsError if it has more than 3,999 bytes, or if the partition is full."""
+        body = text.encode() + b"\0"
+        if len(body) > MOST_STRING:
+            raise NvsError(f"{key}: a string of {len(body) - 1} bytes, expected at most {MOST_STRING - 1}")
+        self._set(namespace, key, lambda number: self._add(number, _STRING, key, _measure(body), body))
+
+    def set_blob(self, namespace: str, key: str, blob: bytes) -> None:
+        """Store bytes. Raises NvsError if the partition is full; what was there before is there still."""
+        self._set(namespace, key, lambda number: self._add_blob(number, key, blob))
+
+    def remove(self, namespace: str, key: str | None = None) -> bool:
+        """Take a value away, or (without a key) all of a namespace; whether there was any."""
+        number = self._namespace(namespace)
+        found = [e for e in self._entries() if e.namespace == number and key in (None, e.key)]
+        for entry in sorted(found, key=lambda e: e.type == _BLOB_DATA):  # a blob's index first: its rest is no value
+            self._erase(entry)
+        return bool(found)
+
+    def keys(self, namespace: str) -> dict[str, Value]:
+        """All values of a namespace, by their keys."""
+        number = self._namespace(namespace)
+        names = {e.key: None for e in self._entries() if number is not None and e.namespace == number}
+        values = {name: self.get(namespace, name) for name in names}
+        return {name: value for name, value in values.items() if value is not None}
+
+    def _set(self, namespace: str, key: str, add: Callable[[int], None]) -> None:
         number = self._namespace(namespace)
         if number is None:
             taken = {e.data[0] for e in self._entries() if e.namespace == 0}
@@ -216,22 +263,46 @@ class Store:
             if number is None:
                 raise NvsError("nvs has no namespace number left")
             self._add(0, _U8, namespace, bytes([number]) + b"\xff" * 7)
-        old = [e for e in self._entries() if e.namespace == number and e.key == key and e.type != _BLOB_DATA]
-        self._add(number, _U32, key, struct.pack("<I", value) + b"\xff" * 4)
-        for entry in old:
+        old = [e for e in self._entries() if e.namespace == number and e.key == key]
+        try:
+            add(number)
+        except NvsError:
+            for entry in [e for e in self._entries() if e.namespace == number and e.key == key and e not in old]:
+                self._erase(entry)
+            raise
+        for entry in sorted(old, key=lambda e: e.type == _BLOB_DATA):
             self._erase(entry)
 
-    def _add(self, namespace: int, kind: int, key: str, data: bytes) -> None:
-        number = self._writable_page()
+    def _add_blob(self, number: int, key: str, blob: bytes) -> None:
+        """Chunks as the pages have room for, from the chunk number on that the present version does not have."""
+        index = next((e for e in self._entries() if (e.namespace, e.key, e.type) == (number, key, _BLOB_INDEX)), None)
+        start = _SECOND_VERSION if index is not None and index.data[5] < _SECOND_VERSION else 0
+        chunks, at = 0, 0
+        while at < len(blob) or not chunks:
+            page = self._pages[self._writable_page(2)]
+            part = blob[at : at + (ENTRIES - page.used - 1) * ENTRY]
+            self._add(number, _BLOB_DATA, key, _measure(part), part, chunk=start + chunks)
+            chunks, at = chunks + 1, at + len(part)
+        data = struct.pack("<IBBH", len(blob), chunks, start, 0xFFFF)
+        self._add(number, _BLOB_INDEX, key, data)
+
+    def _add(
+        self, namespace: int, kind: int, key: str, data: bytes, body: bytes = b"", *, chunk: int = _ANY_CHUNK
+    ) -> None:
+        if not 1 <= len(key.encode()) <= MOST_KEY:
+            raise NvsError(f"{key!r}: expected 1 to {MOST_KEY} characters")
+        span = 1 - -len(body) // ENTRY
+        number = self._writable_page(span)
         page = self._pages[number]
-        head = struct.pack("<BBBB", namespace, kind, 1, _ANY_CHUNK)
-        rest = key.encode("ascii").ljust(16, b"\0") + data
+        head = struct.pack("<BBBB", namespace, kind, span, chunk)
+        rest = key.encode("ascii", "replace").ljust(16, b"\0") + data
         raw = head + struct.pack("<I", _crc(head + rest)) + rest
         slot = page.used
-        self._program(number * PAGE + _FIRST + slot * ENTRY, raw)
-        self._mark(number, slot, 2)
-        page.used += 1
-        page.entries.append(_Entry(number, slot, namespace, kind, 1, _ANY_CHUNK, key, data))
+        self._program(number * PAGE + _FIRST + slot * ENTRY, raw + body.ljust((span - 1) * ENTRY, b"\xff"))
+        for part in range(slot, slot + span):
+            self._mark(number, part, 2)
+        page.used += span
+        page.entries.append(_Entry(number, slot, namespace, kind, span, chunk, key, data, body))
 
     def _erase(self, entry: _Entry) -> None:
         for slot in range(entry.slot, entry.slot + entry.span):
@@ -243,14 +314,20 @@ class Store:
         kept = ~(3 << (slot % 4 * 2)) & 0xFF
         self._program(at, bytes([self._content[at] & (kept | bits << (slot % 4 * 2))]))
 
-    def _writable_page(self) -> int:
-        """The active page if it has room, else the next one; makes room where there is none."""
-        for number, page in enumerate(self._pages):
-            if page.state == ACTIVE:
-                if page.used < ENTRIES:
-                    return number
-                page.state = FULL
-                self._program(number * PAGE, struct.pack("<I", FULL))
+    def _writable_page(self, span: int = 1) -> int:
+        """The active page if it has room for `span` entries, else another one; makes room where there is none."""
+        for _ in range(2 * len(self._pages)):
+            number = self._active_page()
+            if self._pages[number].used + span <= ENTRIES:
+                return number
+            self._pages[number].state = FULL
+            self._program(number * PAGE, struct.pack("<I", FULL))
+        raise NvsError("nvs is full; erase the partition and provision the board again")
+
+    def _active_page(self) -> int:
+        active = next((number for number, page in enumerate(self._pages) if page.state == ACTIVE), None)
+        if active is not None:
+            return active
         free = [number for number, page in enumerate(self._pages) if page.state == EMPTY_PAGE]
         if not free:
             raise NvsError("nvs has no empty page left; erase the partition and provision the board again")

@@ -1,8 +1,8 @@
-"""What the firmware reads from its NVS, namespace 'hil': where to connect, what to say, when to try again.
+"""What the firmware must know: where to connect, what to say, when to try again; in its NVS, namespace 'hil'.
 
-Every value may be stored as a string; numbers also as NVS integers, PEM files also as blobs. `{client_id}` in a topic
-stands for the client id. A value that cannot be used is an error that names the key: firmware that guesses would
-hide what a bench is there to find.
+Where an image has them from instead is in stores.py. Every value may be stored as a string; numbers also as NVS
+integers, PEM files also as blobs. `{client_id}` in a topic stands for the client id. A value that cannot be used is an
+error that names the key: firmware that guesses would hide what a bench is there to find.
 """
 
 from __future__ import annotations
@@ -100,7 +100,7 @@ def _convert(key: str, kind: str, value: Value) -> Value:
 
 
 def load(get: Callable[[str, str], Value | None], mac: bytes) -> Settings:
-    """The settings of a board with that MAC address; `get(namespace, key)` reads the NVS. Raises SettingError."""
+    """The settings of a board with that MAC address; `get(namespace, key)` looks one up. Raises SettingError."""
     found: dict[str, Value] = {}
     for item in fields(Settings):
         value = get(NAMESPACE, item.name)
@@ -116,8 +116,16 @@ def load(get: Callable[[str, str], Value | None], mac: bytes) -> Settings:
     return Settings(**{**{f.name: getattr(settings, f.name) for f in fields(Settings)}, **topics})
 
 
-def require(settings: Settings, *keys: str) -> None:
-    """Raises SettingError for the first of these that is not set."""
+def require(settings: Settings, place: str, *keys: str) -> None:
+    """Raises SettingError for the first of these that is not set; `place` is where it should be."""
     for key in keys:
         if not getattr(settings, key):
-            raise SettingError(f"setting {key} is missing in NVS (namespace {NAMESPACE}): provision this board")
+            raise SettingError(f"setting {key} is missing in {place}: provision this board")
+
+
+def check(key: str, text: str) -> None:
+    """Raises SettingError for a key that the firmware does not know, and for a text that is none of its values."""
+    kinds = {item.name: str(item.type) for item in fields(Settings)}
+    if key not in kinds:
+        raise SettingError(f"unknown setting {key!r}")
+    _convert(key, kinds[key], text)

@@ -40,6 +40,7 @@ class System:
         self._skipped = 0.0
         self.version: str = boot["version"]
         self.build = Build(boot["options"])
+        self.constants: dict[str, str | int] = boot["constants"]
         self.name: str = boot["name"]
         self.chip: str = boot["chip"]
         self.mac = bytes.fromhex(boot["mac"])
