@@ -177,3 +177,45 @@ def test_the_harness_reads_what_the_firmware_writes() -> None:
     found = nvs.parse(bytes(flash.content))
     assert found.namespaces["device"]["boots"].data == 299
     assert found.namespaces["hil"]["text"].data == "hello"
+
+
+def test_texts_and_blobs_that_the_firmware_writes_are_read_by_the_harness() -> None:
+    nvs = pytest.importorskip("hil.wire.nvs")
+    flash = generated({"number": 5, "text": "before"})
+    dice = random.Random(3)
+    for turn in range(40):
+        texts = {f"t{n}": LONG_TEXT[: dice.choice((0, 1, 31, 32, 500))] for n in range(3)}
+        blobs = {f"b{n}": dice.randbytes(dice.choice((0, 5, 1500, 4500))) for n in range(2)}
+        for key, text in texts.items():
+            flash.store().set_string("hil", key, text)
+        for key, blob in blobs.items():
+            flash.store().set_blob("hil", key, blob)
+        found = {key: value.data for key, value in nvs.parse(bytes(flash.content)).namespaces["hil"].items()}
+        assert found == {"number": 5, "text": "before", **texts, **blobs}, turn
+        assert flash.store().keys("hil") == found
+
+
+def test_a_power_cut_while_a_blob_is_written_leaves_the_old_or_the_new_one() -> None:
+    flash = Flash(b"\xff" * 0x5000)
+    flash.store().set_blob("hil", "b", BIG_BLOB[:3000])
+    before = bytes(flash.content)
+    whole = Flash(before)
+    whole.store().set_blob("hil", "b", BIG_BLOB[3000:7000])
+    for survive in range(whole.operations):
+        cut = Flash(before, survive)
+        cut.store().set_blob("hil", "b", BIG_BLOB[3000:7000])
+        again = Flash(bytes(cut.content))
+        store = again.store()
+        assert store.get("hil", "b") in (BIG_BLOB[:3000], BIG_BLOB[3000:7000]), survive
+        store.set_blob("hil", "b", b"third" * 200)
+        assert again.store().get("hil", "b") == b"third" * 200
+        assert len([e for e in again.store()._entries() if e.key == "b"]) <= 3
+
+
+def test_what_does_not_fit_leaves_what_was_there() -> None:
+    flash = generated({"blob": BIG_BLOB[:3000]})
+    with pytest.raises(NvsError, match="full"):
+        flash.store().set_blob("hil", "blob", bytes(30000))
+    assert flash.store().get("hil", "blob") == BIG_BLOB[:3000]
+    with pytest.raises(NvsError, match="expected at most 3999"):
+        flash.store().set_string("hil", "text", "x" * 4000)
