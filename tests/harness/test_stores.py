@@ -1,0 +1,65 @@
+"""Every place for credentials, end to end: a board is flashed, provisioned, comes online, and is given new credentials.
+
+The real esptool writes, the virtual board's firmware reads with code that shares nothing with what was written, and the
+gateway sees which certificate comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hil import rig as rigs
+from hil.bench import Bench
+from hil.credentials.identity import leaf, serial_of
+from hil.timeline import where
+
+ROOT = Path(__file__).parents[2]
+STORES = ("secure-cert",)
+
+
+@pytest.fixture(params=STORES)
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    text = (
+        'name = "stores"\n[boards.a]\nvirtual = "esp32"\nspeed = 100\nwifi = { ssid = "net" }\n'
+        f'contract = "{ROOT}/rigs/contracts/reference-{request.param}.toml"\n'
+    )
+    (tmp_path / "rig.toml").write_text(text)
+    with Bench(rigs.load(tmp_path / "rig.toml"), artifacts=tmp_path / "run") as opened:
+        yield opened
+
+
+def shown(bench: Bench, after: int) -> str:
+    """The serial of the certificate that the board shows the gateway, once it is online."""
+    bench.boards["a"].wait_online(timeout=60, after=after)
+    return str(bench.timeline.wait(where("gateway", "tls", "a"), timeout=60, after=after)["serial"])
+
+
+def test_it_shows_the_certificate_that_it_was_given_last(bench: Bench) -> None:
+    board = bench.boards["a"]
+    bench.make_ready(board)
+    mark = bench.timeline.mark()
+    board.power_cycle()
+    assert board.credentials is not None
+    first = leaf(board.credentials.chain_pem)
+    assert first is not None
+    assert shown(bench, mark) == serial_of(first)
+
+    other = bench.authority.issue_device(board.contract.mqtt.client_id)
+    second = leaf(other.chain_pem)
+    assert second is not None
+    assert serial_of(second) != serial_of(first)
+    result = board.provision(other)
+    assert result is not None
+    assert 0 < result.written < result.capacity
+    mark = bench.timeline.mark()
+    board.power_cycle()
+    assert shown(bench, mark) == serial_of(second)
+
+    again = board.provision(other)
+    assert again is not None
+    assert again.written == 0
+    log = (bench.artifacts / "timeline.jsonl").read_text()
+    assert not any(line in log for line in other.key_pem.splitlines() if len(line) > 40)
