@@ -85,6 +85,16 @@ class LittlefsPlace(Place):
 
     method: Literal["littlefs"]
     partition: str | None = None
+    format: bool = False
+    block_size: int = Field(default=4096, ge=128, multiple_of=8)
+    name_max: int = Field(default=64, ge=1, le=1022)
+
+    @model_validator(mode="after")
+    def _paths(self) -> LittlefsPlace:
+        for key in self.values:
+            if not key.startswith("/"):
+                raise ValueError(f'found key {key!r} in values, expected the path of a file, such as "/certs/ca.pem"')
+        return self
 
 
 class SpiffsPlace(Place):

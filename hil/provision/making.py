@@ -10,6 +10,7 @@ from hil import places
 from hil.console import Console
 from hil.flash import Flasher
 from hil.provision import Method, Provisioner
+from hil.provision.littlefs import Geometry, Littlefs
 from hil.provision.nvs import Nvs
 from hil.provision.partition import PartitionAccess
 from hil.provision.recorded import Recorded
@@ -48,6 +49,9 @@ def _method(place: places.AnyPlace, tools: Tools) -> Method | None:
     match place:
         case places.NvsPlace():
             return Nvs(access, namespace=place.namespace, partition=place.partition)
+        case places.LittlefsPlace():
+            geometry = Geometry(place.block_size, place.name_max)
+            return Littlefs(access, partition=place.partition, geometry=geometry, format=place.format)
         case places.SecureCertPlace():
             return SecureCert(access, partition=place.partition)
         case places.Nowhere():
