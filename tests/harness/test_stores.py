@@ -16,11 +16,12 @@ from hil.bench import Bench
 from hil.timeline import where
 
 ROOT = Path(__file__).parents[2]
-STORES = ("secure-cert",)
+STORES = ("secure-cert", "spiffs")
 
 
 @pytest.fixture(params=STORES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    pytest.importorskip(f"hil.provision.{str(request.param).replace('-', '_')}")
     text = (
         'name = "stores"\n[boards.a]\nvirtual = "esp32"\nspeed = 100\nwifi = { ssid = "net" }\n'
         f'contract = "{ROOT}/rigs/contracts/reference-{request.param}.toml"\n'
