@@ -16,7 +16,7 @@ from hil.bench import Bench
 from hil.timeline import where
 
 ROOT = Path(__file__).parents[2]
-STORES = ("secure-cert", "spiffs")
+STORES = ("secure-cert", "spiffs", "littlefs")
 
 
 @pytest.fixture(params=STORES)

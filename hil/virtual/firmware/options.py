@@ -13,6 +13,7 @@ from dataclasses import dataclass
 NVS = "nvs"
 STORES = {
     NVS: "settings and credentials in NVS, namespace hil",
+    "littlefs": "credentials in files of a LittleFS in the partition spiffs",
     "spiffs": "credentials in files of a SPIFFS in the partition spiffs",
     "esp-secure-cert": "credentials in the partition esp_secure_cert, in TLV format",
     "constants": "settings and credentials in the app image, from a C header that it was built with",

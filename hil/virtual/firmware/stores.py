@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hil.virtual.firmware import nvs, secure_cert, spiffs
+from hil.virtual.firmware import littlefs, nvs, secure_cert, spiffs
 from hil.virtual.firmware.settings import SettingError, Value
 from hil.virtual.firmware.system import System
 
@@ -34,6 +34,8 @@ def source(system: System, store: nvs.Store) -> Get:
             return lambda namespace, key: system.constants.get(key)
         case "console":
             return lambda namespace, key: store.get(*AT_KEYS.get(key, (namespace, key)))
+        case "littlefs":
+            return _files(system, store, littlefs.read_file)
         case "spiffs":
             return _files(system, store, spiffs.read_file)
         case "esp-secure-cert":
