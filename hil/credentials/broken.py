@@ -4,15 +4,21 @@
     broken.server(authority, ["bench.local"], Flaw.EXPIRED)   what a broker shows to the device
 
 Everything but the one flaw is as it should be, so that a refusal is the flaw's doing. `Flaw.verdict` is what OpenSSL
-says of it (`openssl verify`, X509_V_ERR_...), None where the certificates are in order and the flaw lies elsewhere.
+says of it (`openssl verify`, X509_V_ERR_...), None where the certificates are in order and the flaw lies elsewhere;
+`Flaw.mbedtls` is what mbedTLS says. docs/certificates.md has both as a table.
 """
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from hil.credentials.authority import Authority, server_identity
 from hil.credentials.identity import Credentials, CredentialsError, ServerIdentity, pem
@@ -22,6 +28,7 @@ from hil.credentials.issue import (
     COMMON_NAME_LENGTH,
     DEVICE_DAYS,
     SERVER_AUTH,
+    PrivateKey,
     Signed,
     Usage,
     Validity,
@@ -32,11 +39,13 @@ from hil.credentials.issue import (
     sign,
     subject_of,
 )
+from hil.credentials.weak import with_sha1
 
 _LONG = timedelta(days=30)  # how far expired and not yet valid certificates are off: more than any clock's error
 _FOREIGN_NAME = "somebody-else.invalid"  # RFC 2606: never anybody's name
 _LARGE = 10_000  # bytes of certificates: more than public servers send, and still within one TLS record of 16 KiB
 _VERY_LARGE = 24_000  # more than one record, and than the 16 KiB that small stacks have for a handshake message
+_WEAK_BITS = 1024
 _DEEP = 10  # intermediates; mbedTLS takes 8 by default (MBEDTLS_X509_MAX_INTERMEDIATE_CA)
 
 
@@ -50,7 +59,10 @@ class Flaw(StrEnum):
     SELF_SIGNED = "self-signed"
     WRONG_PURPOSE = "wrong-purpose"
     WRONG_SIGNATURE = "wrong-signature"
+    WRONG_KEY = "wrong-key"
     OTHER_KEY = "other-key"
+    WEAK_SIGNATURE = "weak-signature"
+    WEAK_KEY = "weak-key"
     NO_INTERMEDIATE = "no-intermediate"
     WRONG_ORDER = "wrong-order"
     NO_CONSTRAINTS = "no-basic-constraints"
@@ -80,6 +92,19 @@ class Flaw(StrEnum):
         return _VERDICTS.get(self)
 
     @property
+    def mbedtls(self) -> int:
+        """mbedTLS's flags (MBEDTLS_X509_BADCERT_..., 0: it accepts) for a server that is asked for the right name.
+
+        They are the same for a device, but for WRONG_NAME (0) and WRONG_ORDER (0x800, key usage).
+        """
+        return _FLAGS.get(self, 0)
+
+    @property
+    def in_key(self) -> bool:
+        """Whether the certificates are good and the key is not theirs: the handshake's signature does not fit them."""
+        return self in (Flaw.WRONG_KEY, Flaw.OTHER_KEY)
+
+    @property
     def harmless(self) -> bool:
         """Whether OpenSSL accepts it all the same, while small stacks may not: the chain is unusual, but good."""
         return self in _HARMLESS
@@ -100,6 +125,30 @@ _VERDICTS = {
     Flaw.NO_CERT_SIGN: 79,
     Flaw.PATH_TOO_LONG: 25,
     Flaw.INTERMEDIATE_EXPIRED: 10,
+    Flaw.WEAK_SIGNATURE: 68,  # from security level 1 on (openssl verify -auth_level)
+    Flaw.WEAK_KEY: 66,  # from level 2 on
+}
+
+# mbedTLS 2.28: MBEDTLS_X509_BADCERT_..., as tests/harness/test_verdicts.py has the library say them.
+_FLAGS = {
+    Flaw.EXPIRED: 0x1,
+    Flaw.NOT_YET_VALID: 0x200,
+    Flaw.WRONG_NAME: 0x4,
+    Flaw.UNKNOWN_AUTHORITY: 0x8,
+    Flaw.SELF_SIGNED: 0x8,
+    Flaw.WRONG_PURPOSE: 0x1000,
+    Flaw.WRONG_SIGNATURE: 0x8,
+    Flaw.WEAK_SIGNATURE: 0x4000,
+    Flaw.WEAK_KEY: 0x10000,
+    Flaw.NO_INTERMEDIATE: 0x8,
+    Flaw.WRONG_ORDER: 0x4,
+    Flaw.NO_CONSTRAINTS: 0x8,
+    Flaw.NOT_AN_AUTHORITY: 0x8,
+    Flaw.NO_CERT_SIGN: 0x8,
+    Flaw.PATH_TOO_LONG: 0x8,
+    Flaw.INTERMEDIATE_EXPIRED: 0x1,
+    Flaw.SWAPPED_INTERMEDIATES: 0x8,
+    Flaw.DEEP_CHAIN: 0xFFFFFFFF,  # it gives up: -0x3000
 }
 
 _HARMLESS = {
@@ -115,13 +164,10 @@ _HARMLESS = {
 def device(authority: Authority, common_name: str, flaw: Flaw) -> Credentials:
     """A device's credentials with a flaw. It trusts `authority`, as a good device does.
 
-    Raises CredentialsError for WRONG_NAME: a client's name is judged by the broker's rules, not by TLS; give another
-    common name instead.
+    WRONG_NAME is a good certificate of somebody else: a client's name is judged by the broker's rules, not by TLS.
     """
     if flaw is Flaw.WRONG_NAME:
-        raise CredentialsError(
-            "found flaw wrong-name for a device, expected a server; issue another common name instead"
-        )
+        common_name = _FOREIGN_NAME
     leaf, chain = _make(authority, _Wanted(common_name, device_usage()), flaw)
     return authority.credentials(leaf, chain, flaw=flaw.value)
 
@@ -130,13 +176,29 @@ def server(authority: Authority, names: Sequence[str], flaw: Flaw) -> ServerIden
     """A server's identity for `names` with a flaw.
 
     WRONG_ORDER begins with the intermediate and holds its key, as no TLS library would show it with the leaf's: a
-    device that looks at the first certificate finds another name in it. OTHER_KEY is refused by servers themselves.
+    device that looks at the first certificate finds another name in it. TLS libraries refuse to load a key that is not
+    the certificate's; so the key of OTHER_KEY and WRONG_KEY claims to be, and what it signs does not fit.
     """
     if flaw is Flaw.WRONG_NAME:
         names = [_FOREIGN_NAME]
     wanted = _Wanted(names[0][:COMMON_NAME_LENGTH], server_usage(names))
     leaf, chain = _make(authority, wanted, flaw)
-    return server_identity(leaf, chain, names, flaw.value)
+    identity = server_identity(leaf, chain, names, flaw.value)
+    return replace(identity, key_pem=claiming(leaf.key, leaf.certificate)) if flaw.in_key else identity
+
+
+def claiming(key: PrivateKey, certificate: x509.Certificate) -> bytes:
+    """The EC key as PEM (SEC 1) with another public key in it: that of `certificate`, whose curve must be the same.
+
+    TLS libraries compare public keys when they load a pair, and trust the file for them (OpenSSL, mbedTLS).
+    """
+    der = key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
+    own, claimed = (
+        public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        for public in (key.public_key(), certificate.public_key())  # type: ignore[union-attr]
+    )
+    text = base64.encodebytes(der.replace(own, claimed))
+    return b"-----BEGIN EC PRIVATE KEY-----\n" + text + b"-----END EC PRIVATE KEY-----\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +254,32 @@ def _wrong_signature(authority: Authority, wanted: _Wanted) -> _Made:
     return leaf, authority.chain(leaf)
 
 
-def _other_key(authority: Authority, wanted: _Wanted) -> _Made:
-    """A good chain with the key of another certificate."""
+def _wrong_key(authority: Authority, wanted: _Wanted) -> _Made:
+    """A good chain with a key that is nobody's."""
     leaf, chain = _good(authority, wanted)
     return Signed(leaf.certificate, new_key()), chain
+
+
+def _other_key(authority: Authority, wanted: _Wanted) -> _Made:
+    """A good chain with the key of another good certificate, as if the files of two devices had been mixed up."""
+    leaf, chain = _good(authority, wanted)
+    other, _ = _good(authority, replace(wanted, common_name=_FOREIGN_NAME))
+    return Signed(leaf.certificate, other.key), chain
+
+
+def _weak_signature(authority: Authority, wanted: _Wanted) -> _Made:
+    """The intermediate signed it, with SHA-1."""
+    leaf = with_sha1(wanted.signed_by(authority.intermediate), authority.intermediate.key)
+    return leaf, authority.chain(leaf)
+
+
+def _weak_key(authority: Authority, wanted: _Wanted) -> _Made:
+    """An RSA key of 1024 bits: half of what anybody should take."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=_WEAK_BITS)
+    leaf = sign(
+        subject_of(wanted.common_name), wanted.usage, Validity.days(DEVICE_DAYS), key=key, issuer=authority.intermediate
+    )
+    return leaf, authority.chain(leaf)
 
 
 def _no_intermediate(authority: Authority, wanted: _Wanted) -> _Made:
@@ -305,7 +389,10 @@ _MAKERS: dict[Flaw, Callable[[Authority, _Wanted], _Made]] = {
     Flaw.SELF_SIGNED: _self_signed,
     Flaw.WRONG_PURPOSE: _wrong_purpose,
     Flaw.WRONG_SIGNATURE: _wrong_signature,
+    Flaw.WRONG_KEY: _wrong_key,
     Flaw.OTHER_KEY: _other_key,
+    Flaw.WEAK_SIGNATURE: _weak_signature,
+    Flaw.WEAK_KEY: _weak_key,
     Flaw.NO_INTERMEDIATE: _no_intermediate,
     Flaw.WRONG_ORDER: _wrong_order,
     Flaw.NO_CONSTRAINTS: _intermediate(Usage(authority=None, key_usage=AUTHORITY_BITS)),

@@ -8,8 +8,8 @@ import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from hil.credentials import CredentialsError
-from hil.pki import eventgrid, importing, listing, openssl
+from hil.credentials import CredentialsError, Flaw
+from hil.pki import breaking, eventgrid, importing, listing, openssl
 from hil.pki.description import VARIABLE, Passphrase
 from hil.pki.filling import load
 from hil.pki.hierarchy import Pki
@@ -95,6 +95,13 @@ def import_(options: argparse.Namespace) -> int:
     return 0
 
 
+def break_(options: argparse.Namespace) -> int:
+    flaws = [Flaw.named(name) for name in options.flaw or Flaw]
+    for folder in breaking.write(Pki.load(Path(options.pki)), options.name, flaws, Path(options.to)):
+        print(folder)
+    return 0
+
+
 def write_openssl(options: argparse.Namespace) -> int:
     target = Path(options.to)
     openssl.write(load(Path(options.pki)), target)
@@ -136,6 +143,7 @@ ALL = {
     "list": list_,
     "tree": tree,
     "import": import_,
+    "break": break_,
     "openssl": write_openssl,
     "eventgrid": event_grid,
 }

@@ -55,6 +55,10 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     bring.add_argument(
         "--passphrase-env", metavar="NAME", help="environment variable that opens the key (default: asks, if it must)"
     )
+    breaking = new("break", "make certificates that are wrong on purpose, as NAME would show them; keep none of them")
+    breaking.add_argument("name", metavar="NAME", help="a device or server of the file")
+    breaking.add_argument("--flaw", action="append", metavar="FLAW", help="such as expired; may be repeated (default: all)")
+    breaking.add_argument("--to", required=True, metavar="DIR", help="gets a directory for each flaw")
     openssl = new("openssl", "write openssl's configuration and commands for the same hierarchy")
     openssl.add_argument("--to", required=True, metavar="DIR", help="a new or empty directory")
     grid = new("eventgrid", "what Azure Event Grid is to be told; exit code 1 if it would not know a device")

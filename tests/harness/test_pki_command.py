@@ -8,6 +8,7 @@ import pytest
 from pki_files import SMALL
 
 from hil.cli import main
+from hil.credentials import Flaw
 
 WORD = "correct horse battery"
 
@@ -86,3 +87,18 @@ def test_no_terminal_to_ask_on(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     (tmp_path / "pki.toml").write_text("[authorities.root]\npassphrase = { prompt = true }\n")
     assert "no terminal to ask on" in hil(capsys, "issue", code=1)
     assert not list(tmp_path.rglob("*.key"))
+
+
+def test_what_is_wrong_on_purpose(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    assert hil(capsys, "break", "esp32-a", "--flaw", "expired", "--to", "out") == "out/expired\n"
+    assert hil(capsys, "break", "esp32-a", "--to", "all").count("\n") == len(Flaw)
+    for folder in [tmp_path / "out" / "expired", *(tmp_path / "all").iterdir()]:
+        assert {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()} == {
+            "chain.pem": 0o644,
+            "private.key": 0o600,
+            "anchors.pem": 0o644,
+        }
+    assert not (tmp_path / "pki" / "devices" / "broken").exists()
+    assert "found flaw 'rotten'" in hil(capsys, "break", "esp32-a", "--flaw", "rotten", "--to", "x", code=1)
+    assert "authorities.site: expected a device" in hil(capsys, "break", "site", "--to", "x", code=1)
+    assert "holds files already" in hil(capsys, "break", "esp32-a", "--flaw", "expired", "--to", "out", code=1)

@@ -16,7 +16,6 @@ from hil.gateway import PresentCertificate
 
 AUTHORITY = Authority.create("test bench")
 BOTH = pytest.mark.parametrize("version", [V12, V13])
-SHOWN = [flaw for flaw in Flaw if flaw is not Flaw.OTHER_KEY]
 
 
 @pytest.fixture
@@ -26,7 +25,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 @BOTH
-@pytest.mark.parametrize("flaw", SHOWN, ids=str)
+@pytest.mark.parametrize("flaw", list(Flaw), ids=str)
 def test_a_client_that_checks_refuses_what_is_bad_alone(bench: Bench, flaw: Flaw, version: str) -> None:
     identity = broken.server(AUTHORITY, [NAME], flaw)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -37,6 +36,11 @@ def test_a_client_that_checks_refuses_what_is_bad_alone(bench: Bench, flaw: Flaw
             device = bench.device(context=context)
             assert device.socket.getpeercert()["subjectAltName"][0] == ("DNS", NAME)
             bench.wait("tls")
+        elif flaw.in_key:
+            with pytest.raises(ssl.SSLError, match=r"(?i)bad.signature"):
+                bench.device(context=context)
+            assert bench.wait("tls-failed")["alert_from"] == "device"
+            assert "tls" not in bench.kinds()
         else:
             with pytest.raises(ssl.SSLCertVerificationError) as caught:
                 bench.device(context=context)
@@ -49,6 +53,6 @@ def test_a_client_that_checks_refuses_what_is_bad_alone(bench: Bench, flaw: Flaw
 
 
 def test_what_no_server_can_show_is_told_when_the_fault_is_made() -> None:
-    identity = broken.server(AUTHORITY, [NAME], Flaw.OTHER_KEY)
+    identity, other = AUTHORITY.issue_server([NAME]), AUTHORITY.issue_server([NAME])
     with pytest.raises(ValueError, match="its key belongs to another certificate"):
-        PresentCertificate(identity.chain_pem, identity.key_pem)
+        PresentCertificate(identity.chain_pem, other.key_pem)

@@ -13,8 +13,9 @@ from hil.timeline import Event
 
 _DATES = ("expired", "not-yet-valid", "intermediate-expired")
 _NAMES = ("wrong-name",)
-_AUTHORITIES = ("unknown-authority", "self-signed", "wrong-signature", "no-intermediate", "other-key")
-_CHAINS = ("ca-false", "no-basic-constraints", "no-key-cert-sign", "path-length-exceeded", "wrong-purpose")
+_AUTHORITIES = ("unknown-authority", "self-signed", "wrong-signature", "no-intermediate", "other-key", "wrong-key")
+_CHAINS = ("ca-false", "no-basic-constraints", "no-key-cert-sign", "path-length-exceeded", "wrong-purpose",
+           "weak-signature", "weak-key")  # fmt: skip
 BAD = (*_DATES, *_NAMES, *_AUTHORITIES, *_CHAINS)
 """The flaws (hil.credentials.Flaw) for which a server has to be refused."""
 

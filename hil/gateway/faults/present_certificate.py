@@ -23,7 +23,7 @@ class PresentCertificate(Fault):
     label: str = "another certificate"
 
     def __post_init__(self) -> None:
-        make_context(TlsSettings(self.chain_pem, self.key_pem, None))  # what no server can show is told now
+        make_context(TlsSettings(self.chain_pem, self.key_pem, None, weak=True))  # what no server can show is told now
 
     def tls(self, settings: TlsSettings) -> TlsSettings:
-        return replace(settings, chain_pem=self.chain_pem, key_pem=self.key_pem)
+        return replace(settings, chain_pem=self.chain_pem, key_pem=self.key_pem, weak=True)

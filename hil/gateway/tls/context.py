@@ -16,6 +16,7 @@ from hil.gateway.tls.keys import SecretLog
 from hil.gateway.tls.settings import VERSIONS, TlsSettings
 from hil.gateway.tls.suites import SUITES
 
+_TOO_WEAK: Final = ("CA_MD_TOO_WEAK", "EE_KEY_TOO_SMALL", "CA_KEY_TOO_SMALL")
 _TOLD_ALWAYS: Final = (HANDSHAKE, ALERT)
 _TOLD_IN_DETAIL: Final = (HEADER, CHANGE_CIPHER_SPEC)
 
@@ -50,7 +51,7 @@ def make_context(settings: TlsSettings) -> ServerContext:
     if not settings.tickets:
         context.options |= ssl.OP_NO_TICKET
         context.num_tickets = 0
-    _load_identity(context, settings.chain_pem, settings.key_pem)
+    _load_identity(context, settings)
     if settings.client_ca is not None:
         context.verify_mode = ssl.CERT_REQUIRED
         if settings.partial_chain:
@@ -137,9 +138,16 @@ def _load_revoked(context: ssl.SSLContext, revoked: bytes) -> None:
     context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
 
 
-def _load_identity(context: ssl.SSLContext, chain_pem: bytes, key_pem: bytes) -> None:
+def _load_identity(context: ssl.SSLContext, settings: TlsSettings) -> None:
+    pem = settings.key_pem.rstrip() + b"\n" + settings.chain_pem
     try:
-        _through_a_file(key_pem.rstrip() + b"\n" + chain_pem, context.load_cert_chain)
+        try:
+            _through_a_file(pem, context.load_cert_chain)
+        except ssl.SSLError as error:
+            if not settings.weak or error.reason not in _TOO_WEAK:
+                raise
+            context.set_ciphers("DEFAULT:@SECLEVEL=0")
+            _through_a_file(pem, context.load_cert_chain)
     except ssl.SSLError as error:
         why = "its key belongs to another certificate" if error.reason == "KEY_VALUES_MISMATCH" else str(error)
         raise ValueError(

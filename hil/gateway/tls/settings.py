@@ -46,6 +46,7 @@ class TlsSettings:
     hil.gateway.tls.suites or as OpenSSL has them; None: OpenSSL's own choice.
     `resume`: whether sessions of before are resumed; `tickets`: whether session tickets are issued.
     `revoked`: PEM of revocation lists; with any, client certificates are looked up in their issuer's.
+    `weak`: whether an identity below OpenSSL's security level (SHA-1, short keys) is shown all the same.
     `script`: what the session does that no TLS server would do; not the context's business.
     `secrets`: whether the context remembers its sessions' keys, which some scripts need.
     """
@@ -61,6 +62,7 @@ class TlsSettings:
     resume: bool = True
     tickets: bool = True
     revoked: bytes = b""
+    weak: bool = False
     script: Script = ORDINARY
     secrets: bool = False
 

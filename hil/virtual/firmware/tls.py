@@ -140,7 +140,11 @@ def _context(identity: Identity, verdict: _Verdict) -> SSL.Context:
     for certificate in identity.trusted:
         store.add_cert(certificate)
     if identity.chain and identity.key is not None:
-        context.use_certificate(identity.chain[0])
+        try:
+            context.use_certificate(identity.chain[0])
+        except SSL.Error:  # too weak for OpenSSL's security level, of which mbedTLS has none for what it sends itself
+            context.set_cipher_list(_OLD_CIPHERS)
+            context.use_certificate(identity.chain[0])
         for certificate in identity.chain[1:]:
             context.add_extra_chain_cert(certificate)
         context.use_privatekey(identity.key)
