@@ -195,7 +195,7 @@ def claiming(key: PrivateKey, certificate: x509.Certificate) -> bytes:
     der = key.private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption())
     own, claimed = (
         public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-        for public in (key.public_key(), certificate.public_key())  # type: ignore[union-attr]
+        for public in (key.public_key(), certificate.public_key())
     )
     text = base64.encodebytes(der.replace(own, claimed))
     return b"-----BEGIN EC PRIVATE KEY-----\n" + text + b"-----END EC PRIVATE KEY-----\n"

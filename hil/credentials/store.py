@@ -13,7 +13,8 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from hil.credentials.identity import Credentials, CredentialsError, certificates, serial_of
@@ -180,7 +181,26 @@ def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
     """Whether `issuer` signed the certificate, by name and by signature."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm):
+    except UnsupportedAlgorithm:
+        return _is_signed_with_sha1_by(certificate, issuer)
+    except (ValueError, TypeError, InvalidSignature):
+        return False
+    return True
+
+
+def _is_signed_with_sha1_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
+    """`cryptography` judges no such certificate as a whole any more, and it is weak rather than somebody else's."""
+    if certificate.issuer != issuer.subject or not isinstance(certificate.signature_hash_algorithm, SHA1):
+        return False
+    key = issuer.public_key()
+    try:
+        if isinstance(key, ec.EllipticCurvePublicKey):
+            key.verify(certificate.signature, certificate.tbs_certificate_bytes, ec.ECDSA(SHA1()))
+        elif isinstance(key, rsa.RSAPublicKey):
+            key.verify(certificate.signature, certificate.tbs_certificate_bytes, padding.PKCS1v15(), SHA1())
+        else:
+            return False
+    except (InvalidSignature, UnsupportedAlgorithm):
         return False
     return True
 

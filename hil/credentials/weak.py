@@ -1,7 +1,8 @@
 """Certificates signed with SHA-1, which the `cryptography` package makes no more, for those that are wrong on purpose.
 
-A certificate is a SEQUENCE of what is signed, the signature's algorithm, and the signature; the algorithm stands in what
-is signed as well (RFC 5280, section 4.1). So a good certificate gets another algorithm in both places, and is signed anew.
+A certificate is a SEQUENCE of what is signed, the signature's algorithm, and the signature; the algorithm stands in
+what is signed as well (RFC 5280, section 4.1). So a good certificate gets another algorithm in both places, and is
+signed anew.
 """
 
 from __future__ import annotations

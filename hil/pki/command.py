@@ -57,7 +57,9 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     )
     breaking = new("break", "make certificates that are wrong on purpose, as NAME would show them; keep none of them")
     breaking.add_argument("name", metavar="NAME", help="a device or server of the file")
-    breaking.add_argument("--flaw", action="append", metavar="FLAW", help="such as expired; may be repeated (default: all)")
+    breaking.add_argument(
+        "--flaw", action="append", metavar="FLAW", help="such as expired; may be repeated (default: all)"
+    )
     breaking.add_argument("--to", required=True, metavar="DIR", help="gets a directory for each flaw")
     openssl = new("openssl", "write openssl's configuration and commands for the same hierarchy")
     openssl.add_argument("--to", required=True, metavar="DIR", help="a new or empty directory")

@@ -14,9 +14,9 @@ from hil.timeline import Event
 _DATES = ("expired", "not-yet-valid", "intermediate-expired")
 _NAMES = ("wrong-name",)
 _AUTHORITIES = ("unknown-authority", "self-signed", "wrong-signature", "no-intermediate", "other-key", "wrong-key")
-_CHAINS = ("ca-false", "no-basic-constraints", "no-key-cert-sign", "path-length-exceeded", "wrong-purpose",
-           "weak-signature", "weak-key")  # fmt: skip
-BAD = (*_DATES, *_NAMES, *_AUTHORITIES, *_CHAINS)
+_CHAINS = ("ca-false", "no-basic-constraints", "no-key-cert-sign", "path-length-exceeded", "wrong-purpose")
+_WEAK = ("weak-signature", "weak-key")
+BAD = (*_DATES, *_NAMES, *_AUTHORITIES, *_CHAINS, *_WEAK)
 """The flaws (hil.credentials.Flaw) for which a server has to be refused."""
 
 _FLAGS = {0x1: "expired", 0x4: "of another name", 0x8: "not trusted", 0x200: "not yet valid"}
