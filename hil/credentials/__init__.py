@@ -1,7 +1,7 @@
 """Credentials: trust anchors, a device's chain, its key, and the bench's own authority that issues them."""
 
 from hil.credentials.authority import Authority
-from hil.credentials.broken import Flaw
+from hil.credentials.flaw import Flaw
 from hil.credentials.identity import Credentials, CredentialsError, ServerIdentity, redactable
 from hil.credentials.store import read_credentials
 

@@ -181,9 +181,9 @@ def is_signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> boo
     """Whether `issuer` signed the certificate, by name and by signature."""
     try:
         certificate.verify_directly_issued_by(issuer)
-    except UnsupportedAlgorithm:
+    except (ValueError, UnsupportedAlgorithm):
         return _is_signed_with_sha1_by(certificate, issuer)
-    except (ValueError, TypeError, InvalidSignature):
+    except (TypeError, InvalidSignature):
         return False
     return True
 
