@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from hil import templates
 from hil.placeholders import BuildText, SettingText
 from hil.toml import Strict
-from hil.wire import secure_cert
+from hil.wire import secure_cert, spiffs
 
 _SECRET = {"wifi_password", "private_key"}
 
@@ -102,6 +102,29 @@ class SpiffsPlace(Place):
 
     method: Literal["spiffs"]
     partition: str | None = None
+    format: bool = False
+    page_size: int = 256
+    name_length: int = 32
+    meta_length: int = 4
+
+    @property
+    def geometry(self) -> spiffs.Geometry:
+        """What the firmware was built with. Raises ValueError for sizes that cannot be."""
+        return spiffs.Geometry(self.page_size, name_length=self.name_length, meta_length=self.meta_length)
+
+    @model_validator(mode="after")
+    def _names(self) -> SpiffsPlace:
+        for name, value in self.values.items():
+            self.geometry.check_name(name)
+            if not name.startswith("/"):
+                raise ValueError(
+                    f"found key {name!r} in values, expected a name that begins with '/': firmware asks so"
+                )
+            if not isinstance(value, str) and value.kind not in ("string", "blob"):
+                raise ValueError(
+                    f"found {value.kind} for {name!r} in values, expected string or blob: a file holds text"
+                )
+        return self
 
 
 class SecureCertPlace(Place):

@@ -16,6 +16,7 @@ from hil.provision.partition import PartitionAccess
 from hil.provision.recorded import Recorded
 from hil.provision.secure_cert import SecureCert
 from hil.provision.several import Several
+from hil.provision.spiffs import Spiffs
 from hil.timeline import Timeline
 
 
@@ -54,6 +55,8 @@ def _method(place: places.AnyPlace, tools: Tools) -> Method | None:
             return Littlefs(access, partition=place.partition, geometry=geometry, format=place.format)
         case places.SecureCertPlace():
             return SecureCert(access, partition=place.partition)
+        case places.SpiffsPlace():
+            return Spiffs(access, geometry=place.geometry, partition=place.partition, format=place.format)
         case places.Nowhere():
             return None
     raise NotImplementedError(place.method)
