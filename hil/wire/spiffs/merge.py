@@ -68,7 +68,8 @@ def merge(
 
 def build(size: int, files: Mapping[str, bytes], geometry: Geometry | None = None) -> bytes:
     """A new partition of `size` bytes that holds `files`. Raises like `merge`."""
-    return merge(b"\xff" * size, files, geometry)
+    geometry = geometry or Geometry()
+    return merge(_formatted(geometry.blocks(size), geometry), files, geometry)
 
 
 def _formatted(blocks: int, geometry: Geometry) -> bytes:
