@@ -123,3 +123,27 @@ def test_a_refused_partition_is_not_written(tmp_path: Path) -> None:
     with pytest.raises(ProvisionError, match="partition 'spiffs': found neither SPIFFS"):
         Spiffs(PartitionAccess(flash, "a", tmp_path)).apply({"/key": ("string", "k")})
     assert flash.writes == []
+
+
+def test_what_the_firmware_wrote_after_the_failure_is_newer(tmp_path: Path) -> None:
+    start = spiffs.build(SIZE, {"/log": b"old", "/other": b"o" * 2000, "/key": b"old" * 100})
+    flash = board(start)
+    method = Spiffs(PartitionAccess(flash, "a", tmp_path))
+    flash.power_fails_in = 900
+    with pytest.raises(PowerFailure):
+        method.apply({"/key": ("string", "k" * 4000)})
+    flash.power_fails_in = None
+    library = Library(flash.read(AT, SIZE))
+    library.write("/log", b"new")
+    flash.data[AT : AT + SIZE] = library.flash
+    assert method.apply({"/key": ("string", "k" * 4000)}).recovered
+    assert spiffs.parse(flash.read(AT, SIZE)).files == {"/log": b"new", "/other": b"o" * 2000, "/key": b"k" * 4000}
+
+
+def test_a_damaged_file_is_left_to_itself() -> None:
+    data = bytearray(spiffs.build(SIZE, {"/broken": b"x" * 600, "/whole": b"y"}))
+    data[256 + 2] = 9  # the span of its first page
+    merged = spiffs.merge(bytes(data), {"/ca": b"c"})
+    assert spiffs.parse(merged).files == {"/whole": b"y", "/ca": b"c"}
+    assert "is not that" in spiffs.parse(merged).problems[0]
+    assert merged[256:1024] == data[256:1024]
