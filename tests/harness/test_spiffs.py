@@ -12,6 +12,7 @@ from spiffs_library import Full, Library
 from hil.provision import ProvisionError
 from hil.provision.partition import PartitionAccess
 from hil.provision.spiffs import Spiffs
+from hil.virtual.firmware import spiffs as firmware
 from hil.wire import partitions, spiffs
 
 SIZE = 12 * 4096
@@ -50,6 +51,18 @@ def test_merges_among_a_firmwares_own_writes(seed: int) -> None:
             n: i for n, i in ids.items() if n in ("/a", "/b")
         }
         assert library.free_blocks() >= 2
+
+
+def test_the_virtual_firmwares_reader_agrees() -> None:
+    dice, image, seen = random.Random(4), spiffs.build(SIZE, {}), 0
+    for _ in range(40):
+        change = {dice.choice(["/a", "/b", "/certs/ca.pem"]): dice.choice([None, dice.randbytes(dice.randrange(9000))])}
+        image = spiffs.merge(image, change)
+        for name, content in spiffs.parse(image).files.items():
+            assert firmware.read_file(image, name) == content
+            seen += 1
+    assert firmware.read_file(image, "/none") is None
+    assert seen > 30
 
 
 def test_what_a_key_was_is_gone() -> None:
