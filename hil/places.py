@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from hil import templates
-from hil.placeholders import BuildText, SettingText
+from hil.placeholders import SettingText
 from hil.toml import Strict
 from hil.wire import secure_cert, spiffs
 
@@ -142,19 +142,6 @@ class SecureCertPlace(Place):
         return self
 
 
-class SourcePlace(Place):
-    """Constants in a source file that the build command compiles; keys are the names of the constants."""
-
-    method: Literal["source"]
-    file: BuildText
-
-
-class ConsolePlace(Place):
-    """Lines that are typed into the firmware's console; keys are what the lines name."""
-
-    method: Literal["console"]
-
-
 class Nowhere(Place):
     """A firmware whose settings are none of the bench's business."""
 
@@ -162,7 +149,7 @@ class Nowhere(Place):
 
 
 AnyPlace = Annotated[
-    NvsPlace | LittlefsPlace | SpiffsPlace | SecureCertPlace | SourcePlace | ConsolePlace | Nowhere,
+    NvsPlace | LittlefsPlace | SpiffsPlace | SecureCertPlace | Nowhere,
     Field(discriminator="method"),
 ]
 

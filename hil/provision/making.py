@@ -59,4 +59,3 @@ def _method(place: places.AnyPlace, tools: Tools) -> Method | None:
             return Spiffs(access, geometry=place.geometry, partition=place.partition, format=place.format)
         case places.Nowhere():
             return None
-    raise NotImplementedError(place.method)

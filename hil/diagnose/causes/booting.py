@@ -160,7 +160,7 @@ def _soft_hang(case: Case) -> Found | None:
 def _quick_boots(case: Case) -> Found | None:
     on = [e for e in (*case.history, *case.events) if (e.source, e.kind) in {("power", "on"), ("reset", "hard")}]
     said = _lines(case, _SETUP)
-    if len(on) < 3 or on[-1] not in case.starts:
+    if not on or on[-1] not in case.starts:
         return None
     last, run = on[-1], [on[-1]]
     for start in reversed(on[:-1]):
