@@ -49,7 +49,7 @@ class Security:
         if self.encryption is not None:
             return (
                 f"flash encryption is on ({self.encryption}): what is written from outside would be noise to the "
-                'firmware; take a board without it, or set provision.method to "none" and have the firmware write by itself'
+                "firmware; take a board without it, or set provision.method to 'none' and have the firmware write them"
             )
         if self.restricted:
             return "its ROM is in secure download mode: flash cannot be read, so nothing in it can be kept"

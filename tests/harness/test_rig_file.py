@@ -146,7 +146,7 @@ def contract_with(folder: Path, old: str, new: str) -> list[str]:
         ('method = "nvs"', 'method = "nvx"', "provision.method: found 'nvx', expected one of 'nvs'"),
         (
             "[provision]",
-            "[[provision]]\nmethod = 'spiffs'\nvalues = { a = 'b', ca = 'c' }\n[[provision]]",
+            "[[provision]]\nmethod = 'nvs'\nnamespace = 'x'\nvalues = { a = 'b', ca = 'c' }\n[[provision]]",
             "provision: found key 'ca' in the values of two",
         ),
         ('answer = \'"id"', 'answer = \'("id"', "command.answer: found"),
