@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -47,9 +48,17 @@ def test_a_chain_of_a_size_of_ones_own_is_shown(bench: Bench) -> None:
     assert (applied["name"], applied["label"]) == ("present-certificate", "another certificate")
 
 
+def test_a_server_that_lacks_its_certificates_key_is_shown(bench: Bench) -> None:
+    board, mark = bench.boards["a"], bench.timeline.mark()
+    with bench.presenting(board, "other-key"):
+        board.power_cycle()
+        bench.timeline.wait(where("gateway", "tls-failed", "a"), timeout=60, after=mark)
+
+
 def test_what_no_server_shows_is_told(bench: Bench) -> None:
+    one, other = (broken.large_server(bench.authority, ["127.0.0.1"], 6000) for _ in range(2))
     with (
         pytest.raises(BenchError, match="its key belongs to another certificate"),
-        bench.presenting(bench.boards["a"], "other-key"),
+        bench.presenting(bench.boards["a"], replace(one, key_pem=other.key_pem)),
     ):
         pass
