@@ -214,11 +214,12 @@ class Bench:
             raise BenchError(f"board {board.name}: {error}") from error
 
     def _write(self, board: Board) -> None:
-        """Flash and provision what is not as it should be, in one session: one reset into the loader, one boot."""
+        """Flash and provision what is not as it should be; in one session where it can: one reset, one boot."""
         if board.flashed and board.as_agreed:
             return
         board.power_on()
-        with board.flasher.session():
+        together = board.provisioner is None or board.provisioner.in_flash
+        with board.flasher.session() if together else contextlib.nullcontext():
             if not board.flashed:
                 board.flash()
             if not board.as_agreed:

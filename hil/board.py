@@ -128,9 +128,7 @@ class Board:
             values[key] = (kind, changed.pop(key, text))
         if changed:
             raise KeyError(f"board {self.name}: the contract has no setting {', '.join(changed)}")
-        # One session: a firmware that runs between reading and writing would change what was read.
-        with self.flasher.session():
-            result = self.provisioner.provision(values, secret=self.contract.secret_settings())
+        result = self.provisioner.provision(values, secret=self.contract.secret_settings())
         self.as_agreed = credentials is None and not settings
         return result
 

@@ -60,6 +60,11 @@ class Method(Protocol):
         """As a contract writes it: 'nvs'."""
         ...
 
+    @property
+    def in_flash(self) -> bool:
+        """Whether it works on the flash while no firmware runs; otherwise the running firmware takes part."""
+        ...
+
     def apply(self, values: Mapping[str, Setting]) -> Applied:
         """Make the place hold these settings, read them back, and leave everything else in it as it was.
 
@@ -75,6 +80,11 @@ class Provisioner(Protocol):
     @property
     def method(self) -> str:
         """The method's name, as a contract writes it: 'nvs'; several are joined by '+'."""
+        ...
+
+    @property
+    def in_flash(self) -> bool:
+        """Whether all of it happens while no firmware runs, so that flashing before it can share its session."""
         ...
 
     def provision(self, values: Mapping[str, Setting], *, secret: Collection[str] = ()) -> ProvisionResult:

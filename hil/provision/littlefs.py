@@ -42,6 +42,7 @@ class Littlefs:
     """
 
     name = "littlefs"
+    in_flash = True
 
     def __init__(
         self,

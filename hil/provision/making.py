@@ -38,10 +38,10 @@ def make(contract_places: Sequence[places.AnyPlace], tools: Tools) -> Provisione
     for place in contract_places:
         method = _method(place, tools)
         if method is not None:
-            made.append((set(place.values), Recorded(method, tools.timeline, tools.board)))
+            made.append((set(place.values), Recorded(method, tools.timeline, tools.board, tools.flasher.session)))
     if len(made) == 1:
         return made[0][1]
-    return Several(made) if made else None
+    return Several(made, tools.flasher.session) if made else None
 
 
 def _method(place: places.AnyPlace, tools: Tools) -> Method | None:

@@ -19,6 +19,7 @@ class Nvs:
     """Puts settings into one namespace of one board's NVS. `partition`: the label, if it is not the usual one."""
 
     name = "nvs"
+    in_flash = True
 
     def __init__(self, access: PartitionAccess, *, namespace: str, partition: str | None = None) -> None:
         self._access = access

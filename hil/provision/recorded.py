@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 from hil.credentials import redactable
 from hil.credentials.identity import leaf, serial_of
@@ -14,10 +15,17 @@ _SHORTEST_SECRET = 4  # characters; the timeline refuses to blank shorter ones
 
 
 class Recorded:
-    """Provisions one board by `method`. See `hil.provision.Provisioner`."""
+    """Provisions one board by `method`. See `hil.provision.Provisioner`.
 
-    def __init__(self, method: Method, timeline: Timeline, board: str) -> None:
+    `session` keeps the firmware from running; a method that works in the flash has it for as long as it takes, because
+    a firmware that runs between reading and writing would change what was read.
+    """
+
+    def __init__(
+        self, method: Method, timeline: Timeline, board: str, session: Callable[[], AbstractContextManager[object]]
+    ) -> None:
         self._method = method
+        self._session = session if method.in_flash else nullcontext
         self._timeline = timeline
         self._board = board
 
@@ -25,13 +33,18 @@ class Recorded:
     def method(self) -> str:
         return self._method.name
 
+    @property
+    def in_flash(self) -> bool:
+        return self._method.in_flash
+
     def provision(self, values: Mapping[str, Setting], *, secret: Collection[str] = ()) -> ProvisionResult:
         """See `hil.provision.Provisioner`. What the flasher raises goes through; it is on the timeline first."""
         began = time.monotonic()
         self._hide(values, secret)
         self._timeline.record("provision", "start", self._board, method=self.method)
         try:
-            applied = self._method.apply(values)
+            with self._session():
+                applied = self._method.apply(values)
         except BaseException as error:
             reason = str(error) or type(error).__name__
             self._timeline.record("provision", "failed", self._board, method=self.method, reason=reason)

@@ -18,6 +18,7 @@ class SecureCert:
     """Puts credentials into one board's esp_secure_cert partition. `partition`: its label, if it is not that."""
 
     name = "esp-secure-cert"
+    in_flash = True
 
     def __init__(self, access: PartitionAccess, *, partition: str | None = None) -> None:
         self._access = access

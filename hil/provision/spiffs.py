@@ -23,6 +23,7 @@ class Spiffs:
     """
 
     name = "spiffs"
+    in_flash = True
 
     def __init__(
         self,

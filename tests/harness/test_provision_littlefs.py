@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def timeline() -> Timeline:
 def make(flash: Flash, timeline: Timeline, tmp_path: Path) -> Callable[..., Recorded]:
     def provisioner(**options: object) -> Recorded:
         access = PartitionAccess(flash, "esp32-a", tmp_path / "journal")
-        return Recorded(Littlefs(access, **options), timeline, "esp32-a")  # type: ignore[arg-type]
+        return Recorded(Littlefs(access, **options), timeline, "esp32-a", nullcontext)  # type: ignore[arg-type]
 
     return provisioner
 

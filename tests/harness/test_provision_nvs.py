@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def provisioner_of(
     flash: NorFlash, timeline: Timeline, journal: Path, *, identity: str = "", partition: str | None = None
 ) -> Recorded:
     access = PartitionAccess(flash, "esp32-a", journal, identity=identity)
-    return Recorded(Nvs(access, namespace="hil", partition=partition), timeline, "esp32-a")
+    return Recorded(Nvs(access, namespace="hil", partition=partition), timeline, "esp32-a", nullcontext)
 
 
 WIFI = {"sta.ssid": Value.blob(b"workshop" + b"\0" * 28), "sta.pswd": Value.blob(b"correct horse battery staple")}

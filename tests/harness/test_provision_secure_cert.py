@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,7 @@ def credentials(authority: Authority) -> Credentials:
 def make(flash: Flash, timeline: Timeline, tmp_path: Path) -> Callable[..., Recorded]:
     def provisioner(partition: str | None = None) -> Recorded:
         access = PartitionAccess(flash, "esp32-a", tmp_path / "journal")
-        return Recorded(SecureCert(access, partition=partition), timeline, "esp32-a")
+        return Recorded(SecureCert(access, partition=partition), timeline, "esp32-a", nullcontext)
 
     return provisioner
 
