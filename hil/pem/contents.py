@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
+from hil.credentials.store import is_signed_by
 from hil.pem.block import Block
 from hil.sources import Kind
 
@@ -81,22 +82,11 @@ def order(chain: list[x509.Certificate]) -> list[int] | None:
         return None
     found = leaves
     while len(found) < len(chain):
-        following = [n for n, c in enumerate(chain) if n not in found and signed_by(chain[found[-1]], c)]
+        following = [n for n, c in enumerate(chain) if n not in found and is_signed_by(chain[found[-1]], c)]
         if not following:
             return None
         found = [*found, following[0]]
     return found
-
-
-def signed_by(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
-    """Whether the issuer has the right name, and its key has made the signature."""
-    if certificate.issuer != issuer.subject:
-        return False
-    try:
-        certificate.verify_directly_issued_by(issuer)
-    except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
-        return False
-    return True
 
 
 def _duplicates(chain: list[Item]) -> None:
@@ -123,14 +113,14 @@ def _gaps(chain: list[Item], known: list[x509.Certificate], keys: set[bytes]) ->
     here = [item.certificate for item in chain if item.certificate]
     for item in chain:
         leaf = item.certificate
-        if leaf is None or _ca(leaf) or signed_by(leaf, leaf):
+        if leaf is None or _ca(leaf) or is_signed_by(leaf, leaf):
             continue
         top, path = leaf, [leaf]
-        while above := next((c for c in here if c not in path and signed_by(top, c)), None):
+        while above := next((c for c in here if c not in path and is_signed_by(top, c)), None):
             top = above
             path.append(above)
-        elsewhere = next((c for c in known if c != top and signed_by(top, c)), None)
-        if signed_by(top, top) or (elsewhere and signed_by(elsewhere, elsewhere)):
+        elsewhere = next((c for c in known if c != top and is_signed_by(top, c)), None)
+        if is_signed_by(top, top) or (elsewhere and is_signed_by(elsewhere, elsewhere)):
             continue
         if elsewhere:
             words = f"{_name(item)} stands without {_subject(elsewhere)}, which is another constant's"
@@ -148,7 +138,9 @@ def _signers(items: list[Item]) -> None:
         if issuer is None or _may_sign(issuer):
             continue
         others = (other for other in items if other.certificate and other.certificate != issuer)
-        signed = next((other for other in others if other.certificate and signed_by(other.certificate, issuer)), None)
+        signed = next(
+            (other for other in others if other.certificate and is_signed_by(other.certificate, issuer)), None
+        )
         if signed:
             item.complaints.append(("issuer-may-not-sign", f"{_name(item)}, which has issued {_name(signed)}"))
 

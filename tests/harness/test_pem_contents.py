@@ -8,8 +8,11 @@ from pathlib import Path
 from shutil import which
 
 import pytest
-from pem_samples import certificate, intermediate, key_pem, leaf, root
+from cryptography import x509
+from pem_samples import PEM, certificate, intermediate, key, key_pem, leaf, root
 
+from hil.credentials.issue import Signed
+from hil.credentials.weak import with_sha1
 from hil.pem import RULES, Finding, Source, check, fix, load
 from hil.sources import Constant, Language, write
 
@@ -53,6 +56,14 @@ def test_a_leaf_without_its_intermediate() -> None:
     assert names(leaf(), key_pem("device")) == ["issuer-unknown"]
     direct = certificate("direct", "root")
     assert names(direct, root()) == []
+
+
+def test_a_chain_signed_with_sha1_is_a_chain_all_the_same() -> None:
+    parsed = x509.load_pem_x509_certificate(leaf().encode())
+    weak = with_sha1(Signed(parsed, key("device")), key("intermediate")).certificate.public_bytes(PEM).decode()
+    assert "wrong-order" in names(intermediate() + weak)
+    assert "missing-intermediate" not in names(weak + intermediate(), root())
+    assert names(weak, root() + intermediate()) == names(leaf(), root() + intermediate()) == ["missing-intermediate"]
 
 
 def test_a_key_that_does_not_fit() -> None:
