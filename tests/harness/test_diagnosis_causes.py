@@ -65,6 +65,11 @@ def anybody_may_sign() -> Story:
     return shown("ca-false")
 
 
+@shows("weak-certificate-accepted")
+def any_strength() -> Story:
+    return shown("weak-key")
+
+
 @shows("refuses-without-alert")
 def leaves_without_an_alert() -> Story:
     story = Story().ready()

@@ -145,7 +145,7 @@ CAUSES = (
             "see that the CA certificate is handed to the TLS client before it connects",
         ),
         find=_unchecked(_AUTHORITIES, "it does not ask who signed it", 0.95),
-        outranks=("dates-unchecked", "name-unchecked", "chain-unchecked"),
+        outranks=("dates-unchecked", "name-unchecked", "chain-unchecked", "weak-certificate-accepted"),
     ),
     Cause(
         slug="dates-unchecked",
@@ -178,6 +178,17 @@ CAUSES = (
             "see that the whole chain is verified, not only the leaf's signature",
         ),
         find=_unchecked(_CHAINS, "whoever holds a certificate of this authority could make more of them"),
+    ),
+    Cause(
+        slug="weak-certificate-accepted",
+        title="The device accepts certificates that are too weak",
+        shown_by="a completed handshake on a connection that showed a certificate signed with SHA-1, or a short key",
+        next_steps=(
+            "look for a certificate profile of its own (mbedtls_ssl_conf_cert_profile), SECLEVEL=0, or "
+            "MBEDTLS_TLS_DEFAULT_ALLOW_SHA1_IN_CERTIFICATES",
+            "leave the default profile in force: SHA-256 and better, RSA of 2048 bits and more",
+        ),
+        find=_unchecked(_WEAK, "it takes signatures or keys that can be broken"),
     ),
     Cause(
         slug="refuses-without-alert",

@@ -334,6 +334,11 @@ OPTIONS: tuple[Option, ...] = (
         "with", "secret-log", "prints the Wi-Fi password and its private key on the console",
         "whoever can read its serial port or its logs can be it",
     ),
+    # Certificates that are not as they should be
+    Option(
+        "with", "weak-certificates", "accepts certificates that are signed with SHA-1, or whose key is short",
+        "whoever can forge such a signature, or find such a key, can be its server",
+    ),
 )  # fmt: skip
 
 _BY_KEY = {option.key: option for option in OPTIONS}

@@ -54,6 +54,8 @@ _FLAG_OF_ERROR = {
 
 # What an intermediate may be refused for (x509_vfy.h): invalid CA, path length, purpose, key usage, no CA.
 CHAIN_ERRORS = frozenset({24, 25, 26, 32, 37, 41, 79})
+# A weak key of the leaf or of an authority, a weak digest.
+WEAKNESSES = frozenset({66, 67, 68})
 ALL_ERRORS = frozenset(range(1, 256))
 
 WEAK_CIPHERS = ":".join(

@@ -18,6 +18,7 @@ from hil.virtual.firmware.tls import (
     FUTURE,
     NO_MEMORY,
     WEAK_CIPHERS,
+    WEAKNESSES,
     Identity,
     TlsError,
     TlsStream,
@@ -123,9 +124,12 @@ class Transport:
         )
 
     def _forgiven(self) -> frozenset[int]:
-        if self._system.build.lacks("server-verification"):
+        build = self._system.build
+        if build.lacks("server-verification"):
             return ALL_ERRORS
-        return CHAIN_ERRORS if self._system.build.lacks("chain-checks") else frozenset()
+        if build.has("weak-certificates"):
+            return WEAKNESSES
+        return CHAIN_ERRORS if build.lacks("chain-checks") else frozenset()
 
     def _failed(self, number: int) -> CannotOpen:
         complaints.not_opened(self._system, number)
