@@ -20,13 +20,15 @@ GROUPS = ("tls", "mqtt", "time", "power", "soak")
 class Scenario:
     """One scenario, as its markers and its docstring say.
 
-    `rule`: what a device has to do. `covers`: the cases of other suites and the public bug reports that it stands for.
-    `waits`: how long it waits for what. `needs`: what must be there. `cases`: its parameters, if it has any.
+    `quick`, `long`: whether it has that marker. `rule`: what a device has to do. `covers`: the cases of other suites
+    and the public bug reports that it stands for. `waits`: how long it waits for what. `needs`: what must be there.
+    `cases`: its parameters, if it has any.
     """
 
     title: str
     group: str
     quick: bool
+    long: bool
     rule: str
     covers: tuple[str, ...]
     waits: str
@@ -64,13 +66,14 @@ def markdown(listed: list[Scenario]) -> str:
         "# Scenarios",
         "",
         "Made from the code by `hil scenarios --markdown`: a line says what stands in a test's markers and docstring.",
-        f"{len(listed)} scenarios; those with * are in the quick set (`-m quick`). Groups are markers, too: `-m tls`.",
+        f"{len(listed)} scenarios; those with * are in the quick set (`-m quick`), those with + take long",
+        '(`-m "not long"` leaves them out). Groups are markers, too: `-m tls`.',
     ]
     for group in dict.fromkeys(s.group for s in listed):
         lines += ["", f"## {group}", "", _HEADING, "|---|---|---|---|---|"]
         for s in (s for s in listed if s.group == group):
             cases = f" ({', '.join(s.cases)})" if s.cases else ""
-            title = f"{s.title}{'*' if s.quick else ''}{cases}"
+            title = f"{s.title}{'*' if s.quick else ''}{'+' if s.long else ''}{cases}"
             needs = ", ".join(f"`{need}`" for need in s.needs)
             cells = (title, s.rule, "; ".join(s.covers), needs, s.waits)
             lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
@@ -96,6 +99,7 @@ def _scenario(file: str, name: str, function: Any, marks: list[Any], named: Any)
         title=str(named.args[0]),
         group=next((group for group in GROUPS if group in names), "other"),
         quick="quick" in names,
+        long="long" in names,
         rule=" ".join(rule.split()),
         covers=tuple(named.kwargs.get("covers", ())),
         waits=str(named.kwargs.get("waits", "")),

@@ -28,9 +28,9 @@ def scenarios(options: argparse.Namespace) -> int:
         return 0
     table = Table("group", "scenario", "needs", box=None, pad_edge=False)
     for s in listed:
-        table.add_row(s.group, s.title + ("*" if s.quick else ""), ", ".join(s.needs))
+        table.add_row(s.group, s.title + ("*" if s.quick else "") + ("+" if s.long else ""), ", ".join(s.needs))
     _screen.print(table)
-    _screen.print(f"{len(listed)} scenarios in {catalogue.folder()}; * is in the quick set", markup=False)
+    _screen.print(f"{len(listed)} scenarios in {catalogue.folder()}; * is in the quick set, + takes long", markup=False)
     return 0
 
 

@@ -41,6 +41,7 @@ GROUPS = {
     "time": "scenarios about the clock: no time, wrong time, a time server that lies",
     "power": "scenarios that cut the power",
     "soak": "scenarios that last as long as --soak says",
+    "long": "scenarios that take a minute or so, mostly for putting other credentials into the board again and again",
     "quick": "a choice of scenarios for each commit: the most telling ones that take little time",
 }
 

@@ -168,10 +168,16 @@ class Case:
         switched = [e for e in switched if e.kind in ("on", "off")]
         return bool(switched) and switched[-1].kind == "off"
 
+    def is_lent(self, at: float) -> bool:
+        """Whether a tool had its serial line then: it was in its loader."""
+        ports = [e for e in (*self.history, *self.events) if (e.source, e.kind) == ("console", "port")]
+        last = next((e for e in reversed(ports) if e.monotonic <= at), None)
+        return last is not None and str(last.get("reason")).startswith("lent")
+
     def undisturbed(self, start: float, end: float) -> bool:
-        """Whether it kept its power, and was neither reset nor booted between."""
+        """Whether it kept its power, and was neither reset nor booted between, nor in a tool's hands."""
         acted = any((e.source, e.kind) in _STOPS and start < e.monotonic < end for e in self.events)
-        return not acted and not self.is_off(start)
+        return not acted and not self.is_off(start) and not self.is_lent(end)
 
     @cached_property
     def quiet_since(self) -> float:

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from hil import catalogue
 from tests.defects.table import Defect
 
 ROOT = Path(__file__).parents[2]
@@ -90,11 +91,18 @@ class Job:
         command += ["--tb=short", f"--timeout={TEST_SECONDS}", f"--rig={rig}", f"--verdicts={verdicts}"]
         command += [f"--artifacts={self.folder / 'artifacts'}"]
         if self.picked is None:
-            command += ["-m", "not soak", *(f"--board={defect.board}" for defect in self.defects)]
+            command += ["-m", self._which(), *(f"--board={defect.board}" for defect in self.defects)]
         else:
             (self.folder / "picked.json").write_text(json.dumps(self.picked))
             command += [f"--picked={self.folder / 'picked.json'}"]
         return [*command, str(SCENARIOS)]
+
+    def _which(self) -> str:
+        """All but soaks; what takes long only with firmware that it is meant for, and with good firmware."""
+        meant = {catch.scenario for defect in self.defects for catch in defect.caught}
+        long = {scenario.name for scenario in catalogue.scenarios() if scenario.long}
+        good = any(not defect.options for defect in self.defects)
+        return "not soak" if good or meant & long else "not soak and not long"
 
     def _limit(self) -> float:
         return 3600.0 if self.picked is None else 60.0 + TEST_SECONDS * len(self.picked)

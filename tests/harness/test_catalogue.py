@@ -17,6 +17,7 @@ import pytest
 pytestmark = [pytest.mark.mqtt, pytest.mark.needs("gateway")]
 
 @pytest.mark.quick
+@pytest.mark.long
 @pytest.mark.needs("will")
 @pytest.mark.parametrize("how", ["gently", "rudely"])
 @pytest.mark.scenario("goes", covers=("case 1",), waits="1 s")
@@ -62,6 +63,7 @@ def test_markers_of_module_and_function_are_read(tmp_path: Path) -> None:
         title="goes",
         group="mqtt",
         quick=True,
+        long=True,
         rule="It must go away.",
         covers=("case 1",),
         waits="1 s",

@@ -63,6 +63,16 @@ def test_silence_after_a_power_cut_is_nobodys_fault() -> None:
     assert slugs(story) == []
 
 
+def test_silence_in_a_tools_hands_is_nobodys_fault() -> None:
+    story = Story().ready()
+    number = story.online()
+    story.event("console", "port", state="closed", reason="lent to another program")
+    story.telemetry(number, 1, every=0.1)  # it goes on until the tool has reset it
+    story.wait(15).close(number, "gateway", "keep-alive").wait(1).event("reset", "hard")
+    story.ready().online()
+    assert slugs(story) == []
+
+
 def test_its_own_new_connection_may_take_over_the_old_one() -> None:
     story = Story().ready()
     first = story.online()

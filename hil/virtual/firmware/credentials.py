@@ -32,6 +32,7 @@ class Credentials:
     key: crypto.PKey | None = None
     lines: list[tuple[str, str]] = field(default_factory=list)
     usable: bool = True
+    verify: bool = True  # whether the server has to prove who it is
 
     def tell(self, log: Log) -> None:
         """Log what is wrong with them; raises CredentialsError if they cannot be used."""
@@ -86,6 +87,10 @@ def load(settings: Settings, build: Build) -> Credentials:
     credentials = Credentials()
     if settings.ca:
         credentials.trusted = credentials._certificates(settings.ca)
+    if build.has("unverified-fallback") and not credentials.trusted:
+        credentials = Credentials(verify=False)
     if not build.lacks("client-certificate"):
         credentials._load_client(settings, build)
+    if build.has("certless-fallback") and not (credentials.chain and credentials.key and credentials.usable):
+        credentials = Credentials(credentials.trusted, verify=credentials.verify)
     return credentials

@@ -339,6 +339,18 @@ OPTIONS: tuple[Option, ...] = (
         "with", "weak-certificates", "accepts certificates that are signed with SHA-1, or whose key is short",
         "whoever can forge such a signature, or find such a key, can be its server",
     ),
+    Option(
+        "with", "unverified-fallback", "accepts any server if it has no trust anchors that it can read",
+        "a damaged file, and whoever can redirect its traffic can read it and command the device",
+    ),
+    Option(
+        "with", "certless-fallback", "connects without its certificate if it cannot use it, and says nothing",
+        "one damaged character, and the broker refuses a stranger; nobody looks for a bad file",
+    ),
+    Option(
+        "with", "crash-credentials", "crashes when it cannot use its certificates or its key",
+        "a damaged file makes a boot loop, in which nothing else of it can be repaired",
+    ),
 )  # fmt: skip
 
 _BY_KEY = {option.key: option for option in OPTIONS}

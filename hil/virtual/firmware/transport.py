@@ -66,6 +66,8 @@ class Transport:
                 raise TlsError(NO_MEMORY, "not enough memory")
             stream = await self._network.connect(settings.host, settings.port, settings.connect_ms / 1000)
         except CredentialsError:
+            if build.has("crash-credentials"):
+                self._system.panic("LoadProhibited", ["Backtrace: 0x400d6a1e:0x3ffb5f20 0x400d5c77:0x3ffb5f50"])
             raise self._failed(complaints.HANDSHAKE_FAILED) from None
         except NetworkError as error:
             raise self._failed(complaints.tcp_failed(self._system, error, settings.host)) from None
@@ -125,7 +127,7 @@ class Transport:
 
     def _forgiven(self) -> frozenset[int]:
         build = self._system.build
-        if build.lacks("server-verification"):
+        if build.lacks("server-verification") or not self._credentials.verify:
             return ALL_ERRORS
         if build.has("weak-certificates"):
             return WEAKNESSES
