@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 
 import pytest
@@ -11,12 +12,15 @@ from hil.board import Board
 from hil.gateway import Gateway
 from hil.gateway.faults import ServerKeepAlive
 from hil.schedule import Schedule
-from hil.timeline import Timeline, where
+from hil.timeline import NoSuchEvent, Timeline, UnwantedEvent, where
 
 pytestmark = [pytest.mark.needs("gateway"), pytest.mark.mqtt]
 
 #: Packets that a device sends; any of them keeps a connection alive.
 SPEECH = {"connect", "publish", "puback", "pubrec", "pubrel", "pubcomp", "subscribe", "unsubscribe", "pingreq"}
+
+#: What shows that a board lives that has no connection.
+SIGNS = {("console", "line"), ("gateway", "accept")}
 
 #: How many keep-alives are watched.
 WATCHED = 2.5
@@ -30,6 +34,21 @@ def keep_alive_of(board: Board) -> int:
     if keep_alive == 0:
         pytest.skip(f"not applicable: the contract '{board.contract.name}' has no keep-alive (mqtt.keep_alive 0)")
     return keep_alive
+
+
+def hear_of(board: Board, timeline: Timeline, keep_alive: int) -> None:
+    """Wait until a board that was cut off is heard of again, for a keep-alive at most.
+
+    That tells a device that only pings too late, or never, from one that hangs.
+    """
+    closed = timeline.last(where("gateway", "close", board.name, how="keep-alive"))
+    assert closed is not None
+    with suppress(NoSuchEvent):
+        timeline.wait(
+            lambda event: event.board == board.name and (event.source, event.kind) in SIGNS,
+            timeout=max(keep_alive, 3.0),
+            after=closed.sequence,
+        )
 
 
 @pytest.mark.scenario(
@@ -51,7 +70,8 @@ def test_speaks_in_time(
             seconds=WATCHED * keep_alive,
             after=connack.sequence,
         )
-    except AssertionError as cut:
+    except UnwantedEvent as cut:
+        hear_of(board, timeline, keep_alive)
         pytest.fail(f"it was cut off for its silence, with a keep-alive of {keep_alive} s\n{cut}")
     own = [
         event
