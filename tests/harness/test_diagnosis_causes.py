@@ -105,6 +105,12 @@ def sends_an_expired_certificate() -> Story:
     return story.tls_failed(story.accept(), "client certificate refused", verify_code=10)
 
 
+@shows("client-key-mismatch")
+def signs_with_another_key() -> Story:
+    story = Story().ready()
+    return story.tls_failed(story.accept(), "the client certificate's key did not sign the handshake")
+
+
 # -- TLS: the handshake ------------------------------------------------------------------------------------------------
 
 

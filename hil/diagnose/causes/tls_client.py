@@ -10,7 +10,10 @@ from hil.diagnose.words import loop, span, times
 _ISSUER_MISSING = {2, 20, 21}
 """OpenSSL's verify codes for a chain whose next certificate is not there (X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT...)."""
 
+_UNPROVEN = "the client certificate's key did not sign the handshake"
+
 _MEANS = {
+    7: "a signature in its chain does not fit",
     9: "its dates lie in the future",
     10: "it has expired",
     18: "it is self-signed",
@@ -20,6 +23,9 @@ _MEANS = {
     25: "its chain is longer than an issuer allows (pathlen)",
     26: "it is not made for clients (extended key usage)",
     32: "an issuer in its chain may not sign (keyCertSign missing)",
+    66: "its key is too short",
+    67: "a key in its chain is too short",
+    68: "a signature in its chain is too weak (SHA-1)",
     79: "an issuer in its chain is no authority (critical basicConstraints CA:TRUE, keyCertSign)",
 }
 """OpenSSL's other verify codes (x509_vfy.h) in words."""
@@ -75,6 +81,19 @@ def _refused(case: Case, mine, confidence: float) -> Found | None:  # type: igno
     )
 
 
+def _other_key(case: Case) -> Found | None:
+    unproven = [a for a in case.ended(End.TLS_FAILED) if first(a, "tls-failed", reason=_UNPROVEN) is not None]
+    if not unproven:
+        return None
+    return Found(
+        explanation=f"The device showed a certificate that the broker knows, and signed the handshake with another "
+        f"key, {times(len(unproven))}.{loop(case, unproven)}",
+        evidence=[e for e in (first(unproven[-1], "tls-failed"),) if e is not None],
+        confidence=0.9,
+        against=_earlier_shown(case),
+    )
+
+
 def _earlier_shown(case: Case) -> tuple[str, ...]:
     if any(e.get("subject") for e in case.earlier("gateway", "tls")):
         return ("earlier on this timeline it did show a good one: what it holds may have been changed since",)
@@ -102,6 +121,17 @@ CAUSES = (
             "look for a damaged second certificate: mbedTLS skips what it cannot parse and goes on",
         ),
         find=_incomplete,
+    ),
+    Cause(
+        slug="client-key-mismatch",
+        title="The device's key is not that of its certificate",
+        shown_by="the handshake's signature does not fit the certificate that the device has shown",
+        next_steps=(
+            "compare the public keys: openssl x509 -pubkey and openssl pkey -pubout",
+            "see that certificate and key were not taken from two devices, or from before and after a rotation",
+        ),
+        find=_other_key,
+        outranks=("tls-failed",),
     ),
     Cause(
         slug="client-certificate-refused",
