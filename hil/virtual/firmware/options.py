@@ -351,6 +351,10 @@ OPTIONS: tuple[Option, ...] = (
         "with", "crash-credentials", "crashes when it cannot use its certificates or its key",
         "a damaged file makes a boot loop, in which nothing else of it can be repaired",
     ),
+    Option(
+        "without", "error-log", "prints neither errors nor warnings (CONFIG_LOG_DEFAULT_LEVEL_NONE)",
+        "it stays offline, and whoever connects a serial line to it sees no reason",
+    ),
 )  # fmt: skip
 
 _BY_KEY = {option.key: option for option in OPTIONS}

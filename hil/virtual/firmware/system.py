@@ -73,6 +73,8 @@ class System:
 
     def log(self, level: str, tag: str, text: str) -> None:
         """One line as ESP-IDF's log prints it; `level` is E, W, I or D."""
+        if level in "EW" and self.build.lacks("error-log"):
+            return
         self.print(f"{level} ({self.uptime_ms()}) {tag}: {text}")
 
     def print(self, text: str) -> None:
