@@ -7,7 +7,6 @@ good. What it must never do is go on with less: without verifying the server, or
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,21 +16,17 @@ from hil.bench import Bench
 from hil.board import Board
 from hil.credentials import Credentials, Flaw, broken
 from hil.provision import ProvisionError
-from hil.timeline import NoSuchEvent, Timeline, where
+from hil.timeline import NoSuchEvent, where
 
+from .afterwards import gaps, must_have_waited, must_live, must_say_so
 from .asking import MARGIN
-from .backoff import pauses
 
 pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway", "client-certificate")]
 
 Tell = Callable[[str], None]
 
-#: Refusals that are watched, and the part of its promised gaps that it must have waited between them: jitter may halve
-#: them, or worse.
-REFUSALS, HARDLY = 3, 0.2
-
-#: What a console says about certificates and keys, whatever the TLS library.
-WORDS = re.compile(r"cert|pem|x509|tls|ssl|verif|handshake|\bkey\b|-0x[0-9a-f]+", re.IGNORECASE)
+#: Refusals that are watched.
+REFUSALS = 3
 
 #: Why the gateway's handshake failed with a device that sent no certificate.
 NONE_SENT = "no client certificate"
@@ -72,38 +67,19 @@ def flawed(bench: Bench, board: Board, flaw: Flaw) -> Credentials:
     return broken.device(bench.authority, board.contract.mqtt.client_id, flaw)
 
 
-def must_live(timeline: Timeline, board: Board, after: int) -> None:
-    boots = timeline.events(where("board", "boot", board.name), after=after)
-    assert len(boots) <= 1, f"it has restarted {len(boots) - 1} times: {boots[-1]}"
-
-
-def must_say_so(timeline: Timeline, board: Board, what: str, after: int, warn: Tell) -> None:
-    """Warn unless a line of its console is about certificates."""
-    lines = timeline.events(
-        where("console", "line", board.name, text=lambda text: bool(WORDS.search(text))), after=after
-    )
-    if not lines:
-        warn(f"{what}: its console says nothing about certificates")
-
-
 def must_bear(bench: Bench, board: Board, flaw: Flaw, warn: Tell) -> None:
     """It is refused for this flaw, and goes on as it should."""
-    timeline, retry = bench.timeline, board.contract.retry
-    gaps = [
-        min(retry.first * 2**n, retry.most) if retry.kind.startswith("exp") else retry.first
-        for n in range(REFUSALS - 1)
-    ]
+    timeline = bench.timeline
     mark = start(board, flawed(bench, board, flaw))
     refusals = timeline.wait_count(
         where("gateway", "tls-failed", board.name, verify_code=flaw.verdict),
         REFUSALS,
-        timeout=board.contract.online.within + sum(gaps) + MARGIN,
+        timeout=board.contract.online.within + sum(gaps(board, REFUSALS - 1)) + MARGIN,
         after=mark,
     )
-    must_live(timeline, board, mark)
-    paused = sum(pauses(timeline.events(after=mark, before=refusals[-1].sequence + 1), board))
-    assert paused >= HARDLY * sum(gaps), f"{flaw}: it waits only {paused:.3f} s in all between {REFUSALS} attempts"
-    must_say_so(timeline, board, flaw, mark, warn)
+    must_live(timeline, board, after=mark)
+    must_have_waited(timeline, board, REFUSALS, flaw, after=mark, before=refusals[-1].sequence + 1)
+    must_say_so(timeline, board, flaw, warn, after=mark)
 
 
 @pytest.mark.long
@@ -173,7 +149,7 @@ def must_trust_nobody(bench: Bench, board: Board, credentials: Credentials, what
         mark = look_on(board, credentials, seconds)
         trusted = bench.timeline.events(where("gateway", "tls", board.name), after=mark)
     assert not trusted, f"its trust anchors are {what}, and it trusts a server of an unknown authority"
-    must_live(bench.timeline, board, mark)
+    must_live(bench.timeline, board, after=mark)
     return mark
 
 
@@ -187,7 +163,7 @@ def test_trusts_nobody_when_its_anchors_are_damaged(bench: Bench, board: Board, 
     """A character of its trust anchors is lost: it says so, and connects to nobody rather than to anybody."""
     good = own(board)
     mark = must_trust_nobody(bench, board, with_anchors(good, stray(good.trust_anchors_pem)), "damaged", usual(board))
-    must_say_so(bench.timeline, board, "damaged trust anchors", mark, warn)
+    must_say_so(bench.timeline, board, "damaged trust anchors", warn, after=mark)
     recovers(board)
 
 
@@ -209,7 +185,7 @@ def test_trusts_nobody_when_its_anchors_are_not_there(bench: Bench, board: Board
         except ProvisionError as error:
             finding(f"trust anchors that are {what} cannot be put into it: {error}")
             continue
-        must_say_so(bench.timeline, board, f"trust anchors {what}", mark, warn)
+        must_say_so(bench.timeline, board, f"trust anchors {what}", warn, after=mark)
     recovers(board)
 
 
@@ -222,7 +198,7 @@ def must_not_go_without(bench: Bench, board: Board, credentials: Credentials, wh
         if event.kind == "tls" or (event.kind == "tls-failed" and event["reason"] == NONE_SENT)
     ]
     assert not bare, f"{what}: it connects without its certificate, as if it had none: {bare[0]}"
-    must_live(bench.timeline, board, mark)
+    must_live(bench.timeline, board, after=mark)
     return mark
 
 
@@ -236,7 +212,7 @@ def test_does_not_go_without_its_certificate(bench: Bench, board: Board, warn: T
     """Its key is that of another certificate: it says so; it must not connect as if it had no certificate at all."""
     mixed = flawed(bench, board, Flaw.OTHER_KEY)
     mark = must_not_go_without(bench, board, mixed, "certificate and key do not match", usual(board))
-    must_say_so(bench.timeline, board, "certificate and key do not match", mark, warn)
+    must_say_so(bench.timeline, board, "certificate and key do not match", warn, after=mark)
     recovers(board)
 
 
@@ -262,5 +238,5 @@ def test_hides_no_damage_to_its_certificate(bench: Bench, board: Board, finding:
         except ProvisionError as error:
             finding(f"{what}: that cannot be put into it: {error}")
             continue
-        must_say_so(bench.timeline, board, what, mark, warn)
+        must_say_so(bench.timeline, board, what, warn, after=mark)
     recovers(board)

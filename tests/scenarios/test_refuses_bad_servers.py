@@ -2,7 +2,7 @@
 
 Each case presents one broken certificate and everything else as it should be. The device must break off, with a TLS
 alert that says so; without one nobody on the server's side learns why, which is a warning. Completing the handshake
-is a failure, whatever it does afterwards.
+is a failure, whatever it does afterwards. It must not restart for it, and its console should name it (else: warning).
 """
 
 from __future__ import annotations
@@ -14,12 +14,18 @@ import pytest
 from hil.attempts import Attempt, End
 from hil.bench import Bench
 from hil.board import Board
+from hil.timeline import where
 
+from .afterwards import gaps, must_have_waited, must_live, must_say_so
+from .asking import MARGIN
 from .first_attempt import first_attempt
 
 pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway")]
 
 Tell = Callable[[str], None]
+
+#: Refusals that are watched.
+REFUSALS = 4
 
 #: Signatures that do not fit: the issuer's below the certificate, or the server's own in the handshake.
 SIGNATURES = ("wrong-signature", "wrong-key", "other-key")
@@ -39,11 +45,14 @@ def completed(attempt: Attempt) -> bool:
 
 
 def must_refuse(bench: Bench, board: Board, variant: str, warn: Tell) -> None:
+    mark = bench.timeline.mark()
     attempt = meets(bench, board, variant)
     assert not completed(attempt), f"the device trusts a server whose certificate is {variant}"
     must_say_why(attempt, variant, warn)
     # Now that the right certificate is back, so must the device be.
     board.wait_online(after=attempt.events[-1].sequence)
+    must_live(bench.timeline, board, after=mark)
+    must_say_so(bench.timeline, board, variant, warn, after=mark)
 
 
 def must_say_why(attempt: Attempt, variant: str, warn: Tell) -> None:
@@ -159,6 +168,27 @@ def test_refuses_a_clients_certificate(bench: Bench, board: Board, warn: Tell) -
 def test_refuses_a_weak_certificate(bench: Bench, board: Board, variant: str, warn: Tell) -> None:
     """It breaks off if the certificate is signed with SHA-1, or its key is RSA of 1024 bits (no alert: warning)."""
     must_refuse(bench, board, variant, warn)
+
+
+@pytest.mark.needs("retry")
+@pytest.mark.scenario(
+    "is patient with a server that it cannot trust",
+    covers=("a broker whose certificate has expired, and a fleet that hammers it",),
+    waits="4 refusals, each for its gap, and online.within twice",
+)
+def test_is_patient_with_a_bad_server(bench: Bench, board: Board) -> None:
+    """It refuses a server four times, waits longer each time, and is back once the right one is."""
+    timeline, mark = bench.timeline, bench.timeline.mark()
+    with bench.presenting(board, "unknown-authority"):
+        board.power_cycle()
+        ends = timeline.wait_count(
+            where("gateway", "close", board.name),
+            REFUSALS,
+            timeout=board.contract.online.within + sum(gaps(board, REFUSALS - 1)) + MARGIN,
+            after=mark,
+        )
+    must_have_waited(timeline, board, REFUSALS, "a bad server", after=mark, before=ends[-1].sequence + 1)
+    board.wait_online(after=ends[-1].sequence, timeout=board.contract.online.within + board.contract.retry.most)
 
 
 @pytest.mark.parametrize("variant", UNUSUAL)
