@@ -49,6 +49,7 @@ benchmarks: $(READY)
 	$(VENV)/bin/python benchmarks/gateway.py
 	$(VENV)/bin/python benchmarks/robustness.py
 	$(VENV)/bin/python benchmarks/mqtt_codec.py
+	$(VENV)/bin/python benchmarks/provisioning.py
 
 fuzz: $(READY)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
