@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from hil.virtual.firmware import complaints
@@ -26,6 +27,10 @@ from hil.virtual.firmware.tls import (
 
 DOUBT_AFTER = 2
 """Handshakes in a row that fail for a certificate's dates before the clock is doubted."""
+
+
+PARSING = 0.02
+"""Seconds that a chip needs to find its credentials unusable and to print that; a storm of tries is no faster."""
 
 
 class CannotOpen(Exception):
@@ -66,6 +71,7 @@ class Transport:
                 raise TlsError(NO_MEMORY, "not enough memory")
             stream = await self._network.connect(settings.host, settings.port, settings.connect_ms / 1000)
         except CredentialsError:
+            await asyncio.sleep(PARSING)
             if build.has("crash-credentials"):
                 self._system.panic("LoadProhibited", ["Backtrace: 0x400d6a1e:0x3ffb5f20 0x400d5c77:0x3ffb5f50"])
             raise self._failed(complaints.HANDSHAKE_FAILED) from None
