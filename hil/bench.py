@@ -27,7 +27,7 @@ from hil.diagnose import Case, cannot_tell, diagnose
 from hil.diagnose import render as render_diagnoses
 from hil.firmware import FirmwareError
 from hil.flash import FlashError
-from hil.gateway import Fault, Gateway, GatewayError, PresentCertificate, RevokeClient
+from hil.gateway import Fault, Gateway, GatewayError, PresentCertificate, RevokeClient, TrustClients
 from hil.power import PowerError
 from hil.provision import ProvisionError
 from hil.rig import MissingSecret, Rig
@@ -283,6 +283,12 @@ class Bench:
         if board.credentials is None:
             raise BenchError(f"board {board.name} has no certificate of the bench's authority that could be revoked")
         with self._playing(RevokeClient(self.authority.revocation_list(board.credentials)), board):
+            yield
+
+    @contextlib.contextmanager
+    def trusting(self, board: Board, anchors_pem: bytes) -> Iterator[None]:
+        """Inside, the gateway accepts client certificates of these authorities alone for connects of this board."""
+        with self._playing(TrustClients(anchors_pem), board):
             yield
 
     @contextlib.contextmanager

@@ -39,6 +39,7 @@ from hil.gateway.faults import (
     SlowClose,
     StallHandshake,
     TlsVersions,
+    TrustClients,
     Unsolicited,
     Withhold,
 )
@@ -92,6 +93,7 @@ __all__ = [
     "StallHandshake",
     "TlsVersions",
     "TopicSpaces",
+    "TrustClients",
     "Unsolicited",
     "Withhold",
     "namespace_policy",

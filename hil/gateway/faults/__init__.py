@@ -26,6 +26,7 @@ from hil.gateway.faults.restart import Restart
 from hil.gateway.faults.session import ForgetSession, ServerKeepAlive, SessionPresent
 from hil.gateway.faults.slice import Slice
 from hil.gateway.faults.slow_close import SlowClose
+from hil.gateway.faults.trust_clients import TrustClients
 from hil.gateway.faults.unsolicited import Deliver, Redeliver, Unsolicited
 from hil.gateway.faults.withhold import Withhold
 
@@ -68,6 +69,7 @@ __all__ = [
     "SlowClose",
     "StallHandshake",
     "TlsVersions",
+    "TrustClients",
     "Unsolicited",
     "Withhold",
 ]
