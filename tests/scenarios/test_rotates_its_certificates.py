@@ -1,80 +1,144 @@
-"""Certificates are replaced while a fleet lives: the device's own, the intermediate above it, the root that it trusts.
+"""Certificates end: those of a device are replaced while it lives, and the server's may expire under it.
 
-Each step puts the new ones into a device that was online with the old ones, and looks at what it shows, and whom it
-trusts, from then on.
+Rotation puts new ones into a device that was online with the old ones, and looks at what it shows, and whom it trusts,
+from then on.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from hil import parts
 from hil.bench import Bench
 from hil.board import Board
-from hil.credentials import Authority, Credentials, CredentialsError
-from hil.credentials.issue import AUTHORITY_DAYS, Validity, authority_usage, new_key, sign, subject_of
-from hil.timeline import Event, where
+from hil.credentials import Authority, Credentials, CredentialsError, ServerIdentity
+from hil.credentials.issue import Validity, authority_usage, new_key, sign, subject_of
+from hil.gateway.faults import RefuseClient
+from hil.timeline import Event, NoSuchEvent, Timeline, where
 
-pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway", "provisioning", "client-certificate")]
+pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway", "retry")]
+
+Tell = Callable[[str], None]
+
+#: Refusals of the old certificate before the device is given a new one.
+REFUSALS = 2
+
+#: Seconds that a server's certificate is good for, one after the other until the device has met one in time.
+LIVES = (2, 8, 32, 128)
+
+#: Seconds past the end of a certificate, for a clock that is not quite right.
+PAST = 1.0
 
 
-@pytest.mark.needs("retry")
+@pytest.mark.needs("provisioning", "client-certificate")
 @pytest.mark.scenario(
-    "shows its new certificate",
-    covers=("certificate rotation: new device certificate, new intermediate",),
-    waits="online.within four times, and two provisionings",
+    "follows a rotation of all certificates",
+    covers=("certificate rotation: new device certificate, new intermediate, new root with overlap",),
+    waits="2 refusals, each for its gap, online.within 4 times, retry.most 4 times, and two provisionings",
 )
-def test_shows_its_new_certificate(bench: Bench, board: Board) -> None:
-    """Given a new certificate, then one of a new intermediate, it shows each from then on, with its chain, online."""
+def test_follows_a_rotation_of_all_certificates(bench: Bench, board: Board) -> None:
+    """Refused as expired it tries on. It shows its new certificate of a new intermediate; it trusts the old root and
+    the new one while it holds both, and the new one alone once the old one is taken away."""
+    old, new = bench.authority, Authority.create("hil bench, next")
+    client_id, moved = board.contract.mqtt.client_id, new.issue_server(parts.server_names(bench.rig))
+    fresh = _with_new_intermediate(old).issue_device(client_id)
     board.power_cycle()
     board.wait_online()
-    client_id = board.contract.mqtt.client_id
-    for authority in (bench.authority, _with_new_intermediate(bench.authority)):
-        _puts_to_use(bench, board, authority.issue_device(client_id))
-
-
-@pytest.mark.needs("retry")
-@pytest.mark.scenario(
-    "follows its authority to a new root",
-    covers=("certificate rotation: new root with overlap",),
-    waits="online.within four times, and two provisionings",
-)
-def test_follows_its_authority_to_a_new_root(bench: Bench, board: Board) -> None:
-    """It trusts servers of the old root and the new one while it holds both, and the new one's alone after that."""
-    old, new = bench.authority, Authority.create("hil bench, next")
-    client_id = board.contract.mqtt.client_id
-    both = old.trust_anchors_pem + new.trust_anchors_pem
-    moved = new.issue_server(parts.server_names(bench.rig))
-    _puts_to_use(bench, board, old.issue_device(client_id).trusting(both))
+    _is_refused_as_expired(bench, board)
+    _puts_to_use(bench, board, fresh.trusting(old.trust_anchors_pem + new.trust_anchors_pem))
     with bench.presenting(board, moved):
-        assert _meets(bench, board).kind == "tls", "it trusts the old root and the new one, but no server of the new"
+        met = _meets_again(bench, board)
+        assert met.kind == "tls", f"it was given the old root and the new one, and trusts no server of the new: {met}"
         with bench.trusting(board, new.trust_anchors_pem):
             _puts_to_use(bench, board, new.issue_device(client_id))
-    # Outside, the server is one of the old root's again, and the device must have forgotten that.
-    met = _meets(bench, board)
-    assert met.kind == "tls-failed", "the old root was taken away, and it still trusts the server of it"
+    met = _meets_again(bench, board)
+    assert met.kind == "tls-failed", "the old root was taken away from it, and it trusts a server of it all the same"
     with bench.presenting(board, moved), bench.trusting(board, new.trust_anchors_pem):
         board.wait_online(after=met.sequence, timeout=board.contract.online.within + board.contract.retry.most)
 
 
+@pytest.mark.scenario(
+    "refuses a server certificate that has expired since",
+    covers=("server certificate expires while connected, and at the next connect",),
+    waits="the life of a certificate, 2 s at least; online.within twice, and retry.most 3 times",
+)
+def test_refuses_a_server_certificate_that_has_expired_since(
+    bench: Bench, board: Board, timeline: Timeline, finding: Tell, warn: Tell
+) -> None:
+    """The server's certificate ends while it is connected: at its next connect it must refuse it, good as it was.
+
+    Whether it stays connected until then is a finding. It is back once the server has a new certificate.
+    """
+    board.power_cycle()
+    board.wait_online()
+    identity, met = _met_while_good(bench, board)
+    left = (identity.not_after - datetime.now(UTC)).total_seconds()
+    try:
+        timeline.wait(where("gateway", "close", board.name), timeout=left + PAST, after=met.sequence)
+        finding("it hangs up once the server's certificate has expired")
+    except NoSuchEvent:
+        finding("it stays connected when the server's certificate expires")
+    with bench.presenting(board, replace(identity, flaw="expired")):
+        met = _meets_again(bench, board)
+    if met.kind == "tls" and board.contract.time.dates == "unchecked":
+        pytest.skip("not applicable: dates unchecked, as the contract says (time.dates): a security finding, no pass")
+    assert met.kind == "tls-failed", "it trusts a server certificate that has expired since: it does not look again"
+    if met["alert_from"] != "device":
+        warn(f"refused a certificate that has expired since, but not by an alert that says why: {met}")
+    board.wait_online(after=met.sequence, timeout=board.contract.online.within + board.contract.retry.most)
+
+
+def _is_refused_as_expired(bench: Bench, board: Board) -> None:
+    """The server takes the device's certificate for expired; it goes on trying."""
+    assert bench.gateway is not None
+    retry = board.contract.retry
+    mark = bench.timeline.mark()
+    with bench.gateway.fault(RefuseClient("certificate_expired"), board=board.name):
+        bench.gateway.drop(board.name)
+        refused = where("gateway", "tls-failed", board.name, alert="certificate_expired")
+        bench.timeline.wait_count(
+            refused, REFUSALS, timeout=2 * board.contract.online.within + REFUSALS * retry.most, after=mark
+        )
+
+
 def _puts_to_use(bench: Bench, board: Board, credentials: Credentials) -> None:
     """Provision these, and see that the device is online with them: with no others, though it be online with those."""
-    mark = bench.timeline.mark()
     board.provision(credentials=credentials)
-    connected = where("gateway", "tls", board.name) | where("gateway", "tls-failed", board.name)
-    done = bench.timeline.wait(where("provision", "done", board.name), timeout=1, after=mark)
+    mark = bench.timeline.mark()
     board.power_cycle()
-    met = bench.timeline.wait(connected, timeout=board.contract.online.within, after=done.sequence)
+    met = _handshake(bench, board, mark)
     assert met.kind == "tls", f"its new certificate is not let in: {met}"
     assert met["serial"] == credentials.serial, f"it shows the certificate {met['serial']}, not its new one"
     board.wait_online(after=met.sequence)
 
 
-def _meets(bench: Bench, board: Board) -> Event:
+def _met_while_good(bench: Bench, board: Board) -> tuple[ServerIdentity, Event]:
+    """A server's certificate that ends soon, and the handshake in which the device has taken it."""
+    for seconds in LIVES:
+        now = datetime.now(UTC).replace(microsecond=0)
+        life = Validity(now - timedelta(days=1), now + timedelta(seconds=1 + seconds))
+        identity = bench.authority.issue_server(parts.server_names(bench.rig), validity=life)
+        with bench.presenting(board, identity):
+            met = _meets_again(bench, board)
+        if met.kind == "tls":
+            return identity, met
+        board.wait_online(after=met.sequence, timeout=board.contract.online.within + board.contract.retry.most)
+    pytest.fail(f"it does not trust a good server certificate that is good for {LIVES[-1]} s more: {met}")
+
+
+def _meets_again(bench: Bench, board: Board) -> Event:
     """Cut the device off; what became of the handshake that it then tries."""
     assert bench.gateway is not None
     mark = bench.timeline.mark()
     bench.gateway.drop(board.name)
+    return _handshake(bench, board, mark)
+
+
+def _handshake(bench: Bench, board: Board, mark: int) -> Event:
     return bench.timeline.wait(
         where("gateway", "tls", board.name) | where("gateway", "tls-failed", board.name),
         timeout=board.contract.online.within + board.contract.retry.most,
@@ -88,6 +152,7 @@ def _with_new_intermediate(authority: Authority) -> Authority:
         root = authority.root
     except CredentialsError as elsewhere:
         pytest.skip(f"not applicable: {elsewhere}")
-    validity = Validity.days(AUTHORITY_DAYS / 2)
+    ends = authority.intermediate.certificate.not_valid_after_utc
+    validity = Validity(authority.intermediate.certificate.not_valid_before_utc, ends)
     subject = subject_of("hil bench intermediate, next")
     return Authority(root, sign(subject, authority_usage(0), validity, key=new_key(), issuer=root))

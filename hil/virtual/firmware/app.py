@@ -79,6 +79,7 @@ class Device:
             for warning in store.warnings:
                 system.log("W", "nvs", warning)
         await boots.save_settings(system, store)
+        settings = boots.kept(system, store, settings)
         if system.build.has("secret-log"):
             system.log("D", "wifi", f"ssid {settings.wifi_ssid}, password {settings.wifi_pass}")
             for line in settings.key.decode("utf-8", "replace").splitlines():

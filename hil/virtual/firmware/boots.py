@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from hil.virtual.firmware.nvs import NvsError, Store
+from hil.virtual.firmware.settings import Settings
 from hil.virtual.firmware.system import System
 
 TAG = "app"
@@ -76,3 +78,15 @@ async def save_settings(system: System, store: Store) -> None:
     system.flash_erase(offset, len(content))
     await asyncio.sleep(SAVING_SECONDS)
     system.flash_write(offset, content)
+
+
+def kept(system: System, store: Store, settings: Settings) -> Settings:
+    """The mistake of kept-certificate: what it was given first is what it shows, whatever it is given later."""
+    if not system.build.has("kept-certificate"):
+        return settings
+    certificate, key = store.get(NAMESPACE, "cert"), store.get(NAMESPACE, "key")
+    if isinstance(certificate, bytes) and isinstance(key, bytes):
+        return replace(settings, cert=certificate, key=key)
+    store.set_blob(NAMESPACE, "cert", settings.cert)
+    store.set_blob(NAMESPACE, "key", settings.key)
+    return settings

@@ -87,6 +87,8 @@ def load(settings: Settings, build: Build) -> Credentials:
     credentials = Credentials()
     if settings.ca:
         credentials.trusted = credentials._certificates(settings.ca)
+        if build.has("first-anchor-only"):
+            del credentials.trusted[1:]
     if build.has("unverified-fallback") and not credentials.trusted:
         credentials = Credentials(verify=False)
     if not build.lacks("client-certificate"):

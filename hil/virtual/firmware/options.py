@@ -67,6 +67,18 @@ OPTIONS: tuple[Option, ...] = (
     ),
     # TLS
     Option(
+        "with", "first-anchor-only", "trusts the first of its trust anchors alone",
+        "two roots overlap while a fleet moves to the new one; the broker moves, and the device stays behind",
+    ),
+    Option(
+        "with", "kept-certificate", "copies certificate and key at its first boot, and shows the copy ever after",
+        "a new certificate is put into it, and it goes on with the old one until that expires",
+    ),
+    Option(
+        "with", "remembered-server", "does not verify a server certificate again that it has verified since its start",
+        "a certificate that has expired since then is still trusted",
+    ),
+    Option(
         "without", "name-check", "accepts a certificate of any server name",
         "a server that holds any certificate of the same authority is trusted",
     ),

@@ -99,6 +99,7 @@ class Identity:
     alerts: bool = True  # before it closes a connection for what the server did
     small_buffer: bool = False  # takes records of up to 4 KB only
     whole_messages: bool = False  # takes no handshake message that comes in pieces
+    remembered: frozenset[bytes] = frozenset()  # digests of servers' certificates that are not verified again
     old: bool = False  # speaks nothing newer than TLS 1.1
 
 
@@ -111,12 +112,13 @@ class _Verdict:
     """What the verification found; filled by OpenSSL's callback."""
 
     forgives: frozenset[int]
+    remembered: frozenset[bytes] = frozenset()
     flags: int = 0
 
     def __call__(self, conn: SSL.Connection, cert: crypto.X509, error: int, depth: int, ok: int) -> bool:
         if ok:
             return True
-        if error in self.forgives:
+        if error in self.forgives or cert.digest("sha256") in self.remembered:
             return True
         self.flags |= _FLAG_OF_ERROR.get(error, NOT_TRUSTED)
         return False
@@ -212,7 +214,7 @@ class TlsStream:
         self._stream = stream
         self._identity = identity
         dates = frozenset({_NOT_YET_VALID, _HAS_EXPIRED}) if identity.now is None else frozenset()
-        self._verdict = _Verdict(identity.forgives | dates)
+        self._verdict = _Verdict(identity.forgives | dates, identity.remembered)
         self._tls = SSL.Connection(_context(identity, self._verdict), None)
         self._picky = _picky(identity)
         if identity.indicates_name and not _is_address(identity.server):
@@ -225,6 +227,12 @@ class TlsStream:
     def version(self) -> str:
         """'TLSv1.2' or 'TLSv1.3'."""
         return self._tls.get_protocol_version_name()
+
+    @property
+    def server_digest(self) -> bytes | None:
+        """The SHA-256 of the server's certificate, once it has been shown."""
+        certificate = self._tls.get_peer_certificate()
+        return None if certificate is None else certificate.digest("sha256")
 
     async def handshake(self, seconds: float | None) -> None:
         """Shake hands, for so long at most (None: for ever); raises TlsError, after the alert has been sent."""

@@ -49,6 +49,7 @@ class Transport:
         self._credentials = credentials
         self._heap = heap
         self._dates_failed = 0
+        self._remembered: frozenset[bytes] = frozenset()
         self.on_wrong_dates: Callable[[], None] = lambda: None
 
     async def open(self) -> TlsStream | PlainStream:
@@ -89,6 +90,8 @@ class Transport:
             self._note_dates(error)
             raise self._failed(complaints.HANDSHAKE_FAILED) from None
         self._dates_failed = 0
+        if build.has("remembered-server") and tls.server_digest is not None:
+            self._remembered |= {tls.server_digest}
         return tls
 
     async def _open_plain(self) -> PlainStream:
@@ -128,6 +131,7 @@ class Transport:
             alerts=not build.has("alertless"),
             small_buffer=build.has("small-tls-buffer"),
             whole_messages=build.has("whole-handshake"),
+            remembered=self._remembered,
             old=build.has("old-tls"),
         )
 
