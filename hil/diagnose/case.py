@@ -154,8 +154,16 @@ class Case:
 
     @cached_property
     def starts(self) -> list[Event]:
-        """When somebody switched it on or reset it."""
-        return [e for e in self.events if (e.source, e.kind) in _STARTS]
+        """When somebody switched it on or reset it. Switching on what has power already starts nothing."""
+        found, powered = [], False
+        for event in (*self.history, *self.events):
+            if event.source == "power" and event.kind in ("on", "off"):
+                powered, before = event.kind == "on", powered
+                if before:
+                    continue
+            if (event.source, event.kind) in _STARTS:
+                found.append(event)
+        return [event for event in found if event.sequence >= self.events[0].sequence] if self.events else []
 
     @cached_property
     def boots(self) -> list[Event]:
