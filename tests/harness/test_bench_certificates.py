@@ -10,7 +10,7 @@ import pytest
 
 from hil import rig as rigs
 from hil.bench import Bench, BenchError
-from hil.credentials import broken
+from hil.credentials import Authority, broken
 from hil.timeline import where
 
 ROOT = Path(__file__).parents[2]
@@ -35,6 +35,15 @@ def test_a_revoked_board_is_refused_until_it_is_not(bench: Bench) -> None:
         board.power_cycle()
         failed = bench.timeline.wait(where("gateway", "tls-failed", "a"), timeout=60, after=mark)
         assert (failed["alert"], failed["alert_from"], failed["verify_code"]) == ("certificate_revoked", "gateway", 23)
+    board.wait_online(after=failed.sequence)
+
+
+def test_a_board_of_an_authority_that_is_trusted_no_more_is_refused(bench: Bench) -> None:
+    board, mark = bench.boards["a"], bench.timeline.mark()
+    with bench.trusting(board, Authority.create("another").trust_anchors_pem):
+        board.power_cycle()
+        failed = bench.timeline.wait(where("gateway", "tls-failed", "a"), timeout=60, after=mark)
+        assert (failed["alert"], failed["alert_from"]) == ("unknown_ca", "gateway")
     board.wait_online(after=failed.sequence)
 
 

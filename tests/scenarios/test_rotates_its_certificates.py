@@ -17,18 +17,21 @@ from hil.bench import Bench
 from hil.board import Board
 from hil.credentials import Authority, Credentials, CredentialsError, ServerIdentity
 from hil.credentials.issue import Validity, authority_usage, new_key, sign, subject_of
-from hil.gateway.faults import RefuseClient
+from hil.gateway.faults import Resumption
 from hil.timeline import Event, NoSuchEvent, Timeline, where
 
 pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway", "retry")]
 
 Tell = Callable[[str], None]
 
-#: Refusals of the old certificate before the device is given a new one.
+#: Refusals of the expired certificate before the device is given a new one.
 REFUSALS = 2
 
 #: Seconds that a server's certificate is good for, one after the other until the device has met one in time.
 LIVES = (2, 8, 32, 128)
+
+#: The same for a device's own certificate, which has to be put into it first.
+LIVES_OF_ITS_OWN = (20, 90, 400)
 
 #: Seconds past the end of a certificate, for a clock that is not quite right.
 PAST = 1.0
@@ -37,24 +40,32 @@ PAST = 1.0
 @pytest.mark.needs("provisioning", "client-certificate")
 @pytest.mark.scenario(
     "follows a rotation of all certificates",
-    covers=("certificate rotation: new device certificate, new intermediate, new root with overlap",),
-    waits="2 refusals, each for its gap, online.within 4 times, retry.most 4 times, and two provisionings",
+    covers=(
+        "certificate rotation: new device certificate, new intermediate, new root with overlap",
+        "device certificate expires while connected, and at the next connect",
+    ),
+    waits="the life of a certificate, 20 s; 2 refusals, online.within 4 times, retry.most 4 times, two provisionings",
 )
-def test_follows_a_rotation_of_all_certificates(bench: Bench, board: Board) -> None:
-    """Refused as expired it tries on. It shows its new certificate of a new intermediate; it trusts the old root and
-    the new one while it holds both, and the new one alone once the old one is taken away."""
+def test_follows_a_rotation_of_all_certificates(bench: Bench, board: Board, finding: Tell) -> None:
+    """It shows its new certificate, of a new intermediate; once that has expired it is refused, tries on, and shows the
+    next. It trusts the old root and the new one while it holds both, and the new one alone after that."""
+    assert bench.gateway is not None
     old, new = bench.authority, Authority.create("hil bench, next")
     client_id, moved = board.contract.mqtt.client_id, new.issue_server(parts.server_names(bench.rig))
-    fresh = _with_new_intermediate(old).issue_device(client_id)
     board.power_cycle()
     board.wait_online()
-    _is_refused_as_expired(bench, board)
-    _puts_to_use(bench, board, fresh.trusting(old.trust_anchors_pem + new.trust_anchors_pem))
-    with bench.presenting(board, moved):
-        met = _meets_again(bench, board)
-        assert met.kind == "tls", f"it was given the old root and the new one, and trusts no server of the new: {met}"
-        with bench.trusting(board, new.trust_anchors_pem):
-            _puts_to_use(bench, board, new.issue_device(client_id))
+    # A session that is resumed shows no certificate that anybody could look at.
+    with bench.gateway.fault(Resumption(on=False), board=board.name):
+        both = old.trust_anchors_pem + new.trust_anchors_pem
+        short = _shows_one_that_ends(bench, board, _with_new_intermediate(old), both)
+        with bench.presenting(board, moved):
+            met = _meets_again(bench, board)
+        # A gateway that refuses the device's certificate has been trusted before it saw that.
+        trusted = met.kind == "tls" or met["alert_from"] == "gateway"
+        assert trusted, f"it was given the old root and the new one, and trusts no server of the new: {met}"
+        _is_refused_once_it_has_expired(bench, board, short, finding)
+    with bench.presenting(board, moved), bench.trusting(board, new.trust_anchors_pem):
+        _puts_to_use(bench, board, new.issue_device(client_id))
     met = _meets_again(bench, board)
     assert met.kind == "tls-failed", "the old root was taken away from it, and it trusts a server of it all the same"
     with bench.presenting(board, moved), bench.trusting(board, new.trust_anchors_pem):
@@ -92,25 +103,49 @@ def test_refuses_a_server_certificate_that_has_expired_since(
     board.wait_online(after=met.sequence, timeout=board.contract.online.within + board.contract.retry.most)
 
 
-def _is_refused_as_expired(bench: Bench, board: Board) -> None:
-    """The server takes the device's certificate for expired; it goes on trying."""
+def _shows_one_that_ends(bench: Bench, board: Board, authority: Authority, anchors_pem: bytes) -> Credentials:
+    """Put a certificate that ends soon into the device, and see it online with that before it does."""
+    for seconds in LIVES_OF_ITS_OWN:
+        now = datetime.now(UTC).replace(microsecond=0)
+        life = Validity(now - timedelta(days=1), now + timedelta(seconds=1 + seconds))
+        made = authority.issue_device(board.contract.mqtt.client_id, validity=life).trusting(anchors_pem)
+        met = _given(bench, board, made)
+        if met.kind == "tls" or datetime.now(UTC) < made.not_after:
+            break
+    _is_at_work(board, made, met)
+    return made
+
+
+def _is_refused_once_it_has_expired(bench: Bench, board: Board, credentials: Credentials, finding: Tell) -> None:
+    """Its own certificate ends while it is connected; then it is cut off, refused, and goes on trying."""
     assert bench.gateway is not None
-    retry = board.contract.retry
     mark = bench.timeline.mark()
-    with bench.gateway.fault(RefuseClient("certificate_expired"), board=board.name):
-        bench.gateway.drop(board.name)
-        refused = where("gateway", "tls-failed", board.name, alert="certificate_expired")
-        bench.timeline.wait_count(
-            refused, REFUSALS, timeout=2 * board.contract.online.within + REFUSALS * retry.most, after=mark
-        )
+    left = max(0.0, (credentials.not_after - datetime.now(UTC)).total_seconds())
+    try:
+        bench.timeline.wait(where("gateway", "close", board.name), timeout=left + PAST, after=mark)
+        finding("it hangs up, or is cut off, when its own certificate expires")
+    except NoSuchEvent:
+        finding("it stays connected when its own certificate expires")
+    bench.gateway.drop(board.name)
+    refused = where("gateway", "tls-failed", board.name, alert="certificate_expired")
+    patience = 2 * board.contract.online.within + REFUSALS * board.contract.retry.most
+    bench.timeline.wait_count(refused, REFUSALS, timeout=patience, after=mark)
 
 
 def _puts_to_use(bench: Bench, board: Board, credentials: Credentials) -> None:
     """Provision these, and see that the device is online with them: with no others, though it be online with those."""
+    _is_at_work(board, credentials, _given(bench, board, credentials))
+
+
+def _given(bench: Bench, board: Board, credentials: Credentials) -> Event:
+    """Provision these; the first handshake after that."""
     board.provision(credentials=credentials)
     mark = bench.timeline.mark()
     board.power_cycle()
-    met = _handshake(bench, board, mark)
+    return _handshake(bench, board, mark)
+
+
+def _is_at_work(board: Board, credentials: Credentials, met: Event) -> None:
     assert met.kind == "tls", f"its new certificate is not let in: {met}"
     assert met["serial"] == credentials.serial, f"it shows the certificate {met['serial']}, not its new one"
     board.wait_online(after=met.sequence)
