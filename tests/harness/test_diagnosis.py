@@ -28,6 +28,14 @@ def test_a_device_that_does_all_right_has_no_diagnosis() -> None:
     assert slugs(story) == []
 
 
+def test_switching_on_a_board_that_has_power_is_no_start() -> None:
+    story = Story().ready()
+    story.event("power", "on")
+    story.telemetry(story.online(), 5)
+    story.asks_time()
+    assert "connects-before-time" not in slugs(story)
+
+
 def test_a_device_that_refuses_a_bad_server_has_no_diagnosis() -> None:
     story = Story().ready()
     for _ in range(3):
