@@ -1,7 +1,7 @@
 """Judging the judges: each scenario fails a firmware that is broken in the way that it is there to notice.
 
-That is the part of the defect matrix that leaves no scenario unproven: one defect a scenario. `make defects` runs all
-of it. That good firmware passes is what tests/scenarios itself shows.
+That is the part of the defect matrix that leaves no scenario unproven: one defect a scenario, but for those that take
+long (`-m long`). `make defects` runs all of it. That good firmware passes is what tests/scenarios itself shows.
 """
 
 from __future__ import annotations
