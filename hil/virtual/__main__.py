@@ -13,7 +13,8 @@ from pathlib import Path
 
 from hil.virtual import constants, efuses
 from hil.virtual.chips import CHIPS
-from hil.virtual.firmware.options import NVS, OPTIONS, STORES, Build
+from hil.virtual.firmware.build import NVS, STORES, Build
+from hil.virtual.firmware.options import OPTIONS
 from hil.virtual.flash import FlashFileError
 from hil.virtual.host import Manifest
 from hil.virtual.image import table_for, write_images

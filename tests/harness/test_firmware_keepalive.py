@@ -10,7 +10,7 @@ import pytest
 from firmware_bench import Bench, Broker, Link, asynchronous, bench
 
 from hil.virtual.firmware.backoff import Backoff, Shape, shape
-from hil.virtual.firmware.options import Build
+from hil.virtual.firmware.build import Build
 from hil.wire.mqtt import Connack, Connect, Disconnect, Packet, Pingreq, Publish, Subscribe
 
 

@@ -12,8 +12,9 @@ import pytest
 from firmware_bench import Bench, asynchronous, bench
 
 from hil.virtual.firmware import OPTIONS, UnknownOption
+from hil.virtual.firmware.build import Build
 from hil.virtual.firmware.heap import Heap
-from hil.virtual.firmware.options import Build, find
+from hil.virtual.firmware.options import find
 from hil.virtual.firmware.settings import Settings
 from hil.wire.mqtt import Connect, Pingreq, Puback, Publish, Subscribe
 

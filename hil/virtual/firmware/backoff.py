@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from enum import Enum
 
-from hil.virtual.firmware.options import Build
+from hil.virtual.firmware.build import Build
 
 
 class Shape(Enum):

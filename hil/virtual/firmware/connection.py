@@ -7,8 +7,8 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from hil.virtual.firmware.build import Build
 from hil.virtual.firmware.network import NetworkError
-from hil.virtual.firmware.options import Build
 from hil.virtual.firmware.plain import PlainStream
 from hil.virtual.firmware.session import Session
 from hil.virtual.firmware.settings import Settings

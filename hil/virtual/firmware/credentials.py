@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from OpenSSL import crypto
 
 from hil.virtual.firmware import pem
-from hil.virtual.firmware.options import Build
+from hil.virtual.firmware.build import Build
 from hil.virtual.firmware.settings import Settings
 
 TAG = "esp-tls-mbedtls"

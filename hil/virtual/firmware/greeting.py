@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from hil.virtual.firmware.options import Build
+from hil.virtual.firmware.build import Build
 from hil.virtual.firmware.settings import Settings
 from hil.wire.mqtt import Connack, Connect, Properties, Version, Will
 

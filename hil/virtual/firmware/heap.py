@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hil.virtual.firmware.options import Build
+from hil.virtual.firmware.build import Build
 
 
 class Heap:

@@ -21,7 +21,7 @@ import asyncio
 from collections import deque
 from dataclasses import dataclass, replace
 
-from hil.virtual.firmware.options import Build
+from hil.virtual.firmware.build import Build
 from hil.wire.mqtt import (
     Packet,
     Puback,

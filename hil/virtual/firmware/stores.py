@@ -1,4 +1,4 @@
-"""Where the firmware finds what it must know. The image says which of `STORES` it was built for (options.py).
+"""Where the firmware finds what it must know. The image says which of `STORES` it was built for (build.py).
 
 Settings come from NVS, credentials (`ca`, `cert`, `key`) from the store; images of kind "constants" have all of it in
 themselves. What is not there is None; a store that is damaged is an error: firmware that went on without would hide it.

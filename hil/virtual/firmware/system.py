@@ -21,8 +21,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from hil.virtual.firmware import link
+from hil.virtual.firmware.build import Build
 from hil.virtual.firmware.link import Kind
-from hil.virtual.firmware.options import Build
 from hil.virtual.host import Cause, Clock
 
 ROM_AND_BOOTLOADER_MS = 280
