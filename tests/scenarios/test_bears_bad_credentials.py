@@ -25,6 +25,9 @@ pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway", "client-certificate"
 
 Tell = Callable[[str], None]
 
+#: Judges a board with certain credentials, which are named; seconds it usually takes to connect; from where it looked.
+Must = Callable[[Bench, Board, Credentials, str, float], int]
+
 #: Refusals that are watched.
 REFUSALS = 3
 
@@ -148,9 +151,24 @@ def must_trust_nobody(bench: Bench, board: Board, credentials: Credentials, what
     with bench.presenting(board, "unknown-authority"):
         mark = look_on(board, credentials, seconds)
         trusted = bench.timeline.events(where("gateway", "tls", board.name), after=mark)
-    assert not trusted, f"its trust anchors are {what}, and it trusts a server of an unknown authority"
+    assert not trusted, f"{what}: it trusts a server of an unknown authority"
     must_live(bench.timeline, board, after=mark)
     return mark
+
+
+def must_bear_all(
+    bench: Bench, board: Board, damages: dict[str, Credentials], must: Must, finding: Tell, warn: Tell
+) -> None:
+    """Each of these goes into it: `must` holds, it says so, and it is back with its own; what cannot is a finding."""
+    seconds = usual(board)
+    for what, credentials in damages.items():
+        try:
+            mark = must(bench, board, credentials, what, seconds)
+        except ProvisionError as error:
+            finding(f"{what}: that cannot be put into it: {error}")
+            continue
+        must_say_so(bench.timeline, board, what, warn, after=mark)
+    recovers(board)
 
 
 @pytest.mark.quick
@@ -162,8 +180,9 @@ def must_trust_nobody(bench: Bench, board: Board, credentials: Credentials, what
 def test_trusts_nobody_when_its_anchors_are_damaged(bench: Bench, board: Board, warn: Tell) -> None:
     """A character of its trust anchors is lost: it says so, and connects to nobody rather than to anybody."""
     good = own(board)
-    mark = must_trust_nobody(bench, board, with_anchors(good, stray(good.trust_anchors_pem)), "damaged", usual(board))
-    must_say_so(bench.timeline, board, "damaged trust anchors", warn, after=mark)
+    what = "the trust anchors are damaged"
+    mark = must_trust_nobody(bench, board, with_anchors(good, stray(good.trust_anchors_pem)), what, usual(board))
+    must_say_so(bench.timeline, board, what, warn, after=mark)
     recovers(board)
 
 
@@ -175,18 +194,12 @@ def test_trusts_nobody_when_its_anchors_are_damaged(bench: Bench, board: Board, 
 )
 def test_trusts_nobody_when_its_anchors_are_not_there(bench: Bench, board: Board, finding: Tell, warn: Tell) -> None:
     """Its trust anchors are cut off half-way, or empty: it says so, and connects to nobody rather than to anybody."""
-    good, seconds = own(board), usual(board)
-    for what, anchors in {
-        "cut off": good.trust_anchors_pem[: len(good.trust_anchors_pem) // 2],
-        "missing": b"",
-    }.items():
-        try:
-            mark = must_trust_nobody(bench, board, with_anchors(good, anchors), what, seconds)
-        except ProvisionError as error:
-            finding(f"trust anchors that are {what} cannot be put into it: {error}")
-            continue
-        must_say_so(bench.timeline, board, f"trust anchors {what}", warn, after=mark)
-    recovers(board)
+    good = own(board)
+    damages = {
+        "the trust anchors are cut off": with_anchors(good, good.trust_anchors_pem[: len(good.trust_anchors_pem) // 2]),
+        "the trust anchors are missing": with_anchors(good, b""),
+    }
+    must_bear_all(bench, board, damages, must_trust_nobody, finding, warn)
 
 
 def must_not_go_without(bench: Bench, board: Board, credentials: Credentials, what: str, seconds: float) -> int:
@@ -224,7 +237,7 @@ def test_does_not_go_without_its_certificate(bench: Bench, board: Board, warn: T
 )
 def test_hides_no_damage_to_its_certificate(bench: Bench, board: Board, finding: Tell, warn: Tell) -> None:
     """Certificate or key damaged, missing, or in the wrong order: it says so, and does not go without."""
-    good, seconds = own(board), usual(board)
+    good = own(board)
     damages = {
         "the certificate is damaged": replace(good, chain_pem=stray(good.chain_pem[: len(good.chain_pem) // 2])),
         "the key is damaged": replace(good, key_pem=stray(good.key_pem)),
@@ -232,11 +245,4 @@ def test_hides_no_damage_to_its_certificate(bench: Bench, board: Board, finding:
         "the key is missing": replace(good, key_pem=b""),
         "the chain is in the wrong order": flawed(bench, board, Flaw.WRONG_ORDER),
     }
-    for what, credentials in damages.items():
-        try:
-            mark = must_not_go_without(bench, board, credentials, what, seconds)
-        except ProvisionError as error:
-            finding(f"{what}: that cannot be put into it: {error}")
-            continue
-        must_say_so(bench.timeline, board, what, warn, after=mark)
-    recovers(board)
+    must_bear_all(bench, board, damages, must_not_go_without, finding, warn)
