@@ -11,7 +11,8 @@ is taken of what the flash holds then. The rules, as traces of the mask ROMs sho
   Where that was a SYNC, eight times. The stub answers FF 00, and the op asked for.
 - MEM_END with an entry point runs what was loaded. Code is not executed here: whatever is loaded, the chip sends OHAI
   and behaves as Espressif's flasher stub does.
-- The ROM erases when a download begins, the stub as it writes. The ROM hashes in hex digits, the stub in raw bytes.
+- The ROM erases when a download begins, the stub as it writes. The ROM answers a block once it is written, the stub
+  before that (esptool, cmds.py: it 'ACKs this block immediately, then processes it'). The ROM hashes in hex digits, the stub in raw bytes.
 """
 
 from __future__ import annotations
@@ -295,12 +296,15 @@ class Loader:
                 raise Refused(RomError.DEFLATE, StubError.TOO_MUCH_DATA)
         # A last uncompressed block is padded by the host; what lies past the flash cannot be meant.
         payload = payload[: max(0, self._flash.size - download.position)]
+        reply = self._reply(request.op)
         if self.is_stub:
+            yield reply
             yield from self._erase_up_to(download, min(download.position + len(payload), download.end))
         if payload:
             yield Program(download.position, payload)
         download.position += len(payload)
-        yield self._reply(request.op)
+        if not self.is_stub:
+            yield reply
 
     def _erase_up_to(self, download: Download, position: int) -> Iterator[Action]:
         last = -(-download.end // SECTOR) * SECTOR
