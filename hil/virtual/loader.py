@@ -12,7 +12,7 @@ is taken of what the flash holds then. The rules, as traces of the mask ROMs sho
 - MEM_END with an entry point runs what was loaded. Code is not executed here: whatever is loaded, the chip sends OHAI
   and behaves as Espressif's flasher stub does.
 - The ROM erases when a download begins, the stub as it writes. The ROM answers a block once it is written, the stub
-  before that (esptool, cmds.py: it 'ACKs this block immediately, then processes it'). The ROM hashes in hex digits, the stub in raw bytes.
+  before that (as esptool expects it, cmds.py, write_flash). The ROM hashes in hex digits, the stub in raw bytes.
 """
 
 from __future__ import annotations
