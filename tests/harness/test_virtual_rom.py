@@ -179,6 +179,16 @@ def test_the_rom_erases_at_the_beginning_the_stub_as_it_writes(tmp_path: Path) -
     assert not [a for a in bench.actions if isinstance(a, Erase)]
 
 
+@pytest.mark.parametrize("stub", [False, True])
+def test_the_rom_answers_a_block_that_is_written_the_stub_before_it_erases(stub: bool, tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    if stub:
+        bench.start_stub()
+    write(bench, 0x10000, b"\x55" * 100, 0x400)
+    kinds = [type(action) for action in bench.actions]
+    assert kinds == ([Send, Erase, Program] if stub else [Program, Send])
+
+
 def test_errors_have_the_right_status(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     block = words_of(4, 0, 0, 0) + b"abcd"
