@@ -46,9 +46,14 @@ class Row:
         found += [v for v in self.verdicts if v.outcome == "error"]
         for catch in self.defect.caught:
             verdicts = self.meant(catch)
-            if verdicts and not any(_fits(v, catch) for v in verdicts):
+            if verdicts and (not any(_fits(v, catch) for v in verdicts) or self._misread(catch)):
                 found += verdicts
         return found
+
+    def _misread(self, catch: Catch) -> bool:
+        """Whether the diagnosis, if it has been asked, sees another cause first than the table."""
+        found, expected = self.diagnoses.get(str(catch)), catch.cause or self.defect.cause
+        return bool(found is not None and expected and found != expected)
 
     def problems(self) -> Iterable[str]:
         """Each in one line."""
@@ -66,9 +71,9 @@ class Row:
             if self.defect.why_elsewhere(verdict.scenario) is None:
                 yield f"{title}: {verdict.scenario} {what(verdict)}; the table has no explanation"
         for catch in self.defect.caught:
-            found, expected = self.diagnoses.get(str(catch)), catch.cause or self.defect.cause
-            if found is not None and expected and found != expected:
-                yield f"{title}: diagnosed in {catch} as {found!r}, expected {expected!r}"
+            if self._misread(catch):
+                expected = catch.cause or self.defect.cause
+                yield f"{title}: diagnosed in {catch} as {self.diagnoses[str(catch)]!r}, expected {expected!r}"
 
 
 def _fits(verdict: Verdict, catch: Catch) -> bool:

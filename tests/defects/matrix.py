@@ -59,6 +59,7 @@ def _run(options: argparse.Namespace, defects: Sequence[Defect], chosen: Sequenc
     jobs = plan.whole(chosen, options.out)
     print(f"{len(jobs)} firmwares, {options.benches} benches side by side", flush=True)
     rows = judge.fold(chosen, plan.run(jobs, options.benches, told=True))
+    causes.diagnose_all(rows)
     plan.try_again(rows, options.out / "again", told=True)
     causes.diagnose_all(rows)
     problems = [problem for row in rows for problem in row.problems()]

@@ -52,7 +52,8 @@ def tries(timeline: Timeline, board: Board, times: int, *, after: int, each: flo
         try:
             found.append(timeline.wait(accept, timeout=limit, after=position))
         except NoSuchEvent as silence:
-            pytest.fail(f"it gives up: {number} of {times} connects, and no more within {limit:.1f} s\n{silence}")
+            what = f"it gives up: {number} of {times} connects, and no more" if number else "it never connects, not"
+            pytest.fail(f"{what} within {limit:.1f} s\n{silence}")
         position = found[-1].sequence + 1
     return found
 
