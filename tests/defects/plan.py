@@ -11,6 +11,9 @@ from tests.defects.benches import BENCH, Job, Verdict, stop
 from tests.defects.judge import Row
 from tests.defects.table import Catch, Defect
 
+MOST_SCENARIOS = 4
+"""Scenarios on one bench of a part: more benches cost more set-up, fewer leave the last one alone for longer."""
+
 SECOND_TRIES = 4
 """Benches side by side when what was not as expected is tried again."""
 
@@ -48,17 +51,29 @@ def proof(defects: Sequence[Defect]) -> Iterator[tuple[Defect, Catch]]:
                 yield best, catch
 
 
-def part(chosen: Sequence[tuple[Defect, Catch]], folder: Path, benches: int) -> list[Job]:
-    """Just these scenarios on these firmwares, on so many benches."""
-    shares: list[dict[str, Defect]] = [{} for _ in range(benches)]
-    picked: list[list[tuple[str, str, str]]] = [[] for _ in range(benches)]
+def part(chosen: Sequence[tuple[Defect, Catch]], folder: Path, most: int = MOST_SCENARIOS) -> list[Job]:
+    """Just these scenarios on these firmwares, on benches with at most so many scenarios each.
+
+    Small benches, so that one that is slow keeps none of the others waiting: each begins as soon as there is room. A
+    firmware with more scenarios is on several benches; those with most of them begin first.
+    """
+    catches: dict[str, list[tuple[Defect, Catch]]] = {}
     for defect, catch in chosen:
-        # All scenarios of a firmware on one bench; a new firmware where there is least to do.
-        at = next((n for n, share in enumerate(shares) if defect.board in share), None)
-        at = min(range(benches), key=lambda n: len(picked[n])) if at is None else at
-        shares[at][defect.board] = defect
-        picked[at].append((defect.board, catch.scenario, catch.case))
-    return [Job(folder / f"bench-{n + 1}", list(share.values()), picked[n]) for n, share in enumerate(shares) if share]
+        catches.setdefault(defect.board, []).append((defect, catch))
+    pieces = [each[at : at + most] for each in catches.values() for at in range(0, len(each), most)]
+    benches: list[list[tuple[Defect, Catch]]] = []
+    for piece in sorted(pieces, key=len, reverse=True):
+        room = next((bench for bench in benches if len(bench) + len(piece) <= most), None)
+        if room is None:
+            room = []
+            benches.append(room)
+        room += piece
+    return [_job(folder / f"bench-{number}", bench) for number, bench in enumerate(benches, 1)]
+
+
+def _job(folder: Path, chosen: Sequence[tuple[Defect, Catch]]) -> Job:
+    firmwares = {defect.board: defect for defect, _ in chosen}
+    return Job(folder, list(firmwares.values()), [(d.board, catch.scenario, catch.case) for d, catch in chosen])
 
 
 def run(jobs: Sequence[Job], benches: int, told: bool = False) -> list[Verdict]:

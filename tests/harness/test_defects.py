@@ -29,7 +29,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> list[Row]:
     folder = tmp_path_factory.mktemp("defects")
     firmwares = {defect.board: defect for defect, _ in PROOF}.values()
     chosen = [replace(d, caught=tuple(catch for defect, catch in PROOF if defect is d)) for d in firmwares]
-    found = judge.fold(chosen, plan.run(plan.part(PROOF, folder, BENCHES), BENCHES))
+    found = judge.fold(chosen, plan.run(plan.part(PROOF, folder), BENCHES))
     causes.diagnose_all(found)
     plan.try_again(found, folder / "again")
     return found
