@@ -220,7 +220,7 @@ class Bench:
         board.power_on()
         together = board.provisioner is None or board.provisioner.in_flash
         with board.flasher.session() if together else contextlib.nullcontext():
-            if not board.flashed:
+            if not board.flashed and not (board.contract.settings_in_firmware and not board.as_agreed):
                 board.flash()
             if not board.as_agreed:
                 board.provision()

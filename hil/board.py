@@ -17,7 +17,8 @@ from hil import reset
 from hil.console import Console
 from hil.contract import Contract
 from hil.credentials import Credentials
-from hil.flash import Flasher, FlashResult, Image
+from hil.firmware import Firmware
+from hil.flash import Flasher, FlashResult
 from hil.power import PowerSwitch
 from hil.provision import Provisioner, ProvisionResult
 from hil.rig import BoardConfig
@@ -43,7 +44,7 @@ class Board:
     power: PowerSwitch
     flasher: Flasher
     provisioner: Provisioner | None
-    images: list[Image]
+    firmware: Firmware
     names: Mapping[str, str]
     credentials: Credentials | None
     flashed: bool = field(default=False, init=False)
@@ -100,10 +101,16 @@ class Board:
     def flash(self, *, force: bool = False, baud: int | None = None) -> FlashResult:
         """Write the contract's images, except those that lie in flash already; `force` writes them all the same.
 
-        `baud`: in place of the rig's flash_baud. Leaves the board with power, running. Raises hil.flash.FlashError.
+        `baud`: in place of the rig's flash_baud. Leaves the board with power, running. Firmware that its settings are
+        built into is built with those that were agreed, if it has not been yet. Raises hil.flash.FlashError, and what
+        `provision` raises.
         """
         self.power_on()
-        result = self.flasher.flash(self.images, force=force, baud=baud)
+        if not self.firmware.images:
+            built = self.provision()
+            if built is not None and not force and baud is None:
+                return FlashResult(built.seconds, built.written, max(0, built.capacity - built.written))
+        result = self.flasher.flash(self.firmware.images, force=force, baud=baud)
         self.flashed = True
         return result
 
@@ -130,6 +137,7 @@ class Board:
             raise KeyError(f"board {self.name}: the contract has no setting {', '.join(changed)}")
         result = self.provisioner.provision(values, secret=self.contract.secret_settings())
         self.as_agreed = credentials is None and not settings
+        self.flashed = self.flashed or self.contract.settings_in_firmware
         return result
 
     # -- what is waited for ----------------------------------------------------------------------------------------

@@ -32,9 +32,9 @@ def _open(rig: Rig, chosen: list[RigBoard], *, broker_side: bool) -> Bench:
 
 
 @contextlib.contextmanager
-def _boards_left_alone(rig: Rig, chosen: list[RigBoard]) -> Iterator[list[Board]]:
+def _boards_left_alone(rig: Rig, chosen: list[RigBoard], *, broker_side: bool = False) -> Iterator[list[Board]]:
     """The boards alone, without the broker's side; the power stays as the command leaves it, not as idle says."""
-    bench = _open(rig, chosen, broker_side=False)
+    bench = _open(rig, chosen, broker_side=broker_side)
     bench.leave_power_alone()
     with bench:
         yield list(bench.boards.values())
@@ -70,7 +70,9 @@ def doctor(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int
 
 def flash(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
     """Flash every chosen board."""
-    with _boards_left_alone(rig, chosen) as opened:
+    # Settings that are built in name the gateway: its address is known once it is open.
+    built_in = any(board.contract.settings_in_firmware for board in chosen)
+    with _boards_left_alone(rig, chosen, broker_side=built_in) as opened:
         for board in opened:
             board.power_on()
             if options.erase:

@@ -213,6 +213,23 @@ class Contract(Strict):
             raise ValueError(f"found key {twice!r} in the values of two tables, expected each key once")
         return provision
 
+    @model_validator(mode="after")
+    def _buildable(self) -> Contract:
+        built_in = [isinstance(place, places.ConstantsPlace) for place in self.provision]
+        if any(built_in) and self.firmware.build is None:
+            raise ValueError('found provision.method "constants" and no firmware.build, expected the command to build')
+        if any(built_in[1:]):
+            raise ValueError(
+                'found a [[provision]] table with method "constants" behind another, expected it once, and first: its '
+                "build flashes the firmware that the others are read by"
+            )
+        return self
+
+    @property
+    def settings_in_firmware(self) -> bool:
+        """Whether settings are built into the firmware: there is nothing to flash before they are known."""
+        return any(isinstance(place, places.ConstantsPlace) for place in self.provision)
+
     def settings(self, names: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
         """Each setting to put into the board: key, type ('string', 'blob', 'u16', ...) and its text, filled in."""
         for place in self.provision:

@@ -8,12 +8,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from hil import firmware, virtual_board
+from hil import virtual_board
 from hil.background import Loop
 from hil.board import Board
 from hil.broker import Broker, Embedded, External, Monitor, Mosquitto, find_mosquitto
 from hil.console import Console
 from hil.credentials import Authority, Credentials, read_credentials
+from hil.firmware import Firmware
 from hil.flash.esptool import Esptool
 from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy, namespace_policy, policies
 from hil.pki import bench as pki_bench
@@ -249,11 +250,16 @@ def make_board(
     console.open()
     closing.callback(console.close)
     flasher = Esptool(timeline, name, url, config.chip, baud=config.flash_baud, console=console, artifacts=artifacts)
+    firmware = Firmware(board, artifacts / "firmware" / name, redact=timeline.redacted)
+    closing.callback(firmware.stop)
+    if not board.contract.settings_in_firmware:
+        firmware.build()
     provisioner = make_provisioner(
         board.contract.provision,
         Tools(
             board=name,
             timeline=timeline,
+            firmware=firmware,
             flasher=flasher,
             console=console,
             journal=(state if virtual is not None else state_folder(rig)) / "provision",
@@ -269,7 +275,7 @@ def make_board(
         power=power,
         flasher=flasher,
         provisioner=provisioner,
-        images=firmware.images(board, artifacts / "firmware" / name),
+        firmware=firmware,
         names=names,
         credentials=credentials(rig, board, issuer),
     )

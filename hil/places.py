@@ -6,13 +6,15 @@ place and its credentials in another. The methods themselves are in hil/provisio
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from hil import templates
-from hil.placeholders import SettingText
+from hil.placeholders import BuildText, SettingText
+from hil.sources import Language
 from hil.toml import Strict
 from hil.wire import secure_cert, spiffs
 
@@ -142,6 +144,57 @@ class SecureCertPlace(Place):
         return self
 
 
+class ConstantsPlace(Place):
+    """Constants of the firmware's source, or files that its build embeds; keys are their names.
+
+    `file`: the source, whose `language` its ending tells where it is not said; or `folder`: for each key a file of its
+    own. `style` and `class_name` (of C#): see hil.sources. `in_images`: whether the images show what they are built of.
+    """
+
+    method: Literal["constants"]
+    file: BuildText | None = None
+    folder: BuildText | None = None
+    language: Literal["c", "csharp", "python"] | None = None
+    style: Literal["lines", "raw"] = "lines"
+    class_name: str = "Credentials"
+    in_images: bool = True
+
+    @property
+    def source_language(self) -> Language | None:
+        """That of `file`, None for files that are embedded as they are."""
+        if self.file is None:
+            return None
+        return Language(self.language) if self.language else Language.of(self.file)
+
+    @model_validator(mode="after")
+    def _one_target(self) -> ConstantsPlace:
+        if (self.file is None) == (self.folder is None):
+            raise ValueError("expected either file (a source with constants) or folder (a file for each of values)")
+        if self.source_language is Language.PEM:
+            raise ValueError(
+                f"found file {self.file!r}, expected the ending of a source (.h, .cs, .py), or language; folder is for "
+                "files that are embedded as they are"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names(self) -> ConstantsPlace:
+        for key, value in self.values.items():
+            if self.file is not None and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]*", key):
+                raise ValueError(f"found key {key!r} in values, expected the name of a constant")
+            if self.folder is None:
+                continue
+            if not re.fullmatch("[A-Za-z0-9_][A-Za-z0-9_.-]*", key):
+                raise ValueError(
+                    f'found key {key!r} in values, expected the name of a file in folder, such as "ca.pem"'
+                )
+            if not isinstance(value, str) and value.kind not in ("string", "blob"):
+                raise ValueError(
+                    f"found {value.kind} for {key!r} in values, expected string or blob: a file holds text"
+                )
+        return self
+
+
 class Nowhere(Place):
     """A firmware whose settings are none of the bench's business."""
 
@@ -149,7 +202,7 @@ class Nowhere(Place):
 
 
 AnyPlace = Annotated[
-    NvsPlace | LittlefsPlace | SpiffsPlace | SecureCertPlace | Nowhere,
+    NvsPlace | LittlefsPlace | SpiffsPlace | SecureCertPlace | ConstantsPlace | Nowhere,
     Field(discriminator="method"),
 ]
 

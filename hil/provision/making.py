@@ -8,8 +8,10 @@ from pathlib import Path
 
 from hil import places
 from hil.console import Console
+from hil.firmware import Firmware
 from hil.flash import Flasher
 from hil.provision import Method, Provisioner
+from hil.provision.constants import Constants
 from hil.provision.littlefs import Geometry, Littlefs
 from hil.provision.nvs import Nvs
 from hil.provision.partition import PartitionAccess
@@ -17,6 +19,7 @@ from hil.provision.recorded import Recorded
 from hil.provision.secure_cert import SecureCert
 from hil.provision.several import Several
 from hil.provision.spiffs import Spiffs
+from hil.sources import Style
 from hil.timeline import Timeline
 
 
@@ -26,6 +29,7 @@ class Tools:
 
     board: str
     timeline: Timeline
+    firmware: Firmware
     flasher: Flasher
     console: Console
     journal: Path
@@ -57,5 +61,17 @@ def _method(place: places.AnyPlace, tools: Tools) -> Method | None:
             return SecureCert(access, partition=place.partition)
         case places.SpiffsPlace():
             return Spiffs(access, geometry=place.geometry, partition=place.partition, format=place.format)
+        case places.ConstantsPlace():
+            return Constants(
+                tools.firmware,
+                flasher,
+                tools.board,
+                tools.firmware.path(place.file or place.folder or ""),
+                language=place.source_language,
+                style=Style(place.style),
+                class_name=place.class_name,
+                secret=places.secret_keys(place),
+                look=place.in_images,
+            )
         case places.Nowhere():
             return None

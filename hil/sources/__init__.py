@@ -10,13 +10,14 @@ Pure functions on text. C and C++ (Arduino sketches too), C# (.NET nanoFramework
 from hil.sources.finder import Found, Kind, find, texts
 from hil.sources.language import Language
 from hil.sources.literals import Places, Text
-from hil.sources.writer import Constant, SourceError, Style, escaped, write
+from hil.sources.writer import Constant, Number, SourceError, Style, escaped, write
 
 __all__ = [
     "Constant",
     "Found",
     "Kind",
     "Language",
+    "Number",
     "Places",
     "SourceError",
     "Style",

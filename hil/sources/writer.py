@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -34,14 +34,45 @@ class Constant:
     comments: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Number:
+    """One whole number: its name, its type as NVS names it ('u8' to 'i64'), its value."""
+
+    name: str
+    kind: str
+    value: int
+
+    @classmethod
+    def of(cls, name: str, kind: str, text: str) -> Number:
+        """The number that `text` writes in decimal, or in hexadecimal with 0x. Raises SourceError."""
+        bits, signed = int(kind[1:]), kind[0] == "i"
+        least, most = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+        try:
+            value = int(text, 0)
+        except ValueError:
+            raise SourceError(f"{name}: found {text!r}, expected a whole number for {kind}") from None
+        if not least <= value <= most:
+            raise SourceError(f"{name}: found {value}, expected {least} to {most} for {kind}")
+        return cls(name, kind, value)
+
+
+Item = Constant | Number
+
+_C_TYPES = {f"{sign}{bits}": f"{'u' * (sign == 'u')}int{bits}_t" for sign in "ui" for bits in (8, 16, 32, 64)}
+_CSHARP_TYPES = {
+    **{"u8": "byte", "u16": "ushort", "u32": "uint", "u64": "ulong"},
+    **{"i8": "sbyte", "i16": "short", "i32": "int", "i64": "long"},
+}
+
+
 def write(
-    language: Language | str, items: Sequence[Constant], *, style: Style | str = Style.LINES, name: str = "Credentials"
+    language: Language | str, items: Sequence[Item], *, style: Style | str = Style.LINES, name: str = "Credentials"
 ) -> str:
     """The text of a source file that defines these constants; "pem" joins them, without names and comments.
 
     `name` is the C# class. Comments may hold anything, such as names out of foreign certificates: what could end a
     comment is replaced by `?`. Raises SourceError for a name that is no identifier, for a name given twice, and for
-    PEM that is not plain ASCII.
+    text that is not plain ASCII.
     """
     language, style = Language(language), Style(style)
     texts = [_text(item) for item in items]
@@ -62,18 +93,24 @@ def escaped(text: str) -> str:
     return "".join(_ESCAPES.get(character, character) for character in text)
 
 
-def _text(item: Constant) -> str:
+def _text(item: Item) -> str:
+    if isinstance(item, Number):
+        return str(item.value)
     text = item.pem.decode("latin-1")
     if not _PLAIN.fullmatch(text):
         raise SourceError(f"{item.name}: found bytes that are no plain ASCII, expected PEM")
     return text
 
 
-def _c(items: Iterable[tuple[Constant, str]], style: Style, _name: str) -> str:
+def _c(items: Sequence[tuple[Item, str]], style: Style, _name: str) -> str:
     lines = ["// Credentials, generated. Keep private keys out of version control.", "#pragma once"]
+    if any(isinstance(item, Number) for item, _ in items):
+        lines.append("#include <stdint.h>")
     for item, text in items:
         lines += ["", *_comments("//", item)]
-        if style is Style.RAW and "\r" not in text:  # a compiler drops a raw string's CR
+        if isinstance(item, Number):
+            lines.append(f"static const {_C_TYPES[item.kind]} {item.name} = {_c_number(item)};")
+        elif style is Style.RAW and "\r" not in text:  # a compiler drops a raw string's CR
             mark = _delimiter(text)
             lines.append(f'static const char {item.name}[] = R"{mark}({text}){mark}";')
         else:
@@ -81,11 +118,20 @@ def _c(items: Iterable[tuple[Constant, str]], style: Style, _name: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _csharp(items: Iterable[tuple[Constant, str]], style: Style, name: str) -> str:
+def _c_number(item: Number) -> str:
+    """A literal that fits: the compiler warns of large decimal ones, and knows no literal for the least of all."""
+    if item.value == -(1 << 63):
+        return "INT64_MIN"
+    return f"{item.value}{'u' * (item.kind[0] == 'u')}{'ll' * (item.kind[1:] == '64')}"
+
+
+def _csharp(items: Sequence[tuple[Item, str]], style: Style, name: str) -> str:
     lines = ["// Credentials, generated. Keep private keys out of version control.", f"public static class {name}", "{"]
     for number, (item, text) in enumerate(items):
         lines += [*[""][: number > 0], *_comments("    //", item)]
-        if style is Style.RAW:
+        if isinstance(item, Number):
+            lines.append(f"    public const {_CSHARP_TYPES[item.kind]} {item.name} = {text};")
+        elif style is Style.RAW:
             doubled = text.replace('"', '""')
             lines.append(f'    public const string {item.name} = @"{doubled}";')
         else:
@@ -94,12 +140,14 @@ def _csharp(items: Iterable[tuple[Constant, str]], style: Style, name: str) -> s
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _python(items: Iterable[tuple[Constant, str]], style: Style, _name: str) -> str:
+def _python(items: Sequence[tuple[Item, str]], style: Style, _name: str) -> str:
     # Two lines of our own come first: a comment there could otherwise name the file's encoding.
     lines = ['"""Credentials, generated.', "", 'Keep private keys out of version control."""']
     for item, text in items:
         lines += ["", *_comments("#", item)]
-        if style is Style.RAW:
+        if isinstance(item, Number):
+            lines.append(f"{item.name} = {text}")
+        elif style is Style.RAW:
             inner = "\n".join(map(escaped, text.split("\n")))
             lines.append(f'{item.name} = b"""{inner}"""')
         else:
@@ -107,7 +155,7 @@ def _python(items: Iterable[tuple[Constant, str]], style: Style, _name: str) -> 
     return "\n".join(lines) + "\n"
 
 
-_WRITERS: dict[Language, Callable[[Iterable[tuple[Constant, str]], Style, str], str]] = {
+_WRITERS: dict[Language, Callable[[Sequence[tuple[Item, str]], Style, str], str]] = {
     Language.C: _c,
     Language.CSHARP: _csharp,
     Language.PYTHON: _python,
@@ -122,8 +170,10 @@ def _literals(text: str, before: str, between: str) -> list[str]:
     return literals
 
 
-def _comments(mark: str, item: Constant) -> list[str]:
+def _comments(mark: str, item: Item) -> list[str]:
     """The comment's lines: nothing that a compiler could take for a line's end, or a reader for other text."""
+    if isinstance(item, Number):
+        return []
     found = []
     for line in "\n".join(item.comments).splitlines():
         shown = "".join(c if c.isprintable() else "?" for c in line).rstrip()

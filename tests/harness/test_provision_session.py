@@ -75,6 +75,7 @@ def test_flashing_and_provisioning_share_a_session_if_the_firmware_may_rest(prov
         flashed=False,
         as_agreed=False,
         provisioner=provisioner,
+        contract=SimpleNamespace(settings_in_firmware=False),
         flasher=SimpleNamespace(session=sessions),
         power_on=lambda: None,
         flash=lambda: noted.append(sessions.open),

@@ -16,7 +16,7 @@ from hil.bench import Bench
 from hil.timeline import where
 
 ROOT = Path(__file__).parents[2]
-STORES = ("secure-cert", "spiffs", "littlefs")
+STORES = ("secure-cert", "spiffs", "littlefs", "constants")
 
 
 @pytest.fixture(params=STORES)
