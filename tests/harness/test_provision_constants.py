@@ -1,4 +1,4 @@
-"""Settings built into a firmware: what the sources hold while it is built, what is refused, and what stays afterwards."""
+"""Settings built into a firmware: what its sources hold meanwhile, what is refused, and what stays afterwards."""
 
 from __future__ import annotations
 
