@@ -92,7 +92,7 @@ def power(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
             )
             print(f"hil: virtual board {board.name} does not run; start it with: {command}", file=sys.stderr)
             return 1
-        switch = parts.make_power(board, virtual, None)
+        switch = parts.make_power(rig, board, virtual, None)
         with contextlib.closing(switch):
             if options.action in ("off", "cycle"):
                 switch.off()

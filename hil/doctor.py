@@ -293,14 +293,17 @@ def _power(rig: Rig, board: RigBoard) -> Iterator[Finding]:
     from hil.power import PowerError
 
     try:
-        switch = make_power(board, None, None)
-        state = switch.is_on()
+        with contextlib.closing(make_power(rig, board, None, None)) as switch:
+            state = switch.is_on()
     except PowerError as error:
         yield Finding("fault", about, str(error), "correct power in the rig")
         return
     if state is None:
         yield Finding(
-            "note", about, f"{kind}: its state cannot be read", "give it a status command, so that switching is checked"
+            "note",
+            about,
+            f"{kind}: its state cannot be read",
+            "let it tell its state where it can (docs/power.md), so that switching is checked",
         )
     else:
         yield Finding("ok", about, f"{kind}: {'on' if state else 'off'}")

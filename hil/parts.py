@@ -20,13 +20,12 @@ from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy, namespace_policy
 from hil.pki import bench as pki_bench
 from hil.pki.hierarchy import Pki
 from hil.power import PowerSwitch
-from hil.power.command import CommandSwitch
 from hil.power.control_port import VirtualSwitch
 from hil.power.none import NoSwitch
-from hil.power.uhubctl import UhubctlSwitch
+from hil.power.outlet import OutletPower, switch_of
 from hil.provision.making import Tools
 from hil.provision.making import make as make_provisioner
-from hil.rig import CommandPower, ExternalBroker, MosquittoBroker, Rig, RigBoard, Secret, UhubctlPower
+from hil.rig import ExternalBroker, MosquittoBroker, Rig, RigBoard, Secret
 from hil.timeline import Timeline
 from hil.timeserver import TimeServer
 from hil.virtual_board import VirtualBoard
@@ -192,17 +191,13 @@ def _wifi_names(board: RigBoard, timeline: Timeline) -> dict[str, str]:
     return {"wifi_ssid": ssid, "wifi_password": password}
 
 
-def make_power(board: RigBoard, virtual: VirtualBoard | None, timeline: Timeline | None) -> PowerSwitch:
-    """The switch that the rig names for this board."""
+def make_power(rig: Rig, board: RigBoard, virtual: VirtualBoard | None, timeline: Timeline | None) -> PowerSwitch:
+    """The switch that the rig names for this board. Raises PowerError for a secret that is not there."""
     power = board.config.power
     if virtual is not None:
         return VirtualSwitch(virtual.control, virtual.token, board=board.name, timeline=timeline)
-    if isinstance(power, CommandPower):
-        return CommandSwitch(
-            power.on, power.off, power.status, timeout=power.timeout, board=board.name, timeline=timeline
-        )
-    if isinstance(power, UhubctlPower):
-        return UhubctlSwitch(power.location, power.port, timeout=power.timeout, board=board.name, timeline=timeline)
+    if isinstance(power, OutletPower):
+        return switch_of(board.config.power_kind, power, rig.resolve, board=board.name, timeline=timeline)
     return NoSwitch(board=board.name)
 
 
@@ -242,7 +237,7 @@ def make_board(
             name, kind=config.virtual, chip=config.chip, speed=config.speed, folder=state, mac=config.mac
         )
         closing.callback(virtual.close)
-    power = make_power(board, virtual, timeline)
+    power = make_power(rig, board, virtual, timeline)
     closing.callback(power.close)
     url = virtual.serial if virtual is not None else str(config.port)
     log = artifacts / f"{name}.console.log"

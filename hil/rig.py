@@ -8,7 +8,6 @@ See docs/rig.md for every key. Secrets are never in the file: it names the envir
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,64 +18,18 @@ from pydantic import Discriminator, Field, field_validator, model_validator
 
 from hil import contract as contracts
 from hil import templates
-from hil.contract import Contract, Seconds
+from hil.contract import Contract
 from hil.gateway import policies
 from hil.gateway.namespace import check_template
 from hil.gateway.policies import TopicsTable
 from hil.pki import filling as hierarchies
+from hil.power.kinds import Power
+from hil.secret import MissingSecret as MissingSecret
+from hil.secret import Secret as Secret
 from hil.toml import FileError, Strict, read
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Denial = Literal["allow", "refuse", "drop", "disconnect"]
-
-
-class MissingSecret(Exception):
-    """An environment variable that a rig names is not set. The message says which and for what."""
-
-
-class Secret(Strict):
-    """The name of the environment variable that holds a secret."""
-
-    env: str
-
-    def value(self, purpose: str) -> str:
-        """The secret itself. Raises MissingSecret."""
-        found = os.environ.get(self.env)
-        if not found:
-            raise MissingSecret(f"{purpose}: the environment variable {self.env} is not set; export it before the run")
-        return found
-
-
-class VirtualPower(Strict):
-    kind: Literal["virtual"] = "virtual"
-
-
-class CommandPower(Strict):
-    """Shell commands. `status` prints on, off, 1, 0, true or false, or exits with 0 for on and 1 for off."""
-
-    kind: Literal["command"] = "command"
-    on: str
-    off: str
-    status: str | None = None
-    timeout: Seconds = 10.0
-
-
-class UhubctlPower(Strict):
-    """A USB hub port that can switch its power. `location` as uhubctl prints it, such as '1-1.4'."""
-
-    kind: Literal["uhubctl"] = "uhubctl"
-    location: str
-    port: Annotated[int, Field(ge=1, le=32)]
-    timeout: Seconds = 15.0
-
-
-class NoPower(Strict):
-    """No switch: a hard reset stands in where that will do."""
-
-    kind: Literal["none"] = "none"
-
-
-Power = Annotated[VirtualPower | CommandPower | UhubctlPower | NoPower, Discriminator("kind")]
 
 
 class Wifi(Strict):

@@ -6,6 +6,8 @@ an `off` and the next `on` happened without power, and a board's first sign of l
 
 from __future__ import annotations
 
+import threading
+import time
 from typing import Protocol
 
 from hil.timeline import Timeline
@@ -20,10 +22,15 @@ class CannotCut(PowerError):
 
 
 class PowerSwitch(Protocol):
-    """A board's switch. `kind` as in the rig file. `can_cut`: whether on() and off() do anything at all."""
+    """A board's switch. `kind` as in the rig file. `can_cut`: whether on() and off() do anything at all.
+
+    `shortest`: seconds of the shortest cut that this kind of switch makes reliably, None where nobody knows: then the
+    achieved times on the timeline are all there is.
+    """
 
     kind: str
     can_cut: bool
+    shortest: float | None
 
     def on(self) -> None:
         """Give the board its supply. On already: nothing happens to the board. Raises PowerError."""
@@ -48,11 +55,19 @@ def record(timeline: Timeline | None, state: str, board: str, switch: str) -> No
         timeline.record("power", state, board, switch=switch)
 
 
-def check(switch: PowerSwitch, board: str, wanted: bool) -> None:
-    """Read the state back. Raises PowerError if it is the other one."""
-    if switch.is_on() is (not wanted):
-        told, found = ("on", "off") if wanted else ("off", "on")
-        raise PowerError(
-            f"power of {board}: the {switch.kind} switch was told to switch {told}, but says that it is {found}: "
-            "is it the right port, and does nothing else switch it?"
-        )
+#: Seconds between two looks at a switch that takes its time.
+_GLANCE = 0.1
+
+
+def check(switch: PowerSwitch, board: str, wanted: bool, *, patience: float = 0.0) -> None:
+    """Read the state back, for up to `patience` seconds. Raises PowerError if it stays the other one."""
+    deadline = time.monotonic() + patience
+    while switch.is_on() is (not wanted):
+        if time.monotonic() >= deadline:
+            told, found = ("on", "off") if wanted else ("off", "on")
+            after = f" after {patience:g} s" if patience else ""
+            raise PowerError(
+                f"power of {board}: the {switch.kind} switch was told to switch {told}, but says that it is {found}"
+                f"{after}: is it the right port, and does nothing else switch it?"
+            )
+        threading.Event().wait(_GLANCE)

@@ -7,13 +7,20 @@ from __future__ import annotations
 
 import json
 import socket
-from typing import Any
+from typing import Any, Literal
 
 from hil.power import PowerError, check, record
 from hil.timeline import Timeline
+from hil.toml import Strict
 
 # An answer is far shorter; whoever sends more is no virtual board.
 LONGEST_ANSWER = 65536
+
+
+class VirtualPower(Strict):
+    """The supply of a virtual board; `hil.parts` makes its switch, from the address of the board's own process."""
+
+    kind: Literal["virtual"] = "virtual"
 
 
 class VirtualSwitch:
@@ -21,6 +28,8 @@ class VirtualSwitch:
 
     kind = "virtual"
     can_cut = True
+    #: The order and its answer take a few milliseconds, and a virtual board has no capacitors.
+    shortest: float | None = 0.01
 
     def __init__(
         self, control: str, token: str, *, board: str, timeline: Timeline | None = None, timeout: float = 10.0

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from hil.power import CannotCut
+from hil.toml import Strict
+
+
+class NoPower(Strict):
+    """No switch: a hard reset stands in where that will do."""
+
+    kind: Literal["none"] = "none"
 
 
 class NoSwitch:
@@ -10,6 +19,7 @@ class NoSwitch:
 
     kind = "none"
     can_cut = False
+    shortest: float | None = None
 
     def __init__(self, *, board: str) -> None:
         self._board = board
@@ -29,5 +39,5 @@ class NoSwitch:
     def _cannot(self) -> CannotCut:
         return CannotCut(
             f"power of {self._board}: it has no switch (power kind 'none'), so its supply cannot be cut: "
-            "name a 'command' or 'uhubctl' switch in the rig, or use a hard reset"
+            "name a switch in the rig (docs/power.md), or use a hard reset"
         )

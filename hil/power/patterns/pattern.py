@@ -137,7 +137,7 @@ class Pattern:
         if not self.board.power.can_cut:
             raise CannotCut(
                 f"{self._who} needs a switch that can cut, found power kind {self.board.power.kind!r}: "
-                "name a 'command' or 'uhubctl' switch in the rig"
+                "name a switch in the rig (docs/power.md)"
             )
         self._armed = self._tell("armed", **self._facts)
         if self._hear is not None:
