@@ -60,14 +60,8 @@ class LabgridOutlet:
 
     def _client(self, action: str) -> str:
         config = self._config
-        command = [
-            self._program,
-            "-p",
-            config.place,
-            "power",
-            action,
-            *(["--name", config.name] if config.name else []),
-        ]
+        command = [self._program, "-p", config.place, "power", action]
+        command += ["--name", config.name] if config.name else []
         env = dict(os.environ) | ({"LG_COORDINATOR": config.coordinator} if config.coordinator else {})
         # The client's Python must not see this environment's packages.
         for variable in ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV"):
@@ -86,13 +80,15 @@ class LabgridOutlet:
     def _why(self, command: list[str], said: str) -> PowerError | None:
         place = self._config.place
         if re.search(r"acquired (by|on) ", said):
-            return PowerError(
-                f"labgrid place {place} is held by somebody else; `labgrid-client -p {place} show` says who"
-            )
+            return PowerError(f"labgrid place {place} is held by others; `labgrid-client -p {place} show` says by whom")
         if "not acquired" in said:
             return PowerError(
                 f"labgrid place {place} is not acquired; `labgrid-client -p {place} acquire`, and release it afterwards"
             )
-        if "could not connect" in said.lower() or "connection refused" in said.lower():
+        if "matches nothing" in said:
+            return PowerError(f"labgrid knows no place {place}; `labgrid-client places` lists them")
+        if "no compatible resource" in said:
+            return PowerError(f"labgrid place {place} has no such power resource; `labgrid-client -p {place} show`")
+        if "Could not connect to coordinator" in said:
             return PowerError("labgrid's coordinator is not reached; start it, or correct coordinator in the rig")
         return None

@@ -78,12 +78,12 @@ class LcusOutlet:
             raise self._error(f"{said} when asked for its state; a module that cannot tell needs status = false")
         if self._config.channel not in states:
             raise self._error(f"has no relay {self._config.channel}; it tells of {', '.join(map(str, states))}")
-        return states[self._config.channel]
+        return bool(states[self._config.channel])
 
     def close(self) -> None:
         pass
 
-    def _answer(self, port: serial.SerialBase) -> bytes:
+    def _answer(self, port: serial.Serial) -> bytes:
         deadline = time.monotonic() + self._config.timeout
         answer = b""
         port.timeout = self._config.timeout
@@ -93,7 +93,7 @@ class LcusOutlet:
         return answer
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[serial.SerialBase]:
+    def _opened(self) -> Iterator[serial.Serial]:
         port = self._open()
         try:
             yield port
@@ -102,12 +102,12 @@ class LcusOutlet:
         finally:
             port.close()
 
-    def _open(self) -> serial.SerialBase:
+    def _open(self) -> serial.Serial:
         config = self._config
         deadline = time.monotonic() + config.timeout
         while True:
             try:
-                port: serial.SerialBase = serial.serial_for_url(config.port, 9600, exclusive=True, write_timeout=2)
+                port: serial.Serial = serial.serial_for_url(config.port, 9600, exclusive=True, write_timeout=2)
             except (OSError, ValueError) as error:
                 number = getattr(error, "errno", None)
                 if number in (errno.EAGAIN, errno.EBUSY) and time.monotonic() < deadline:

@@ -57,7 +57,7 @@ class ShellyGen1Outlet:
         trouble = [name for name in _TROUBLE if said.get(name) is True]
         if trouble and not said["ison"]:
             raise self._web.error(
-                f"relay {self._channel} has switched itself off ({', '.join(trouble)}); take load off it, or let it cool"
+                f"relay {self._channel} has switched itself off ({', '.join(trouble)}); take load off, or let it cool"
             )
         return bool(said["ison"])
 

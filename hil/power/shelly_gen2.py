@@ -56,8 +56,8 @@ class ShellyGen2Outlet:
         trouble = said.get("errors")
         if isinstance(trouble, list) and trouble and not said["output"]:
             raise self._web.error(
-                f"switch {self._channel} has switched itself off ({', '.join(map(str, trouble))[:80]}); take load off "
-                "it, or let it cool"
+                f"switch {self._channel} has switched itself off ({', '.join(map(str, trouble))[:80]}); take load off, "
+                "or let it cool"
             )
         return bool(said["output"])
 

@@ -119,9 +119,7 @@ class SnmpPower(OutletPower):
 
 def _quoted(secret: str) -> str:
     if re.search(r'["\\\s]', secret):
-        raise PowerError(
-            "an SNMP community or passphrase with spaces, quotes or backslashes cannot be used; choose another"
-        )
+        raise PowerError("SNMP: a secret with spaces, quotes or backslashes cannot be used; choose another")
     return f'"{secret}"'
 
 

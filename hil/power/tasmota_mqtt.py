@@ -1,8 +1,8 @@
 """A device with Tasmota over MQTT, on any broker: its own connection, not the bench's.
 
 Tasmota, 'MQTT' and 'Commands': `cmnd/TOPIC/POWER1` with ON, OFF or nothing; the answer comes as `stat/TOPIC/RESULT`
-{"POWER1":"ON"} and `stat/TOPIC/POWER1` ON; `tele/TOPIC/LWT` is retained, Online or Offline. `full_topic` is the device's
-FullTopic. An answer counts only if it names the relay (see `hil.power.tasmota`).
+{"POWER1":"ON"} and `stat/TOPIC/POWER1` ON; `tele/TOPIC/LWT` is retained, Online or Offline. `full_topic` is the
+device's FullTopic. An answer counts only if it names the relay (see `hil.power.tasmota`).
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ class UsbrelayOutlet:
                 f"usbrelay shows no relay {self._name}; it shows {', '.join(found) or 'none at all'}: is it plugged "
                 "in, and may this user open it? usbrelay's udev rule gives it to the group plugdev"
             )
-        return found[self._name] == "1"
+        return bool(found[self._name] == "1")
 
     def close(self) -> None:
         pass

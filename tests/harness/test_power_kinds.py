@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from hil.power import CannotCut, PowerError, PowerSwitch
-from hil.power.command import CommandSwitch
+from hil.power.command import CommandPower
 from hil.power.control_port import VirtualSwitch
 from hil.power.none import NoSwitch
-from hil.power.uhubctl import UhubctlSwitch
+from hil.power.outlet import OutletSwitch, switch_of
+from hil.power.uhubctl import UhubctlPower
 from hil.timeline import Timeline
 
 Make = Callable[[Timeline], PowerSwitch]
@@ -28,10 +29,10 @@ def states(timeline: Timeline) -> list[tuple[str, str | None, str]]:
 # -- command -----------------------------------------------------------------------------------------------------------
 
 
-def command(folder: Path, timeline: Timeline | None = None, **changes: Any) -> CommandSwitch:
+def command(folder: Path, timeline: Timeline | None = None, **changes: Any) -> OutletSwitch:
     state = folder / "state"
     commands = {"on": f"echo on > {state}", "off": f"echo off > {state}", "status": f"cat {state}"} | changes
-    return CommandSwitch(**commands, board="a", timeline=timeline)
+    return switch_of("command", CommandPower(**commands), Path, board="a", timeline=timeline)
 
 
 def test_commands_switch_and_are_read_back(tmp_path: Path) -> None:
@@ -117,11 +118,12 @@ def test_without_a_switch_nothing_can_be_cut() -> None:
 HUB = "Current status for hub 1-1.4 [0bda:5411 Generic USB2.1 Hub, USB 2.10, 4 ports, ppps]\n"
 
 
-def uhubctl(folder: Path, script: str, timeline: Timeline | None = None, **more: Any) -> UhubctlSwitch:
+def uhubctl(folder: Path, script: str, timeline: Timeline | None = None, **more: Any) -> OutletSwitch:
     program = folder / "uhubctl"
     program.write_text(f'#!/bin/sh\ncd {folder}\necho "$@" >> calls\n{script}\n')
     program.chmod(0o755)
-    return UhubctlSwitch("1-1.4", 2, board="a", timeline=timeline, program=str(program), **more)
+    power = UhubctlPower(location="1-1.4", port=2, program=str(program), **more)
+    return switch_of("uhubctl", power, Path, board="a", timeline=timeline)
 
 
 WORKING = """case "$*" in *"-a on"*) echo on > state;; *"-a off"*) echo off > state;; esac
@@ -166,7 +168,7 @@ def test_a_hub_that_hangs_and_a_tool_that_is_missing(tmp_path: Path) -> None:
     with pytest.raises(PowerError, match=r"not done after 0.2 s"):
         uhubctl(tmp_path, "exec sleep 600", timeout=0.2).on()
     with pytest.raises(PowerError, match="apt install uhubctl"):
-        UhubctlSwitch("1", 1, board="a", program="/nowhere/uhubctl").is_on()
+        switch_of("uhubctl", UhubctlPower(location="1", port=1, program="/nowhere/uhubctl"), Path, board="a").is_on()
 
 
 # -- virtual -----------------------------------------------------------------------------------------------------------

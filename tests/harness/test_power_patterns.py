@@ -27,6 +27,7 @@ class Fake:
 
     kind = "fake"
     can_cut = True
+    shortest: float | None = None
 
     def __init__(self, timeline: Timeline, *, slow: float = 0.0, fails: tuple[str, ...] = ()) -> None:
         self.timeline = timeline
@@ -219,9 +220,25 @@ def test_a_switch_that_is_at_work_is_waited_for(board: FakeBoard) -> None:
 def test_no_switch_no_cut(board: FakeBoard) -> None:
     board.power = NoSwitch(board="a")
     for pattern in (cut_at(board, PUBLISH), brown_out(board), random_cuts(board, seconds=10, mean=1)):
-        with pytest.raises(CannotCut, match="needs a switch that can cut, found power kind 'none': name a 'command'"):
+        with pytest.raises(
+            CannotCut, match="needs a switch that can cut, found power kind 'none': name a switch in the rig"
+        ):
             pattern.__enter__()
     assert board.told() == []
+
+
+def test_a_switch_that_cannot_cut_so_short_is_told(board: FakeBoard) -> None:
+    board.fakes().shortest = 0.05
+    pattern = brown_out(board, cuts=2, off=0.01, on=0.0, within=LIMIT)
+    pattern.run(timeout=LIMIT)
+    assert pattern.finding == (
+        "brown-out: power cuts of 0.01 s were asked for, and the fake switch makes none below 0.05 s reliably: see the "
+        "achieved times"
+    )
+    assert board.told("armed")[0]["shortest"] == 0.05
+    longer = brown_out(board, cuts=1, off=0.05, within=LIMIT)
+    longer.run(timeout=LIMIT)
+    assert longer.finding is None
 
 
 def test_a_slow_switch_is_told(board: FakeBoard) -> None:

@@ -4,7 +4,7 @@ A thread of its own works the switch, since whoever records the event that a cut
 does stands on the timeline: the switch's `power` `on` and `off` as ever, and as `power` `fault` what was planned and
 what became of it, each with {name, pattern, state}:
 
-    armed     the pattern's own fields
+    armed     the pattern's own fields {shortest}           what the switch makes reliably, where that is known
     applied   {cut, planned, achieved, took, late, event}   the supply is gone
     restored  {cut, planned, achieved, late}                it is back
     failed    {reason}                                      the switch did not do it; the pattern is over
@@ -95,6 +95,7 @@ class Pattern:
         self._stop = threading.Event()
         self._error: PowerError | None = None
         self._owed = False  # the supply was cut, and is to be restored
+        self._briefest = float("inf")  # the shortest cut that the plan asked for, in seconds
         self._armed: Event | None = None
         self._hush: Callable[[], None] = lambda: None
         self._thread = threading.Thread(target=self._play, name=f"hil-{name}-{board.name}", daemon=True)
@@ -127,10 +128,20 @@ class Pattern:
         """What a test should tell if the switch was too slow for what was planned, or None."""
         late = [cut for cut in self.cuts if cut.late]
         if not late:
-            return None
+            return self._too_short()
         return (
             f"{self.name}: {len(late)} of {len(self.cuts)} power cuts came more than {self._within:g} s late (the "
             f"switch takes up to {max(cut.took for cut in self.cuts):.2g} s): they may have missed their moment"
+        )
+
+    def _too_short(self) -> str | None:
+        """What a test should tell if cuts were asked for that this kind of switch does not make reliably, or None."""
+        power = self.board.power
+        if power.shortest is None or self._briefest >= power.shortest:
+            return None
+        return (
+            f"{self.name}: power cuts of {self._briefest:.2g} s were asked for, and the {power.kind} switch makes none "
+            f"below {power.shortest:g} s reliably: see the achieved times"
         )
 
     def __enter__(self) -> Pattern:
@@ -139,7 +150,8 @@ class Pattern:
                 f"{self._who} needs a switch that can cut, found power kind {self.board.power.kind!r}: "
                 "name a switch in the rig (docs/power.md)"
             )
-        self._armed = self._tell("armed", **self._facts)
+        shortest = self.board.power.shortest
+        self._armed = self._tell("armed", **self._facts, **({} if shortest is None else {"shortest": shortest}))
         if self._hear is not None:
             self._hush = self.board.timeline.listen(self._hear)
         self._thread.start()
@@ -177,6 +189,7 @@ class Pattern:
         """
         self.pause(since + planned)
         self._owed = off is not None
+        self._briefest = self._briefest if off is None else min(self._briefest, off)
         told = time.monotonic()
         self.board.power.off()
         gone = time.monotonic()
