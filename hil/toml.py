@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 Model = TypeVar("Model", bound=BaseModel)
 
 #: Keys under which somebody may have written a secret by mistake; an error must not print it.
-_SECRET = re.compile(r"pass|secret|token|key$", re.IGNORECASE)
+_SECRET = re.compile(r"pass|secret|token|community|(key|auth|priv)$", re.IGNORECASE)
 
 
 class Strict(BaseModel):

@@ -8,10 +8,12 @@ from pydantic import Discriminator
 
 from hil.power.command import CommandPower
 from hil.power.control_port import VirtualPower
+from hil.power.gpio import GpioPower
 from hil.power.home_assistant import HomeAssistantPower
 from hil.power.labgrid import LabgridPower
 from hil.power.lcus import LcusPower
 from hil.power.none import NoPower
+from hil.power.ppk2 import Ppk2Power
 from hil.power.shelly_gen1 import ShellyGen1Power
 from hil.power.shelly_gen2 import ShellyGen2Power
 from hil.power.sispmctl import SispmctlPower
@@ -26,6 +28,8 @@ Power = Annotated[
     VirtualPower
     | CommandPower
     | UhubctlPower
+    | GpioPower
+    | Ppk2Power
     | LcusPower
     | UsbrelayPower
     | YkushPower

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,8 @@ from ptys import Device
 from hil.power import PowerError
 from hil.power.lcus import LcusPower, order
 from hil.power.outlet import OutletSwitch, switch_of
+from hil.power.patterns import brown_out
+from hil.timeline import Timeline, where
 
 
 def switch(port: Path, channel: int = 1, *, status: bool = True, timeout: float = 5.0) -> OutletSwitch:
@@ -41,6 +44,30 @@ def test_a_module_of_several_is_switched_and_read_back(tmp_path: Path) -> None:
         assert made.is_on() is True
         made.off()
         assert made.is_on() is False
+
+
+@dataclass
+class Board:
+    """What a pattern needs of one."""
+
+    power: OutletSwitch
+    timeline: Timeline
+    name: str = "a"
+
+
+def test_a_train_of_brown_outs_with_its_achieved_times(tmp_path: Path) -> None:
+    timeline = Timeline()
+    power = LcusPower(port=str(tmp_path / "relay"), status=True)
+    with lcus(tmp_path / "relay", channels=1) as relays:
+        made = switch_of("lcus", power, Path, board="a", timeline=timeline)
+        pattern = brown_out(Board(made, timeline), cuts=2, off=0.05, on=0.05, within=20)
+        cuts = pattern.run(timeout=20)
+        assert relays == {1: True}
+    assert all(cut.without is not None and cut.without >= 0.05 for cut in cuts)
+    restored = timeline.events(where("power", "fault", "a", state="restored"))
+    assert [(e["planned"], e["achieved"] >= 0.05) for e in restored] == [(0.05, True)] * 2
+    assert [e.kind for e in timeline.events() if e.kind in ("on", "off")] == ["off", "on"] * 2
+    assert pattern.finding is None
 
 
 def test_boards_of_one_module_take_turns(tmp_path: Path) -> None:
