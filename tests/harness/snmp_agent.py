@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 OID = ".1.3.6.1.4.1.99999.4.4"
+#: The privacy passphrase of the version 3 user `ops`, whose other passphrase is the community.
+PRIVACY = "for-your-eyes-only"
 
 # snmpd.conf(5), pass: -g OID prints OID, type and value; -s OID TYPE VALUE sets; nothing printed: no such instance.
 _SCRIPT = f"""#!/bin/sh
@@ -28,7 +30,10 @@ def agent(folder: Path, community: str) -> Iterator[int]:
     script.write_text(_SCRIPT.format(folder=folder))
     script.chmod(0o755)
     (folder / "value").write_text("2\n")
-    (folder / "snmpd.conf").write_text(f"rwcommunity {community} 127.0.0.1\npass {OID} /bin/sh {script}\n")
+    users = f"createUser ops SHA {community} AES {PRIVACY}\nrwuser ops priv\n"
+    (folder / "snmpd.conf").write_text(
+        f"rwcommunity {community} 127.0.0.1\nrocommunity readers 127.0.0.1\n{users}pass {OID} /bin/sh {script}\n"
+    )
     command = ["/usr/sbin/snmpd", "-f", "-Lo", "-C", "-c", str(folder / "snmpd.conf"), "-r"]
     process = subprocess.Popen(
         [*command, f"udp:127.0.0.1:{port}"],

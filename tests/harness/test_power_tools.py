@@ -232,19 +232,38 @@ def test_a_value_that_is_neither(pdu: Path) -> None:
     not (shutil.which("snmpset") and shutil.which("snmpd", path="/usr/sbin")), reason="snmp and snmpd are not installed"
 )
 def test_the_real_tools_and_a_real_agent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from snmp_agent import OID, agent
+    from snmp_agent import OID, PRIVACY, agent
 
-    monkeypatch.setenv("HIL_TEST_COMMUNITY", PASSWORD.replace(" ", "-"))
-    with agent(tmp_path, PASSWORD.replace(" ", "-")) as port:
-        switch = snmp(oid=f"{OID}.{{outlet}}", outlet_number=1, port=port, timeout=2.0, version="2c")
-        switch.on()
-        assert switch.is_on() is True
-        switch.off()
-        assert switch.is_on() is False
-        missing = snmp(oid=f"{OID}.{{outlet}}", outlet_number=7, port=port, timeout=2.0, version="2c")
-        assert "it has no such outlet" in failure(missing, "is_on")
+    community = PASSWORD.replace(" ", "-")
+    monkeypatch.setenv("HIL_TEST_COMMUNITY", community)
+    monkeypatch.setenv("HIL_TEST_PRIV", PRIVACY)
+    with agent(tmp_path, community) as port:
+        there: dict[str, Any] = {"oid": f"{OID}.{{outlet}}", "outlet_number": 1, "port": port, "timeout": 2.0}
+        user = {
+            "version": "3",
+            "user": "ops",
+            "community": None,
+            "auth": COMMUNITY,
+            "priv": Secret(env="HIL_TEST_PRIV"),
+        }
+        for version in ({"version": "1"}, {"version": "2c"}, user):
+            switch = snmp(**there, **version)
+            switch.on()
+            assert switch.is_on() is True
+            switch.off()
+            assert switch.is_on() is False
+            missing = snmp(**there | {"outlet_number": 7}, **version)
+            assert "it has no such outlet" in failure(missing, "is_on")
+        assert "does not know that user" in failure(snmp(**there, **user | {"user": "opz"}), "is_on")
+        monkeypatch.setenv("HIL_TEST_PRIV", "somebody-elses")
+        assert "PDU at 127.0.0.1" in failure(snmp(**there | {"timeout": 0.4}, **user), "is_on")
+        monkeypatch.setenv("HIL_TEST_COMMUNITY", "readers")
+        assert "may not switch" in failure(snmp(**there, version="2c"), "on")
+        assert "refuses the passphrase" in failure(
+            snmp(**there, **user | {"auth": Secret(env="HIL_TEST_PRIV")}), "is_on"
+        )
         monkeypatch.setenv("HIL_TEST_COMMUNITY", "wrong-one")
-        wrong = snmp(oid=f"{OID}.{{outlet}}", outlet_number=1, port=port, timeout=0.4, version="2c")
+        wrong = snmp(**there | {"timeout": 0.4}, version="2c")
         assert "wrong community is answered by silence" in failure(wrong, "is_on")
 
 
