@@ -205,13 +205,15 @@ class Console:
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
-    def send(self, data: str | bytes, *, timeout: float = 10.0) -> None:
+    def send(self, data: str | bytes, *, timeout: float = 10.0, shown: str | None = None) -> None:
         """Send text (as UTF-8) or bytes as they are, and record it. Waits up to `timeout` seconds for a lost port.
 
+        `shown` is recorded in place of what is sent, where that is a secret, or a part of one.
         Raises ConsoleError when the port is lost or does not take the data, ConsoleClosed when closed.
         """
         raw = data.encode("utf-8") if isinstance(data, str) else data
         text = data if isinstance(data, str) else data.decode("utf-8", "backslashreplace")
+        text = text if shown is None else shown
         if not self.is_open:
             self.wait_open(timeout)
         with self._port_errors():
@@ -328,6 +330,11 @@ class Console:
         with self._changed:
             ranges = list(self._stream.events(0 if after is None else after.offset))
         return [e["text"] for r in ranges for e in self.timeline.events(after=r.start, before=r.stop)]
+
+    def received(self, after: Mark) -> bytes:
+        """What has come from `after` on, an unfinished line included, with LF as line ends: as it is, secrets too."""
+        with self._changed:
+            return self._stream.since(after.offset)
 
     @property
     def partial(self) -> str:

@@ -10,9 +10,9 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from hil import templates
+from hil import templates, wording
 from hil.placeholders import BuildText, SettingText
 from hil.sources import Language
 from hil.toml import Strict
@@ -195,6 +195,99 @@ class ConstantsPlace(Place):
         return self
 
 
+def _lines(value: Any) -> Any:
+    entries = value if isinstance(value, list) else [value]
+    return [{"send": entry} if isinstance(entry, str) else entry for entry in entries]
+
+
+def _expression(text: str) -> str:
+    """`text`, if it can be part of a regular expression."""
+    try:
+        re.compile(f"^.*?(?:{text}).*$")
+    except re.error as error:
+        raise ValueError(f"found {text!r}, expected a regular expression ({error}); flags as in (?i:ok)") from None
+    return text
+
+
+class Line(Strict):
+    """A line to send; `answer`: a regular expression to wait for, "" for none, None for what is usual there."""
+
+    send: str
+    answer: Annotated[str, AfterValidator(_expression)] | None = None
+
+
+Lines = Annotated[list[Line], BeforeValidator(_lines)]
+_Expression = Annotated[str, AfterValidator(_expression)]
+
+
+class Talk(Place):
+    """What places have that the running firmware is asked to fill, over its serial console. Times in seconds.
+
+    `reset` and `ready`: the board is reset, and what it says when it listens. `burst` bytes are sent at once, then
+    `pause`: for chips whose FIFO (128 bytes on an ESP32) has no flow control.
+    """
+
+    ready: _Expression | None = None
+    ready_within: float = Field(default=15.0, gt=0)
+    answer_within: float = Field(default=5.0, gt=0)
+    reset: bool = True
+    burst: int | None = Field(default=None, ge=1)
+    pause: float = Field(default=0.01, ge=0)
+
+
+class ConsolePlace(Talk):
+    """Lines on the serial console. What the lines may name: see hil.wording.
+
+    `reads_then`: what ends the answer to `check`, behind the line with the value; `answer` if None, nothing if "".
+    """
+
+    method: Literal["console"]
+    newline: Literal["\n", "\r", "\r\n"] = "\n"
+    enter: Lines = Field(default_factory=list)
+    write: Lines = Field(min_length=1)
+    answer: _Expression = "^OK$"
+    refusal: _Expression = "^ERROR"
+    check: str | None = None
+    reads: str | None = None
+    reads_then: _Expression | None = None
+    save: Lines = Field(default_factory=list)
+    leave: Lines = Field(default_factory=list)
+    longest_line: int | None = Field(default=None, ge=1)
+    chunk: int = Field(default=48, ge=4)
+
+    @model_validator(mode="after")
+    def _wording(self) -> ConsolePlace:
+        if (self.check is None) != (self.reads is None):
+            raise ValueError("found check or reads alone, expected both: what asks for a value, and what is answered")
+        wording.check_lines([line.send for line in self.write])
+        if self.check is not None and self.reads is not None:
+            templates.check(self.check, ("key",))
+            wording.Reading(self.reads)
+        return self
+
+
+class EspAtPlace(Talk):
+    """ESP-AT's manufacturing NVS, through AT+SYSMFG; keys are "mqtt_ca", or "client_ca/client_ca.0".
+
+    Before the slash stands the namespace; without one, the key is called as its namespace is.
+    """
+
+    method: Literal["esp-at"]
+    ready: _Expression | None = "^ready$"
+
+    @model_validator(mode="after")
+    def _names(self) -> EspAtPlace:
+        for key, value in self.values.items():
+            if not re.fullmatch('[^"/]{1,15}(/[^"/]{1,15})?', key):
+                raise ValueError(
+                    f'found key {key!r} in values, expected a namespace, such as "mqtt_ca", or a namespace and a key, '
+                    'such as "client_ca/client_ca.0", of at most 15 characters each'
+                )
+            if not isinstance(value, str) and value.kind in ("u64", "i64"):
+                raise ValueError(f"found {value.kind} for {key!r} in values, which AT+SYSMFG cannot write")
+        return self
+
+
 class Nowhere(Place):
     """A firmware whose settings are none of the bench's business."""
 
@@ -202,7 +295,7 @@ class Nowhere(Place):
 
 
 AnyPlace = Annotated[
-    NvsPlace | LittlefsPlace | SpiffsPlace | SecureCertPlace | ConstantsPlace | Nowhere,
+    NvsPlace | LittlefsPlace | SpiffsPlace | SecureCertPlace | ConstantsPlace | ConsolePlace | EspAtPlace | Nowhere,
     Field(discriminator="method"),
 ]
 

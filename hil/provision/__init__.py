@@ -22,6 +22,8 @@ class ProvisionError(Exception):
 class Applied:
     """What a method did: sectors of flash written (4096 bytes each) and bytes, both 0 if all was there already.
 
+    A method that talks to the firmware knows no sectors: 0, and the bytes are those that it sent.
+
     `capacity` is the size in bytes of the place that holds the settings, 0 where there is no such thing. `recovered`
     says that an earlier run had been cut off; `problems` are what the place held besides that was not sound, one line
     each.

@@ -11,7 +11,9 @@ from hil.console import Console
 from hil.firmware import Firmware
 from hil.flash import Flasher
 from hil.provision import Method, Provisioner
+from hil.provision.console_lines import ConsoleLines
 from hil.provision.constants import Constants
+from hil.provision.esp_at import EspAt
 from hil.provision.littlefs import Geometry, Littlefs
 from hil.provision.nvs import Nvs
 from hil.provision.partition import PartitionAccess
@@ -19,6 +21,7 @@ from hil.provision.recorded import Recorded
 from hil.provision.secure_cert import SecureCert
 from hil.provision.several import Several
 from hil.provision.spiffs import Spiffs
+from hil.provision.unfinished import Unfinished
 from hil.sources import Style
 from hil.timeline import Timeline
 
@@ -73,5 +76,11 @@ def _method(place: places.AnyPlace, tools: Tools) -> Method | None:
                 secret=places.secret_keys(place),
                 look=place.in_images,
             )
+        case places.ConsolePlace():
+            secret = places.secret_keys(place)
+            mark = Unfinished(tools.journal, tools.board, place.method, tools.identity)
+            return ConsoleLines(place, tools.console, mark, secret=secret, hide=tools.timeline.redact)
+        case places.EspAtPlace():
+            return EspAt(place, tools.console, Unfinished(tools.journal, tools.board, place.method, tools.identity))
         case places.Nowhere():
             return None

@@ -254,7 +254,7 @@ async def test_provisioned_through_the_console(tmp_path: Path) -> None:
         chip.type('AT+SYSMFG=2,"elsewhere","a",8,3\r')
         await chip.line("^ERROR$")
         for number, (name, content) in enumerate((("mqtt_ca", ROOT), ("mqtt_cert", CHAIN), ("mqtt_key", KEY))):
-            chip.type(f'AT+SYSMFG=2,"{name}","{name}.0",8,{len(content)}\r')
+            chip.type(f'AT+SYSMFG=2,"{name}","{name}",8,{len(content)}\r')
             await chip.line("^>", number)
             assert chip.core is not None
             chip.core.uart_input(content)
@@ -263,7 +263,7 @@ async def test_provisioned_through_the_console(tmp_path: Path) -> None:
         chip.type("get key")
         await chip.line("^ERROR: key is not shown")
         chip.type('AT+SYSMFG=1,"mqtt_cert"\r')
-        await chip.line('SYSMFG:"mqtt_cert","mqtt_cert.0",8$')
+        await chip.line('SYSMFG:"mqtt_cert","mqtt_cert",8$')
         chip.type("AT+RST\r")
         await b.broker.packet(Publish, topic="dev-1/status")
         assert not any("PRIVATE" in line for line in chip.lines)

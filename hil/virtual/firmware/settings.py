@@ -123,9 +123,13 @@ def require(settings: Settings, place: str, *keys: str) -> None:
             raise SettingError(f"setting {key} is missing in {place}: provision this board")
 
 
-def check(key: str, text: str) -> None:
-    """Raises SettingError for a key that the firmware does not know, and for a text that is none of its values."""
+def check(key: str, text: str | None) -> None:
+    """Raises SettingError for a key that the firmware does not know, and for a text that is none of its values.
+
+    None: the key alone is looked at.
+    """
     kinds = {item.name: str(item.type) for item in fields(Settings)}
     if key not in kinds:
         raise SettingError(f"unknown setting {key!r}")
-    _convert(key, kinds[key], text)
+    if text is not None:
+        _convert(key, kinds[key], text)

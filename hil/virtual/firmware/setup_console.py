@@ -107,7 +107,7 @@ class SetupConsole:
     def _setting(self, store: Store, word: str, key: str, text: str) -> None:
         say = self._system.print
         try:
-            check(key, text if word == "set" and text else "1")
+            check(key, text if word == "set" and text else None)
             if word == "set":
                 if key in AT_KEYS:
                     raise SettingError(f'{key} is uploaded: AT+SYSMFG=2,"{AT_KEYS[key][0]}","{AT_KEYS[key][1]}",8,...')

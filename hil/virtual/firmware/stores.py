@@ -23,8 +23,8 @@ FILE_PARTITION = "spiffs"
 
 SECURE_CERT_PARTITION = "esp_secure_cert"
 
-AT_KEYS = {"ca": ("mqtt_ca", "mqtt_ca.0"), "cert": ("mqtt_cert", "mqtt_cert.0"), "key": ("mqtt_key", "mqtt_key.0")}
-"""Namespace and key of each credential in NVS, as ESP-AT names them (its documentation, 'PKI Configuration')."""
+AT_KEYS = {"ca": ("mqtt_ca", "mqtt_ca"), "cert": ("mqtt_cert", "mqtt_cert"), "key": ("mqtt_key", "mqtt_key")}
+"""Namespace and key of each credential in NVS, as ESP-AT's mfg_nvs.py names them: no index where there is one only."""
 
 
 def source(system: System, store: nvs.Store) -> Get:
