@@ -64,8 +64,8 @@ def check_lines(sent: Iterable[str]) -> None:
 def worded(text: str, key: str, value: str, chunk: int) -> Iterator[tuple[str, str]]:
     """The lines that `text` stands for: each as it is sent, and as it may be shown, without the value.
 
-    `chunk`: how many bytes a part has at most, 4 or more; characters stay whole. Raises WordingError for a value that is more than
-    one line where the line has to hold it as it is.
+    `chunk`: how many bytes a part has at most, 4 or more; characters stay whole. Raises WordingError for a value that
+    is more than one line where the line has to hold it as it is.
     """
     data = value.encode()
     used = set(templates.placeholders(text))

@@ -20,6 +20,9 @@ from hil.provision import ProvisionError
 # What the mask ROM of every ESP32 prints first after a reset.
 _ROM = r"rst:0x[0-9a-fA-F]+"
 
+# What a line may have before an echo: 'esp32> ', 'uart:~$ ', '>>> '. A value that ends in the command has other things.
+_PROMPT = re.compile(r"\s*|[^=]*[>#$%:\]?]\s*")
+
 
 class Refused(ProvisionError):
     """The firmware said no. One line: to what, and what it said."""
@@ -92,6 +95,7 @@ class Dialogue:
             parts.append(f"(?P<_ready>^{re.escape(self._greeting)}$)")
         pattern = re.compile(f"^.*?(?:{'|'.join(parts)}).*$")
         after = sent.mark
+        echoes = 0
         while True:
             try:
                 seen = self._console.expect(pattern, max(0.0, deadline - time.monotonic()), after)
@@ -100,8 +104,9 @@ class Dialogue:
                     f"no answer to {sent.shown!r} within {within:g} s, expected a line that matches {wanted!r}; it "
                     f"said {self._last(sent)}"
                 ) from None
-            if _is_echo(seen, sent.text):
+            if echoes == 0 and _is_echo(seen, sent.text):
                 after = seen.end
+                echoes += seen.event is not None
             elif seen.named.get("_yes") is None:
                 if seen.named.get("_no") is None:
                     raise self._error(f"it restarted after {sent.shown!r}; provision it again")
@@ -133,5 +138,5 @@ def _is_echo(seen: Seen, text: str) -> bool:
     """Whether the line is what was sent, behind a prompt maybe, or the part of it that has come so far."""
     line = seen.text.rstrip()
     if text.strip() and line.endswith(text.rstrip()):
-        return True
+        return _PROMPT.fullmatch(line.removesuffix(text.rstrip())) is not None
     return seen.event is None and len(line) > 1 and text.startswith(line)

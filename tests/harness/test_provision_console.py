@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import select
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,17 +16,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ptys import Device
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from hil import wording
+from hil import reset, wording
 from hil.console import Console
-from hil.places import ConsolePlace, EspAtPlace
+from hil.places import ConsolePlace, EspAtPlace, Places
 from hil.provision import Method, ProvisionError
 from hil.provision.console_lines import ConsoleLines
 from hil.provision.esp_at import EspAt
 from hil.provision.unfinished import Unfinished
 from hil.timeline import Timeline
 
+ROOT = Path(__file__).parents[2]
 KEY_LINES = ["MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2", "OF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQ="]
 KEY = "\n".join(["-----BEGIN PRIVATE KEY-----", *KEY_LINES, "-----END PRIVATE KEY-----", ""])
 
@@ -165,7 +168,7 @@ def test_logs_echo_and_values_that_look_like_answers_confuse_nobody(bench: Bench
 
     bench.firmware.quirk = chatty
     method = bench.method(answer="OK$", check="get {key}", reads="^(> )?{key}={value}$")
-    values = texts(a="OK", b="ERROR", c="a=b", d="é {x} \\n", e="set e OK")
+    values = texts(x="set x, get x", a="OK", b="ERROR", c="a=b", d="é {x} \\n", e="set e OK")
     bench.firmware.quirk = lambda line: None
     method.apply(values)
     bench.firmware.quirk = chatty
@@ -211,6 +214,31 @@ def test_a_restart_in_the_middle_is_named_and_the_next_run_starts_again(bench: B
     assert done.recovered
     assert done.written == len("set b 2\n")
     assert not bench.method().apply(texts(a="1", b="2")).recovered
+
+
+def test_it_waits_for_the_ready_line_of_a_reset(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    method = bench.method(ready="^ready", ready_within=20)
+    monkeypatch.setattr(reset, "hard", lambda console: bench.firmware.device.say(b"rst:0x1 (POWERON)\r\nready\r\n"))
+    assert method.apply(texts(a="ready")).written > 0
+    bench.firmware.quirk = lambda line: b"ready\r\n" if "set" in line else None
+    with pytest.raises(ProvisionError, match=r"it restarted after 'set a \.\.\.'"):
+        method.apply(texts(a="other"))
+    monkeypatch.setattr(reset, "hard", lambda console: None)
+    with pytest.raises(ProvisionError, match=r"its ready line \('\^ready'\) within 0.2 s of a reset.*reset = false"):
+        bench.method(ready="^ready", ready_within=0.2).apply(texts(a="1"))
+
+
+def test_a_board_that_falls_silent_is_named_with_the_last_line(bench: Bench) -> None:
+    def dead(line: str) -> bytes | None:
+        bench.firmware.echo = False
+        return b"" if "hash b" in line else None
+
+    bench.firmware.quirk = dead
+    with pytest.raises(ProvisionError, match=r"board a: no answer to 'hash b' within 0.3 s"):
+        bench.method(answer_within=0.3).apply(texts(a="1", b="2"))
+    bench.firmware.quirk = lambda line: b"\r\nOK\r\n" if "=2" in line else None
+    with pytest.raises(ProvisionError, match=r"no answer to .*=2.*within 0.3 s, expected a line .*>"):
+        bench.esp_at(answer_within=0.3).apply({"mqtt_ca": ("string", "x")})
 
 
 def test_without_a_check_it_says_so(bench: Bench) -> None:
@@ -307,6 +335,16 @@ def test_every_form_holds_the_value(value: str, chunk: int) -> None:
     assert b"".join(bytes.fromhex(part) for _, _, part in parts) == data
     for offset, size, part in parts:
         assert data[int(offset) :][: int(size)] == bytes.fromhex(part)
+
+
+def test_the_documents_examples_can_be_read_and_every_key_is_in_them() -> None:
+    page = (ROOT / "docs" / "contract.md").read_text()
+    sections = [page[page.index(f'### `method = "{name}"`') :] for name in ("console", "esp-at")]
+    examples = [tomllib.loads(block) for block in re.findall(r"```toml\n(.*?)```", sections[0], re.DOTALL)]
+    found = [TypeAdapter(Places).validate_python(example["provision"])[0] for example in examples]
+    assert {place.method for place in found} >= {"console", "esp-at"}
+    for key in {*ConsolePlace.model_fields, *EspAtPlace.model_fields}:
+        assert f"`{key}`" in page or f"`{key} =" in page, key
 
 
 # -- ESP-AT -----------------------------------------------------------------------------------------------------------
