@@ -208,18 +208,21 @@ class Console:
     def send(self, data: str | bytes, *, timeout: float = 10.0, shown: str | None = None) -> None:
         """Send text (as UTF-8) or bytes as they are, and record it. Waits up to `timeout` seconds for a lost port.
 
-        `shown` is recorded in place of what is sent, where that is a secret, or a part of one.
+        `shown` is recorded in place of what is sent, where that is a secret, or a part of one; for "" nothing is.
         Raises ConsoleError when the port is lost or does not take the data, ConsoleClosed when closed.
         """
         raw = data.encode("utf-8") if isinstance(data, str) else data
         text = data if isinstance(data, str) else data.decode("utf-8", "backslashreplace")
         text = text if shown is None else shown
+
+        def record() -> None:
+            if shown != "":
+                self.timeline.record("console", "sent", self.board, text=text)
+
         if not self.is_open:
             self.wait_open(timeout)
         with self._port_errors():
-            self._reader.send(
-                self._port_now(), raw, lambda: self.timeline.record("console", "sent", self.board, text=text)
-            )
+            self._reader.send(self._port_now(), raw, record)
 
     def send_line(self, text: str, *, timeout: float = 10.0) -> None:
         """Send `text` and a newline, as `send` does."""

@@ -363,6 +363,9 @@ def test_esp_at_uploads_and_compares(bench: Bench) -> None:
     done = bench.esp_at(burst=50, pause=0).apply(AT_VALUES)
     size = sum(len(text) for _, text in AT_VALUES.values())
     assert (done.sectors, done.written) == (0, size)
+    sent = [event["text"] for event in bench.timeline.events(lambda e: e.kind == "sent")]
+    assert f'({len(KEY)} bytes of "client_key","client_key.1")' in sent
+    assert "" not in sent
     firmware = bench.firmware
     assert firmware.held['"mqtt_ca","mqtt_ca"'] == AT_VALUES["mqtt_ca"][1].encode()
     assert firmware.held['"client_key","client_key.1"'] == KEY.encode()
