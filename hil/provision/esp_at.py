@@ -27,7 +27,23 @@ _OK = "^OK$"
 _ERROR = "^ERROR$"
 _BUSY = r"^busy p\.\.\."
 _AGAIN = 0.2  # seconds until a busy firmware is asked again
+_LINE_ENDS = re.compile(rb"\r+\n|\r")
 _BINARY_NAMESPACE = re.compile("_(ca|cert|key)$")
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What the board shows of an entry: type, bytes it has, and its content with LF as line ends, none at its end.
+
+    The console makes all line ends equal, and more of them follow; the length tells what is meant.
+    """
+
+    type: int
+    length: int
+    content: bytes
+
+    def __str__(self) -> str:
+        return f"type {self.type}, {self.length} bytes, SHA-256 {hashlib.sha256(self.content).hexdigest()[:12]}..."
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +56,16 @@ class _Entry:
     @property
     def named(self) -> str:
         return f'"{self.namespace}","{self.key}"'
+
+    @property
+    def as_held(self) -> _Held:
+        """How the board shows it when it holds it."""
+        return _Held(self.type, len(self.data), _LINE_ENDS.sub(b"\n", self.data).rstrip(b"\n"))
+
+    @property
+    def lost(self) -> int:
+        """How many bytes the console takes out of it."""
+        return len(self.data) - len(_LINE_ENDS.sub(b"\n", self.data))
 
 
 class EspAt:
@@ -61,7 +87,7 @@ class EspAt:
         recovered = self._unfinished.there
         self._dialogue.start()
         self._command("ATE0")
-        missing = [entry for entry in entries if self._held(entry) != (entry.type, entry.data)]
+        missing = [entry for entry in entries if self._held(entry) != entry.as_held]
         if missing:
             self._unfinished.set()
             for entry in missing:
@@ -108,8 +134,8 @@ class EspAt:
         sent = self._dialogue.upload(entry.data, f"({len(entry.data)} bytes of {entry.named})")
         self._dialogue.answer(sent, _OK, _ERROR)
 
-    def _held(self, entry: _Entry) -> tuple[int, bytes] | None:
-        """Type and bytes of what the board holds; None if it says that there is nothing.
+    def _held(self, entry: _Entry) -> _Held | None:
+        """What the board holds; None if it says that there is nothing.
 
         Read in one piece: parts would show pieces of lines of a private key, which nothing could blank.
         """
@@ -128,28 +154,16 @@ class EspAt:
             # OK may be a line of the value itself: it is the end once all bytes of the value are before it.
             end = self._dialogue.answer(replace(sent, mark=after), _OK, None).end
             content = self._console.received(begin)[: end.offset - begin.offset].removesuffix(b"OK")
-            # The console turns CR LF into LF, so that a value with CRs has fewer bytes here than in the board.
-            if len(content) + content.count(b"\n") >= length:
-                return int(seen["type"] or 0), _value(content, length)
+            # With CR LF in it, a value has fewer bytes here than in the board.
+            lost = entry.lost if length == len(entry.data) else content.count(b"\n")
+            if len(content) + lost >= length:
+                return _Held(int(seen["type"] or 0), length, content.rstrip(b"\n"))
             after = end
 
     def _compare(self, entry: _Entry) -> None:
         held = self._held(entry)
-        if held == (entry.type, entry.data):
-            return
-        what = "nothing" if held is None else f"type {held[0]}, {len(held[1])} bytes, SHA-256 {_hash(held[1])}..."
-        raise ProvisionError(
-            f"board {self._board}: {entry.namespace}/{entry.key} reads back as {what}, expected type {entry.type}, "
-            f"{len(entry.data)} bytes, SHA-256 {_hash(entry.data)}...; bytes may have been lost on the way: set burst"
-        )
-
-
-def _value(content: bytes, length: int) -> bytes:
-    """The value out of the lines that came: `length` bytes, then line ends before the OK."""
-    if len(content) >= length and not content[length:].strip(b"\n"):
-        return content[:length]
-    return content.rstrip(b"\n")
-
-
-def _hash(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()[:12]
+        if held != entry.as_held:
+            raise ProvisionError(
+                f"board {self._board}: {entry.namespace}/{entry.key} reads back as {held or 'nothing'}, expected "
+                f"{entry.as_held}; bytes may have been lost on the way: set burst"
+            )

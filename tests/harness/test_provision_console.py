@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-import select
-import threading
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from console_firmware import Firmware
 from hypothesis import given
 from hypothesis import strategies as st
 from ptys import Device
@@ -30,83 +28,6 @@ from hil.timeline import Timeline
 ROOT = Path(__file__).parents[2]
 KEY_LINES = ["MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgevZzL1gdAFr88hb2", "OF/2NxApJCzGCEDdfSp6VQO30hyhRANCAAQ="]
 KEY = "\n".join(["-----BEGIN PRIVATE KEY-----", *KEY_LINES, "-----END PRIVATE KEY-----", ""])
-
-
-class Firmware:
-    """A firmware with `set`, `get` and `hash`, and AT+SYSMFG; `quirk` may answer a line in its place."""
-
-    def __init__(self, device: Device) -> None:
-        self.device = device
-        self.held: dict[str, bytes] = {}
-        self.lines: list[str] = []
-        self.types: dict[str, int] = {}
-        self.quirk: Callable[[str], bytes | None] = lambda line: None
-        self.echo = True
-        self.upload: tuple[str, int] | None = None
-        self._waiting = b""
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._end.is_set():
-            if not select.select([self.device._master], [], [], 0.02)[0]:
-                continue
-            self._waiting += os.read(self.device._master, 4096)
-            while self._step():
-                pass
-
-    def _step(self) -> bool:
-        if self.upload is not None:
-            key, size = self.upload
-            if len(self._waiting) < size:
-                return False
-            self.held[key], self._waiting = self._waiting[:size], self._waiting[size:]
-            self.upload = None
-            self.device.say(b"\r\nOK\r\n")
-            return True
-        line, end, rest = self._waiting.partition(b"\n")
-        if not end:
-            return False
-        self._waiting = rest
-        text = line.rstrip(b"\r").decode()
-        self.lines.append(text)
-        if self.echo:
-            self.device.say(line.rstrip(b"\r") + b"\r\n")
-        answer = self.quirk(text)
-        self.device.say(self._answer(text) if answer is None else answer)
-        return True
-
-    def _answer(self, text: str) -> bytes:
-        word, _, rest = text.partition(" ")
-        key, _, value = rest.partition(" ")
-        if word == "set":
-            self.held[key] = value.encode()
-            return b"OK\r\n"
-        if word in ("get", "hash"):
-            if key not in self.held:
-                return b"ERROR: not set\r\n"
-            shown = self.held[key] if word == "get" else hashlib.sha256(self.held[key]).hexdigest().encode()
-            return key.encode() + b"=" + shown + b"\r\nOK\r\n"
-        if text.startswith("AT+SYSMFG=1"):
-            name = text.removeprefix("AT+SYSMFG=1,")
-            if name not in self.held:
-                return b"\r\nERROR\r\n"
-            held = self.held[name]
-            return f"+SYSMFG:{name},{self.types[name]},{len(held)},".encode() + held + b"\r\n\r\nOK\r\n"
-        if text.startswith("AT+SYSMFG=2"):
-            name, kind, number = text.removeprefix("AT+SYSMFG=2,").rsplit(",", 2)
-            self.types[name] = int(kind)
-            if int(kind) < 7:
-                self.held[name] = number.encode()
-                return b"\r\nOK\r\n"
-            self.upload = name, int(number)
-            return b"\r\nOK\r\n\r\n>"
-        return b"\r\nOK\r\n" if text.startswith("AT") else b"?\r\n"
 
 
 class Bench:
@@ -376,6 +297,13 @@ def test_esp_at_uploads_and_compares(bench: Bench) -> None:
     assert "AT+RST" not in firmware.lines
     left = bench.written()
     assert not [line for line in KEY_LINES if line in left or line[:20] in left]
+
+
+@pytest.mark.parametrize("text", ["a\r\nb\r\n", "a\n\n", "OK\nOK\n", "\n", "+SYSMFG:\nERROR", "ready\r"])
+def test_esp_at_reads_back_what_looks_like_its_own_words(bench: Bench, text: str) -> None:
+    for held in ("other", text, "x\r\ny\r\n"):
+        assert bench.esp_at().apply({"mqtt_ca": ("string", held)}).written == len(held)
+        assert bench.esp_at().apply({"mqtt_ca": ("string", held)}).written == 0
 
 
 def test_esp_at_waits_while_it_is_busy(bench: Bench) -> None:
