@@ -123,9 +123,13 @@ class Dialogue:
             return
 
     def _last(self, sent: Sent) -> str:
-        lines = self._console.received(sent.mark).decode("utf-8", "replace").splitlines()
-        others = [line for line in lines if line.strip() and sent.text not in line]
-        return repr(others[-1][:120]) if others else "nothing"
+        """The newest line that came after `sent`, its echo aside; the console blanks secrets, halves of them too."""
+        console = self._console
+        count = min(20, len(console.received(sent.mark).split(b"\n")))
+        echo = console.timeline.redacted(sent.text)
+        newest = [*console.last_lines(count), *([] if console.partial else [""])][-count:]
+        lines = [line for line in newest if line.strip() and (not echo or echo not in line)]
+        return repr(lines[-1][:120]) if lines else "nothing"
 
     def _line(self, text: str) -> str:
         return self._console.timeline.redacted(f"board {self._console.board}: {text}")

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import select
 import threading
 from collections.abc import Callable
 
@@ -33,9 +31,7 @@ class Firmware:
 
     def _run(self) -> None:
         while not self._end.is_set():
-            if not select.select([self.device._master], [], [], 0.02)[0]:
-                continue
-            self._waiting += os.read(self.device._master, 4096)
+            self._waiting += self.device.heard(timeout=0.02)
             while self._step():
                 pass
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import tty
 from pathlib import Path
 
@@ -41,3 +42,7 @@ class Device:
         while len(data) < size:
             data += os.read(self._master, size - len(data))
         return data
+
+    def heard(self, timeout: float) -> bytes:
+        """What the console has sent since; nothing if that is nothing for `timeout` seconds."""
+        return os.read(self._master, 4096) if select.select([self._master], [], [], timeout)[0] else b""

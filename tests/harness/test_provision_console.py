@@ -162,6 +162,15 @@ def test_a_board_that_falls_silent_is_named_with_the_last_line(bench: Bench) -> 
         bench.esp_at(answer_within=0.3).apply({"mqtt_ca": ("string", "x")})
 
 
+def test_half_an_echo_of_a_secret_is_not_shown(bench: Bench) -> None:
+    bench.timeline.redact("hunter2hunter2")
+    bench.firmware.quirk = lambda line: b"it is hunter2hun" if "set" in line else None
+    with pytest.raises(ProvisionError, match=r"no answer to 'set pass \.\.\.'.*it said 'it is '") as caught:
+        bench.method({"pass"}, answer_within=0.3).apply(texts(**{"pass": "hunter2hunter2"}))
+    assert "hunter" not in str(caught.value)
+    assert "hunter" not in bench.written()
+
+
 def test_without_a_check_it_says_so(bench: Bench) -> None:
     method = bench.method(check=None, reads=None)
     assert method.apply(texts(a="1")).problems == ("not read back: the contract's [provision] has no check and reads",)
