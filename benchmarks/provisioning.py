@@ -29,6 +29,7 @@ STORES = {
     "littlefs": "reference-littlefs",
     "spiffs": "reference-spiffs",
     "esp-secure-cert": "reference-secure-cert",
+    "esp-at": "reference-console",
 }
 FIRMWARE = 1 << 20  # bytes of a usual firmware with Wi-Fi and TLS; the virtual one is filled up to that
 NOISE = 0.6  # of the filling: what a usual firmware comes to when esptool has compressed it
