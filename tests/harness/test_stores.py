@@ -21,7 +21,6 @@ STORES = ("secure-cert", "spiffs", "littlefs", "constants", "console")
 
 @pytest.fixture(params=STORES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
-    pytest.importorskip(f"hil.provision.{str(request.param).replace('-', '_')}")
     text = (
         'name = "stores"\n[boards.a]\nvirtual = "esp32"\nspeed = 100\nwifi = { ssid = "net" }\n'
         f'contract = "{ROOT}/rigs/contracts/reference-{request.param}.toml"\n'
