@@ -16,6 +16,9 @@ from hil.timeline import Event
 _STARTS = {("power", "on"), ("reset", "hard"), ("reset", "soft")}
 _STOPS = _STARTS | {("power", "off"), ("reset", "download"), ("board", "boot"), ("flash", "start")}
 
+_EXCUSE_NOTHING = ("resumption",)
+"""Injected faults that no handshake fails for: a server need not resume a session (RFC 8446 section 2.2)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -116,7 +119,10 @@ class Case:
 
     def ended(self, *ends: End) -> list[Attempt]:
         """Those that ended so, and that no injected fault had a hand in."""
-        return [a for a in self.attempts if a.end in ends and not self.faults(a)]
+        return [a for a in self.attempts if a.end in ends and self._blameless(a)]
+
+    def _blameless(self, attempt: Attempt) -> bool:
+        return all(fault.get("name") in _EXCUSE_NOTHING for fault in self.faults(attempt))
 
     def taken_over(self, attempt: Attempt) -> bool:
         """Whether somebody connected with the same client id: by the gateway's word, or by the broker's log."""

@@ -56,7 +56,7 @@ def _run(options: argparse.Namespace, defects: Sequence[Defect], chosen: Sequenc
     if not options.resume:
         shutil.rmtree(options.out, ignore_errors=True)
     shutil.rmtree(options.out / "again", ignore_errors=True)
-    jobs = plan.whole(chosen, options.out)
+    jobs = plan.whole(chosen, options.out, options.meant)
     print(f"{len(jobs)} firmwares, {options.benches} benches side by side", flush=True)
     rows = judge.fold(chosen, plan.run(jobs, options.benches, told=True))
     causes.diagnose_all(rows)
@@ -77,6 +77,7 @@ def _run(options: argparse.Namespace, defects: Sequence[Defect], chosen: Sequenc
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tests.defects.matrix", description=__doc__.split("\n")[0])
     parser.add_argument("--only", action="append", default=[], metavar="TEXT", help="firmwares whose name holds TEXT")
+    parser.add_argument("--meant", action="store_true", help="broken firmware meets the scenarios meant for it alone")
     parser.add_argument("--benches", type=int, default=BENCHES_A_CORE * (os.cpu_count() or 1), help="side by side")
     parser.add_argument("--resume", action="store_true", help="keep what an interrupted run has finished")
     parser.add_argument("--out", type=Path, default=FOLDER, help="where to leave the matrix")

@@ -23,16 +23,17 @@ def scenario_names() -> list[str]:
     return [scenario.name for scenario in catalogue.scenarios() if scenario.group != "soak"]
 
 
-def whole(defects: Sequence[Defect], folder: Path) -> list[Job]:
-    """A bench for each firmware, and all scenarios on it; those that take longest first."""
+def whole(defects: Sequence[Defect], folder: Path, meant: bool = False) -> list[Job]:
+    """A bench for each firmware, and all scenarios on it (`meant`: only those meant for it); the longest first."""
     # A firmware that is never online makes each scenario wait for as long as it can.
     slow_first = sorted(defects, key=lambda defect: "test_*" not in defect.elsewhere)
-    return [Job(folder / defect.board, [defect], _picked(defect)) for defect in slow_first]
+    return [Job(folder / defect.board, [defect], _picked(defect, meant)) for defect in slow_first]
 
 
-def _picked(defect: Defect) -> list[tuple[str, str, str]] | None:
+def _picked(defect: Defect, meant: bool) -> list[tuple[str, str, str]] | None:
     """Which scenarios to run on it: all, but for a firmware that makes the board useless for others."""
-    return [(defect.board, catch.scenario, catch.case) for catch in defect.caught] if defect.spoils else None
+    alone = defect.spoils or (meant and defect.options)
+    return [(defect.board, catch.scenario, catch.case) for catch in defect.caught] if alone else None
 
 
 def proof(defects: Sequence[Defect]) -> Iterator[tuple[Defect, Catch]]:

@@ -106,6 +106,32 @@ def test_the_proof_needs_few_firmwares_and_leaves_no_scenario_out() -> None:
     assert unproven(["test_will", "test_more"], [one, both]) == ["test_more"]
 
 
+def test_only_what_is_meant_and_good_firmware_meets_all(tmp_path: Path) -> None:
+    def picked(meant: bool) -> list[object]:
+        return [job.picked for job in plan.whole([*good([DEFECT]), DEFECT], tmp_path, meant)]
+
+    assert picked(meant=False) == [None, None]
+    assert picked(meant=True) == [None, [("without-will", "test_will", "")]]
+
+
+def test_small_benches_take_all_that_is_chosen_once(tmp_path: Path) -> None:
+    catches = [Catch(f"test_{n}", "", "fail", "") for n in range(7)]
+    busy, other = Defect(("without will",), caught=tuple(catches)), Defect(("with foreign-will",), caught=(WILL,))
+    chosen = [(other, WILL), *((busy, catch) for catch in catches)]
+    jobs = plan.part(chosen, tmp_path, most=3)
+    assert [[name for _, name, _ in job.picked or []] for job in jobs] == [
+        ["test_0", "test_1", "test_2"],
+        ["test_3", "test_4", "test_5"],
+        ["test_will", "test_6"],
+    ]
+    assert [[defect.board for defect in job.defects] for job in jobs] == [
+        ["without-will"],
+        ["without-will"],
+        ["with-foreign-will", "without-will"],
+    ]
+    assert len({job.folder for job in jobs}) == 3
+
+
 def test_the_page_has_each_firmware_and_a_sign_for_each_verdict() -> None:
     rows = fold([*good([DEFECT]), DEFECT], [CAUGHT, said("n/a", "test_other"), said("warn", "test_last_will")])
     text = page.markdown(rows, ["something is wrong"], 90.0)

@@ -99,6 +99,13 @@ def sends_no_intermediate() -> Story:
     return story.tls_failed(story.accept(), "client certificate refused", verify_code=20)
 
 
+@shows("client-chain-incomplete")
+def sends_no_intermediate_to_a_server_that_resumes_nothing() -> Story:
+    """That injected fault is no reason for a handshake to fail; others are."""
+    story = Story().ready()
+    return story.tls_failed(story.accept("resumption"), "client certificate refused", verify_code=20)
+
+
 @shows("client-certificate-refused")
 def sends_an_expired_certificate() -> Story:
     story = Story().ready()

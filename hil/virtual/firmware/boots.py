@@ -12,6 +12,8 @@ from hil.virtual.firmware.system import System
 TAG = "app"
 NAMESPACE = "device"
 
+END = b"-----END CERTIFICATE-----\n"
+
 QUICK_BOOTS = 3
 """Boots in quick succession after which a build with boot-lockout goes to its set-up mode (as sketches with a double or
 triple reset detector do)."""
@@ -81,12 +83,24 @@ async def save_settings(system: System, store: Store) -> None:
 
 
 def kept(system: System, store: Store, settings: Settings) -> Settings:
-    """The mistake of kept-certificate: what it was given first is what it shows, whatever it is given later."""
-    if not system.build.has("kept-certificate"):
-        return settings
-    certificate, key = store.get(NAMESPACE, "cert"), store.get(NAMESPACE, "key")
-    if isinstance(certificate, bytes) and isinstance(key, bytes):
-        return replace(settings, cert=certificate, key=key)
-    store.set_blob(NAMESPACE, "cert", settings.cert)
-    store.set_blob(NAMESPACE, "key", settings.key)
+    """Mistakes with credentials that change: what it was given first goes on, whatever it is given later."""
+    if system.build.has("kept-certificate"):
+        settings = replace(settings, cert=_first(store, "cert", settings.cert), key=_first(store, "key", settings.key))
+    if system.build.has("kept-intermediate"):
+        leaf, end, above = settings.cert.partition(END)
+        settings = replace(settings, cert=leaf + end + _first(store, "above", above))
+    if system.build.has("kept-anchors"):
+        before = store.get(NAMESPACE, "anchors")
+        if isinstance(before, bytes):
+            settings = replace(settings, ca=before if settings.ca in before else before + settings.ca)
+        store.set_blob(NAMESPACE, "anchors", settings.ca)
     return settings
+
+
+def _first(store: Store, key: str, now: bytes) -> bytes:
+    """What was stored under `key` first, which is this if nothing was."""
+    before = store.get(NAMESPACE, key)
+    if isinstance(before, bytes):
+        return before
+    store.set_blob(NAMESPACE, key, now)
+    return now

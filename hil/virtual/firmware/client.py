@@ -26,7 +26,12 @@ DELIVERY_SECONDS = 2.0
 
 
 class ConnectFailed(Exception):
-    """A try to connect has failed, or the connection is lost; the log has said why."""
+    """A try to connect has failed, or the connection is lost; the log has said why.
+
+    `expired`: it was for our certificate, which has expired. TLS 1.3 tells that after the handshake (RFC 8446 4.4.2).
+    """
+
+    expired = False
 
 
 class Refused(ConnectFailed):
@@ -124,10 +129,12 @@ class Client:
             self._system.log("I", TAG, f"Reconnect after {gap} ms")
             await asyncio.sleep(gap / 1000)
 
-    def _gives_up(self, failure: Exception) -> bool:
+    def _gives_up(self, failure: ConnectFailed | CannotOpen) -> bool:
         build = self._system.build
         if isinstance(failure, Refused) and build.has("hammer-refusals"):
             self._backoff.reset()
+        if failure.expired and build.has("ends-with-certificate"):
+            return True
         return build.lacks("retry") or (isinstance(failure, SentAway) and build.has("obey-disconnect"))
 
     async def _once(self) -> None:
@@ -142,7 +149,7 @@ class Client:
     async def _handshake(self, connection: Connection) -> bool:
         """CONNECT and CONNACK; whether the session goes on."""
         settings, build, log = self._settings, self._system.build, self._system.log
-        failure: type[ConnectFailed] = ConnectFailed
+        failure = ConnectFailed()
         limit = None if build.has("endless-connack") else settings.connect_ms / 1000
         if limit is not None and build.has("impatient-connack"):
             limit /= 4
@@ -154,7 +161,7 @@ class Client:
                     return greeting.session_kept(answer, settings, build)
             if isinstance(answer, Connack):
                 complaints.refused(self._system, answer.code)
-                failure = Refused
+                failure = Refused()
             else:
                 log("E", TAG, f"Invalid MSG_TYPE response: {type(answer).__name__}")
         except TimeoutError:
@@ -164,6 +171,7 @@ class Client:
             await connection.refuse(PROTOCOL_ERROR)
         except (ConnectionEnded, NetworkError, TlsError, ProtocolError) as error:
             self._end_of(error)
+            failure.expired = isinstance(error, TlsError) and error.own_certificate_expired
         log("E", TAG, "MQTT connect failed")
         self._heap.failed_connect()
         raise failure

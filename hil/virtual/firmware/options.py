@@ -63,6 +63,18 @@ OPTIONS: tuple[Option, ...] = (
         "a new certificate is put into it, and it goes on with the old one until that expires",
     ),
     Option(
+        "with", "kept-intermediate", "copies its intermediate at its first boot, and sends the copy ever after",
+        "its new certificate is of a new intermediate, and no broker can verify it with the old one",
+    ),
+    Option(
+        "with", "kept-anchors", "adds new trust anchors to those that it was given before, and takes none away",
+        "a root is given up because its key is lost, and whoever has that key can still be its broker",
+    ),
+    Option(
+        "with", "ends-with-certificate", "gives up for good when it is told that its certificate has expired",
+        "its certificate is renewed over the air or the broker's clock is put right, and it never asks again",
+    ),
+    Option(
         "with", "remembered-server", "does not verify a server certificate again that it has verified since its start",
         "a certificate that has expired since then is still trusted",
     ),

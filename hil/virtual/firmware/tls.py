@@ -76,6 +76,11 @@ class TlsError(Exception):
         self.detail = detail
 
     @property
+    def own_certificate_expired(self) -> bool:
+        """Whether the server has said so, by its alert (RFC 5246 section 7.2.2: certificate_expired)."""
+        return self.code == PEER_ALERT and "certificate expired" in self.detail
+
+    @property
     def verification(self) -> str:
         """The flags in words."""
         return "; ".join(words for flag, words in FLAG_WORDS.items() if self.flags & flag)

@@ -34,7 +34,9 @@ PARSING = 0.02
 
 
 class CannotOpen(Exception):
-    """There is no connection; the log has said why."""
+    """There is no connection; the log has said why. `expired`: the server says that our certificate has expired."""
+
+    expired = False
 
 
 class Transport:
@@ -88,7 +90,9 @@ class Transport:
             await stream.close()
             complaints.tls_failed(self._system, error)
             self._note_dates(error)
-            raise self._failed(complaints.HANDSHAKE_FAILED) from None
+            failure = self._failed(complaints.HANDSHAKE_FAILED)
+            failure.expired = error.own_certificate_expired
+            raise failure from None
         self._dates_failed = 0
         if build.has("remembered-server") and tls.server_digest is not None:
             self._remembered |= {tls.server_digest}
