@@ -7,6 +7,7 @@ import shutil
 import struct
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 from nor_flash import NorFlash
@@ -197,7 +198,9 @@ def test_a_virtual_chip_tells_the_real_esptool(
             flasher = Esptool(timeline, "v", board.serial, chip, console=console, artifacts=tmp_path)
             assert flasher.security() == found
             if found.encryption is not None:
-                tools = Tools("v", timeline, flasher, console, tmp_path / "journal")
+                tools = Tools(
+                    "v", timeline, cast(Any, None), flasher, console, tmp_path / "journal"
+                )  # nothing is built
                 place = NvsPlace(method="nvs", namespace="hil", values={"a": {"u8": 1}})  # type: ignore[dict-item]
                 provisioner = make([place], tools)
                 assert provisioner is not None
