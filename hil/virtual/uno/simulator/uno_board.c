@@ -29,6 +29,7 @@
  * data sheet, 11.9.1), SRAM that an external reset keeps and a power-on leaves at random, BOOTRST with a boot section of
  * 512 bytes that is locked against writing (the fuses and lock bits of an Uno), and a wire with a baud rate.
  */
+#define _GNU_SOURCE /* ppoll */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
