@@ -88,7 +88,7 @@ def bootloader(cache: Path | None = None) -> bytes:
     def make(folder: Path) -> None:
         elf = folder / "optiboot.elf"
         _run(["avr-gcc", *_OPTIBOOT, "-o", str(elf), str(source)])
-        sections = ["-j", ".text", "-j", ".data", "-j", ".version"]
+        sections = ["-j", ".text", "-j", ".version"]
         fill = ["--gap-fill", "0xff", "--set-section-flags", ".version=alloc,load"]
         _run(["avr-objcopy", *sections, *fill, "-O", "binary", str(elf), str(folder / "optiboot.bin")])
 
@@ -112,17 +112,19 @@ def sketch(version: str = "1.0.0", cache: Path | None = None) -> Path:
         _run(["avr-gcc", *flags, "-std=gnu11", "-c", *c], folder)
         _run(["avr-g++", *flags, *_CXX, "-c", str(source), *cxx], folder)
         objects = [str(path) for path in sorted(folder.glob("*.o"))]
-        _run(["avr-gcc", *_CHIP, "-Os", "-w", "-flto", "-Wl,--gc-sections", "-o", "sketch.elf", *objects, "-lm"], folder)
+        _run(
+            ["avr-gcc", *_CHIP, "-Os", "-w", "-flto", "-Wl,--gc-sections", "-o", "sketch.elf", *objects, "-lm"], folder
+        )
         _run(["avr-objcopy", "-O", "ihex", "-R", ".eeprom", "sketch.elf", "sketch.hex"], folder)
         for path in folder.glob("*.o"):
             path.unlink()
 
-    return _built("sketch", [source, core / "Arduino.h", core / "HardwareSerial.cpp"], flags, make, cache) / "sketch.hex"
+    return (
+        _built("sketch", [source, core / "Arduino.h", core / "HardwareSerial.cpp"], flags, make, cache) / "sketch.hex"
+    )
 
 
-def _built(
-    name: str, sources: list[Path], flags: list[str], make: Callable[[Path], None], cache: Path | None
-) -> Path:
+def _built(name: str, sources: list[Path], flags: list[str], make: Callable[[Path], None], cache: Path | None) -> Path:
     lacking = missing()
     if lacking:
         raise BuildError(f"a virtual Uno needs Debian's packages {', '.join(lacking)}: apt-get install them")
