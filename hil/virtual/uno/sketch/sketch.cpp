@@ -27,7 +27,7 @@
 enum Note : uint8_t { RUNNING = 0x5A, HUNG = 0xA5, ASKED = 0x3C };
 static const uint32_t KEPT = 0x48494C31;  // 'HIL1'
 static uint32_t kept __attribute__((section(".noinit")));
-static uint8_t note __attribute__((section(".noinit")));
+static volatile uint8_t note __attribute__((section(".noinit")));
 static uint8_t flags __attribute__((section(".noinit")));
 
 extern "C" void first() __attribute__((naked, used, section(".init3")));
