@@ -15,7 +15,7 @@ from hil.broker import Broker, Embedded, External, Monitor, Mosquitto, find_mosq
 from hil.console import Console
 from hil.credentials import Authority, Credentials, read_credentials
 from hil.firmware import Firmware
-from hil.flash.esptool import Esptool
+from hil.flash.making import make as make_flasher
 from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy, namespace_policy, policies
 from hil.pki import bench as pki_bench
 from hil.pki.hierarchy import Pki
@@ -249,7 +249,8 @@ def make_board(
     console = Console(timeline, name, url, board.contract.console.baud, log=log)
     console.open()
     closing.callback(console.close)
-    flasher = Esptool(timeline, name, url, config.chip, baud=config.flash_baud, console=console, artifacts=artifacts)
+    raw = virtual.raw if virtual is not None else None
+    flasher = make_flasher(name, config, url, raw, console, timeline, artifacts)
     firmware = Firmware(board, artifacts / "firmware" / name, redact=timeline.redacted)
     closing.callback(firmware.stop)
     if not board.contract.settings_in_firmware:
