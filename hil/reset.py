@@ -36,7 +36,7 @@ def hard(console: Console) -> None:
 
 
 def dtr(console: Console) -> None:
-    """Assert DTR for 100 ms: on an Arduino its falling edge pulls RESET low through a capacitor. Raises ConsoleError."""
+    """Assert DTR for 100 ms: through a capacitor that pulls an Arduino's RESET low. Raises ConsoleError."""
     console.timeline.record("reset", "hard", console.board)
     console.set_lines(dtr=True, rts=False)
     time.sleep(EN_LOW)
