@@ -41,6 +41,8 @@ RESET_CAUSES = {
 }
 
 
+BOOT_SIGN = re.compile(rb"rst:0x|reset MCUSR=0x")
+"""What a line that may tell a reset cause has in it."""
 _AVR_LINE = re.compile(r"reset MCUSR=0x([0-9a-fA-F]{1,2})\b")
 
 # Bits of MCUSR, the one that tells most first: several may be set (ATmega328P data sheet, 11.9.1).
