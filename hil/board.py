@@ -21,6 +21,7 @@ from hil.firmware import Firmware
 from hil.flash import Flasher, FlashResult
 from hil.power import PowerSwitch
 from hil.provision import Provisioner, ProvisionResult
+from hil.provision.rehearsal import Difference, Rehearsal
 from hil.rig import BoardConfig
 from hil.timeline import Event, Match, Timeline, where
 
@@ -47,6 +48,7 @@ class Board:
     firmware: Firmware
     names: Mapping[str, str]
     credentials: Credentials | None
+    rehearsal: Rehearsal | None = None
     flashed: bool = field(default=False, init=False)
     as_agreed: bool = field(default=False, init=False)
 
@@ -125,20 +127,32 @@ class Board:
         """
         if self.provisioner is None:
             return None
-        changed = dict(settings or {})
         self.as_agreed = False
         self.power_on()
-        values: dict[str, tuple[str, str]] = {}
-        for key, kind, text in self.contract.settings(
-            {**self.names, **_credential_names(credentials or self.credentials)}
-        ):
-            values[key] = (kind, changed.pop(key, text))
-        if changed:
-            raise KeyError(f"board {self.name}: the contract has no setting {', '.join(changed)}")
+        values = self._settings(credentials, settings or {})
         result = self.provisioner.provision(values, secret=self.contract.secret_settings())
         self.as_agreed = credentials is None and not settings
         self.flashed = self.flashed or self.contract.settings_in_firmware
         return result
+
+    def differences(self) -> list[Difference]:
+        """What `provision` would change in each place of the contract; nothing is written. Resets the board to read it.
+
+        Raises hil.provision.ProvisionError, also for methods that work through a build or the running firmware.
+        """
+        if self.rehearsal is None:
+            return []
+        self.power_on()
+        return self.rehearsal.compare(self._settings(None, {}))
+
+    def _settings(self, credentials: Credentials | None, changed: Mapping[str, str]) -> dict[str, tuple[str, str]]:
+        """The contract's settings with their placeholders filled in, some texts changed. Raises KeyError."""
+        names = {**self.names, **_credential_names(credentials or self.credentials)}
+        values = {key: (kind, changed.get(key, text)) for key, kind, text in self.contract.settings(names)}
+        unknown = [key for key in changed if key not in values]
+        if unknown:
+            raise KeyError(f"board {self.name}: the contract has no setting {', '.join(unknown)}")
+        return values
 
     # -- what is waited for ----------------------------------------------------------------------------------------
 

@@ -34,6 +34,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         rig = rigs.load(Path(options.rig))
         boards = rig.select(options.board)
+        if getattr(options, "pki", None) is not None:
+            rig = rig.with_pki(Path(options.pki))
     except FileError as error:
         print(f"hil: {error}", file=sys.stderr)
         return USAGE
@@ -98,6 +100,13 @@ def _parser() -> argparse.ArgumentParser:
     flash = add("flash", "build the firmware if its contract says how, and flash what differs")
     flash.add_argument("--force", action="store_true", help="write everything, even what lies in flash already")
     flash.add_argument("--erase", action="store_true", help="erase the whole flash first: settings are lost")
+    provision = add("provision", "put settings and credentials into the boards; only what differs is written")
+    provision.add_argument(
+        "--check", action="store_true", help="write nothing: say what differs (exit code 1 if anything does)"
+    )
+    provision.add_argument(
+        "--pki", metavar="FILE", help="credentials of this hierarchy (hil pki), in place of what the rig says"
+    )
     power = add("power", "switch the boards' supply")
     power.add_argument("action", choices=["on", "off", "cycle", "status"])
     reset = add("reset", "reset through the serial lines (EN), or by the firmware's own command")

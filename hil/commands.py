@@ -13,7 +13,7 @@ from rich.console import Console as Screen
 from rich.table import Table
 
 from hil import doctor as doctors
-from hil import parts, reset
+from hil import parts, provisioning, reset
 from hil.bench import FAULTS, Bench, BenchError
 from hil.board import Board, NotPromised
 from hil.rig import Rig, RigBoard
@@ -80,6 +80,25 @@ def flash(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
             result = board.flash(force=options.force)
             _screen.print(f"{board.name}: {result}")
     return 0
+
+
+def provision(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
+    """Provision every chosen board, or say what would be written: 1 if anything would."""
+    differs = False
+    # The settings name gateway and time server: their ports are known once they are open.
+    with _boards_left_alone(rig, chosen, broker_side=True) as opened:
+        for caution in provisioning.cautions(rig, chosen):
+            print(f"hil: note: {caution}", file=sys.stderr)
+        for board in opened:
+            if options.check:
+                found = board.differences()
+                differs = differs or any(found)
+                lines = list(provisioning.differences_in_words(found))
+            else:
+                lines = [provisioning.in_words(board.provision())]
+            for line in lines:
+                _screen.print(f"{board.name}: {line}", soft_wrap=True, markup=False)
+    return 1 if differs else 0
 
 
 def power(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
@@ -173,6 +192,7 @@ ALL = {
     "boards": boards,
     "doctor": doctor,
     "flash": flash,
+    "provision": provision,
     "power": power,
     "reset": reset_board,
     "console": console,

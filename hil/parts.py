@@ -23,7 +23,7 @@ from hil.power import PowerSwitch
 from hil.power.control_port import VirtualSwitch
 from hil.power.none import NoSwitch
 from hil.power.outlet import OutletPower, switch_of
-from hil.provision.making import Tools
+from hil.provision.making import Tools, make_rehearsal
 from hil.provision.making import make as make_provisioner
 from hil.rig import ExternalBroker, MosquittoBroker, Rig, RigBoard, Secret
 from hil.timeline import Timeline
@@ -249,17 +249,14 @@ def make_board(
     closing.callback(firmware.stop)
     if not board.contract.settings_in_firmware:
         firmware.build()
-    provisioner = make_provisioner(
-        board.contract.provision,
-        Tools(
-            board=name,
-            timeline=timeline,
-            firmware=firmware,
-            flasher=flasher,
-            console=console,
-            journal=(state if virtual is not None else state_folder(rig)) / "provision",
-            identity=config.mac or "",
-        ),
+    tools = Tools(
+        board=name,
+        timeline=timeline,
+        firmware=firmware,
+        flasher=flasher,
+        console=console,
+        journal=(state if virtual is not None else state_folder(rig)) / "provision",
+        identity=config.mac or "",
     )
     return Board(
         name=name,
@@ -269,7 +266,8 @@ def make_board(
         console=console,
         power=power,
         flasher=flasher,
-        provisioner=provisioner,
+        provisioner=make_provisioner(board.contract.provision, tools),
+        rehearsal=make_rehearsal(board.contract.provision, tools),
         firmware=firmware,
         names=names,
         credentials=credentials(rig, board, issuer),

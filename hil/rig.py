@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -246,6 +246,18 @@ class Rig:
             if name not in self.boards:
                 raise FileError(self.path, [f"boards: found no board {name!r}; the rig has {', '.join(self.boards)}"])
         return [self.boards[n] for n in names] if names else list(self.boards.values())
+
+    def with_pki(self, pki: Path) -> Rig:
+        """This rig with the credentials of a hierarchy, its file or folder, in place of those that its file says.
+
+        Boards with an identity keep theirs. Raises FileError where the hierarchy is faulty, or does not fit the rig.
+        """
+        credentials = CredentialsConfig(pki=str(pki.expanduser().resolve()))
+        file = self.file.model_copy(update={"credentials": credentials})
+        faults = _pki_faults(self.path, file)
+        if faults:
+            raise FileError(self.path, faults)
+        return replace(self, file=file)
 
     def policy_path(self, policy: str) -> Path:
         """The file of a policy that the rig names. Raises ValueError for a name that there is not."""

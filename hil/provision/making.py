@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from hil import places
@@ -16,8 +17,9 @@ from hil.provision.constants import Constants
 from hil.provision.esp_at import EspAt
 from hil.provision.littlefs import Geometry, Littlefs
 from hil.provision.nvs import Nvs
-from hil.provision.partition import PartitionAccess
+from hil.provision.partition import FlashAccess, PartitionAccess
 from hil.provision.recorded import Recorded
+from hil.provision.rehearsal import Making, Rehearsal
 from hil.provision.secure_cert import SecureCert
 from hil.provision.several import Several
 from hil.provision.spiffs import Spiffs
@@ -51,9 +53,30 @@ def make(contract_places: Sequence[places.AnyPlace], tools: Tools) -> Provisione
     return Several(made, tools.flasher.session) if made else None
 
 
-def _method(place: places.AnyPlace, tools: Tools) -> Method | None:
+def make_rehearsal(contract_places: Sequence[places.AnyPlace], tools: Tools) -> Rehearsal | None:
+    """What finds out what `make`'s provisioner would change; None if the bench is to put nothing into the board."""
+    made: list[tuple[set[str], str, Making | None]] = []
+    for place in contract_places:
+        method = _method(place, tools)
+        if method is not None:
+            making = partial(_on_a_copy, place, tools) if method.in_flash else None
+            made.append((set(place.values), method.name, making))
     flasher = tools.flasher
-    access = PartitionAccess(flasher, tools.board, tools.journal, identity=tools.identity, hindrance=flasher.hindrance)
+    return Rehearsal(tools.board, flasher, flasher.session, tools.journal, made) if made else None
+
+
+def _on_a_copy(place: places.AnyPlace, tools: Tools, flash: FlashAccess, journal: Path) -> Method:
+    method = _method(place, replace(tools, journal=journal), flash)
+    assert method is not None
+    return method
+
+
+def _method(place: places.AnyPlace, tools: Tools, flash: FlashAccess | None = None) -> Method | None:
+    """The method of a place; `flash`: in place of the board's own."""
+    flasher = tools.flasher
+    access = PartitionAccess(
+        flash or flasher, tools.board, tools.journal, identity=tools.identity, hindrance=flasher.hindrance
+    )
     match place:
         case places.NvsPlace():
             return Nvs(access, namespace=place.namespace, partition=place.partition)

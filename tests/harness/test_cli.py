@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -45,6 +47,12 @@ def running(rig: Path) -> Iterator[subprocess.Popen[str]]:
 
 def hil(rig: Path, *words: str) -> int:
     return main([words[0], "--rig", str(rig), *words[1:]])
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as server:
+        server.bind(("127.0.0.1", 0))
+        return int(server.getsockname()[1])
 
 
 def test_boards_lists_what_is_there(rig: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -130,9 +138,52 @@ def test_flash_reset_and_console_act_on_the_running_board(
     assert state["token"] not in done.stdout + done.stderr
 
 
+def test_provision_checks_writes_and_tells_no_secret(
+    rig: Path, running: subprocess.Popen[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HIL_CLI_PASSWORD", "wifi-word-4711")
+    text = rig.read_text().replace('ssid = "net"', 'ssid = "net", password = { env = "HIL_CLI_PASSWORD" }')
+    rig.write_text(text)
+    assert hil(rig, "flash") == 0
+    capsys.readouterr()
+
+    assert hil(rig, "provision") == 0
+    written = capsys.readouterr()
+    assert re.search(r"one: nvs: \d+ bytes written in \d+ sectors?, [\d.]+ s; device certificate ", written.out)
+    assert re.search(r"CN=one.*, serial [0-9A-Fa-f:]{8,}", written.out)
+    assert "the broker of the next run will not know it" in written.err
+    assert "gateway.first_port is 0" in written.err
+
+    # A throwaway authority is another one each time, and so are free ports; the Wi-Fi password is the same.
+    assert hil(rig, "provision", "--check") == 1
+    differs = capsys.readouterr()
+    assert re.search(r"one: nvs: differs in .*ca.*; \d+ bytes in \d+ sectors? to write", differs.out)
+    assert "wifi_pass" not in differs.out
+
+    kept = (
+        f'[credentials]\ndirectory = "kept"\n[gateway]\nfirst_port = {free_port(socket.SOCK_STREAM)}\n'
+        f"[time_server]\nport = {free_port(socket.SOCK_DGRAM)}\n[boards.one]"
+    )
+    rig.write_text(text.replace("[boards.one]", kept))
+    assert hil(rig, "provision") == 0
+    first = capsys.readouterr()
+    assert first.err == ""
+    assert hil(rig, "provision", "--check") == 0
+    same = capsys.readouterr()
+    assert same.out == "one: nvs: all there\n"
+    assert hil(rig, "provision") == 0
+    again = capsys.readouterr()
+    assert "one: nvs: all there already, nothing written" in again.out
+
+    for said in (written, differs, first, same, again):
+        for secret in ("wifi-word-4711", "PRIVATE KEY"):
+            assert secret not in said.out + said.err
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
+        (["provision", "--pki", "/nonexistent"], 2, "credentials.pki"),
         (["flash", "--board", "nobody"], 2, "found no board 'nobody'; the rig has one"),
         (["reset", "--rig", "/nonexistent/rig.toml"], 2, "no such file"),
         (["monitor", "--rig", "/etc/passwd"], 2, "is not valid TOML"),
