@@ -96,7 +96,14 @@ def _parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=words, description=words, parents=[every])
 
     add("boards", "list the boards of the rig: port, power, firmware")
-    add("doctor", "check ports, tools, power, broker, gateway address and clock, and say what to do about each fault")
+    doctor = add(
+        "doctor", "check ports, tools, power, broker, gateway address and clock, and say what to do about each fault"
+    )
+    doctor.add_argument(
+        "--probe",
+        action="store_true",
+        help="ask each chip, too, for flash encryption and secure boot: resets the boards",
+    )
     flash = add("flash", "build the firmware if its contract says how, and flash what differs")
     flash.add_argument("--force", action="store_true", help="write everything, even what lies in flash already")
     flash.add_argument("--erase", action="store_true", help="erase the whole flash first: settings are lost")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from hil import doctor as doctors
 from hil import parts, provisioning, reset
 from hil.bench import FAULTS, Bench, BenchError
 from hil.board import Board, NotPromised
+from hil.probe import probe
 from hil.rig import Rig, RigBoard
 from hil.timeline import Event, where
 from hil.virtual_board import VirtualBoard, running
@@ -58,7 +60,8 @@ def boards(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int
 def doctor(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
     """Print every finding; 1 if one of them is a fault."""
     faults = 0
-    for finding in doctors.examine(rig, chosen):
+    asked = probe(rig, chosen, parts.run_folder(rig)) if options.probe else ()
+    for finding in itertools.chain(doctors.examine(rig, chosen, probed=options.probe), asked):
         faults += finding.level == "fault"
         mark = {"ok": "[green]ok   [/]", "note": "[yellow]note [/]", "fault": "[red]FAULT[/]"}[finding.level]
         _screen.print(f"{mark} {finding.about}: {finding.found}", soft_wrap=True)

@@ -1,7 +1,7 @@
 """Checks everything a rig names before a run does, and says what to do about each fault.
 
 Each check is a small function from the rig to findings; none changes anything on the bench: no board is reset, no
-power is switched.
+power is switched. What only a chip can say is asked by `hil.probe`.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ class Finding:
     cure: str = ""
 
 
-def examine(rig: Rig, boards: list[RigBoard]) -> Iterator[Finding]:
-    """All findings for these boards of a rig, check by check."""
+def examine(rig: Rig, boards: list[RigBoard], *, probed: bool = False) -> Iterator[Finding]:
+    """All findings for these boards of a rig, check by check. `probed`: the chips are asked besides (`hil.probe`)."""
     for check in (_tools, _broker, _gateway, _time_server, _clock, _folders):
         yield from check(rig, boards)
     for board in boards:
-        for check_board in (_port, _power, _wifi, _identity):
+        for check_board in (_port, *(() if probed else (_chip,)), _power, _wifi, _identity):
             yield from check_board(rig, board)
 
 
@@ -266,6 +266,16 @@ def _port(rig: Rig, board: RigBoard) -> Iterator[Finding]:
         )
         return
     yield Finding("ok", about, f"{port} -> {path.resolve()}")
+
+
+def _chip(rig: Rig, board: RigBoard) -> Iterator[Finding]:
+    if board.config.port is not None:
+        yield Finding(
+            "note",
+            f"{board.name} chip",
+            "was not asked for flash encryption and secure boot",
+            f"hil doctor --probe --board {board.name} asks it, which resets the board",
+        )
 
 
 def _group_of(path: Path) -> str:

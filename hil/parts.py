@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -218,6 +219,37 @@ def credentials(rig: Rig, board: RigBoard, issuer: Authority) -> Credentials:
     return issuer.kept_device(board.contract.mqtt.client_id, rig.resolve(directory) / "devices" / board.name)
 
 
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What reaches one board: its switch, its open console, its flasher; and the virtual board, if it is one."""
+
+    virtual: VirtualBoard | None
+    power: PowerSwitch
+    console: Console
+    flasher: Esptool
+
+
+def open_line(
+    rig: Rig, board: RigBoard, timeline: Timeline, artifacts: Path, state: Path, closing: contextlib.ExitStack
+) -> Line:
+    """The line to a board; what has to be closed again is put on `closing`. See `state_folder` for `state`."""
+    name, config = board.name, board.config
+    virtual = None
+    if config.virtual is not None:
+        virtual = virtual_board.start(
+            name, kind=config.virtual, chip=config.chip, speed=config.speed, folder=state, mac=config.mac
+        )
+        closing.callback(virtual.close)
+    power = make_power(rig, board, virtual, timeline)
+    closing.callback(power.close)
+    url = virtual.serial if virtual is not None else str(config.port)
+    console = Console(timeline, name, url, board.contract.console.baud, log=artifacts / f"{name}.console.log")
+    console.open()
+    closing.callback(console.close)
+    flasher = Esptool(timeline, name, url, config.chip, baud=config.flash_baud, console=console, artifacts=artifacts)
+    return Line(virtual, power, console, flasher)
+
+
 def make_board(
     rig: Rig,
     name: str,
@@ -230,21 +262,7 @@ def make_board(
 ) -> Board:
     """Board `name`, its console open; what has to be closed again is put on `closing`."""
     board = rig.boards[name]
-    config = board.config
-    virtual = None
-    if config.virtual is not None:
-        virtual = virtual_board.start(
-            name, kind=config.virtual, chip=config.chip, speed=config.speed, folder=state, mac=config.mac
-        )
-        closing.callback(virtual.close)
-    power = make_power(rig, board, virtual, timeline)
-    closing.callback(power.close)
-    url = virtual.serial if virtual is not None else str(config.port)
-    log = artifacts / f"{name}.console.log"
-    console = Console(timeline, name, url, board.contract.console.baud, log=log)
-    console.open()
-    closing.callback(console.close)
-    flasher = Esptool(timeline, name, url, config.chip, baud=config.flash_baud, console=console, artifacts=artifacts)
+    line = open_line(rig, board, timeline, artifacts, state, closing)
     firmware = Firmware(board, artifacts / "firmware" / name, redact=timeline.redacted)
     closing.callback(firmware.stop)
     if not board.contract.settings_in_firmware:
@@ -253,19 +271,19 @@ def make_board(
         board=name,
         timeline=timeline,
         firmware=firmware,
-        flasher=flasher,
-        console=console,
-        journal=(state if virtual is not None else state_folder(rig)) / "provision",
-        identity=config.mac or "",
+        flasher=line.flasher,
+        console=line.console,
+        journal=(state if line.virtual is not None else state_folder(rig)) / "provision",
+        identity=board.config.mac or "",
     )
     return Board(
         name=name,
-        config=config,
+        config=board.config,
         contract=board.contract,
         timeline=timeline,
-        console=console,
-        power=power,
-        flasher=flasher,
+        console=line.console,
+        power=line.power,
+        flasher=line.flasher,
         provisioner=make_provisioner(board.contract.provision, tools),
         rehearsal=make_rehearsal(board.contract.provision, tools),
         firmware=firmware,

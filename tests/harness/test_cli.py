@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from hil import virtual_board
 from hil.cli import main
 
 ROOT = Path(__file__).parents[2]
@@ -88,6 +89,50 @@ def test_doctor_names_each_fault_with_its_cure(tmp_path: Path, capsys: pytest.Ca
         "FAULT real power",
     ):
         assert words in out, out
+
+
+@pytest.mark.parametrize(
+    ("efuses", "code", "words"),
+    [
+        ([], 0, ["ok    one chip: answers; no flash encryption, no secure boot"]),
+        (["ABS_DONE_1"], 0, ["note  one chip: secure boot is on (ABS_DONE_1)", "-> sign what is flashed"]),
+        (
+            ["FLASH_CRYPT_CNT=1"],
+            1,
+            ["FAULT one chip: flash encryption is on (FLASH_CRYPT_CNT=0x1)", "-> take a board without it"],
+        ),
+    ],
+)
+def test_doctor_asks_the_chip_when_told_to(
+    rig: Path, capsys: pytest.CaptureFixture[str], efuses: list[str], code: int, words: list[str]
+) -> None:
+    folder = rig.parent / "artifacts" / "state"
+    board = virtual_board.start("one", kind="esp32", chip="esp32", speed=100, folder=folder, efuses=efuses)
+    try:
+        assert hil(rig, "doctor") == 0
+        assert "one chip" not in capsys.readouterr().out
+        assert hil(rig, "doctor", "--probe") == code
+        out = capsys.readouterr().out
+        assert all(word in out for word in words), out
+        assert hil(rig, "power", "status") == 0
+        assert "one: off" in capsys.readouterr().out, "it was off before"
+    finally:
+        board.close()
+
+
+def test_doctor_names_a_chip_that_does_not_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "rig.toml"
+    path.write_text(
+        'name = "x"\n[boards.real]\nport = "/dev/hil-no-such-port"\n'
+        f'wifi = {{ ssid = "net" }}\ncontract = "{CONTRACT}"\n'
+    )
+    assert hil(path, "doctor") == 1
+    assert "real chip: was not asked" in capsys.readouterr().out
+    assert hil(path, "doctor", "--probe") == 1
+    out = capsys.readouterr().out
+    assert "FAULT real chip: " in out
+    assert "was not asked" not in out
+    assert "Traceback" not in out
 
 
 def test_doctor_sees_that_a_broker_cannot_be_reached(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
