@@ -10,6 +10,8 @@ from hil.sources.finder import blocks as found_in
 
 #: White space, a byte order mark, and line ends that were escaped once too often.
 _BLANK = re.compile(r"(?:[\ufeff \t\r\n]|\\[nr])*")
+#: Carriage returns at the end of a line, however many a broken conversion has made of one.
+_RETURNS = re.compile(r"\r+\n")
 #: Text on the END line, which stays there.
 _BESIDE = re.compile(r"[ \t]*(?!\\[nr]|-----)\S")
 
@@ -66,7 +68,7 @@ def _gap(value: str, start: int, stop: int) -> list[Kept]:
         return []
     if between.endswith((" ", "\t")) and stop < len(value):
         stop = start + len(re.sub(r"(?<=\n)[ \t]+\Z", "", between))
-    return [(value[n], n) for n in range(start, stop) if not value.startswith("\r\n", n)]
+    return [(value[n], n) for n in range(start, stop) if not _RETURNS.match(value, n)]
 
 
 def _edited(source: str, text: Text, wanted: list[Kept]) -> str:

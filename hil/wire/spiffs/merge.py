@@ -141,8 +141,14 @@ class _Volume:
         if self._names(file.object_id) <= going:
             gone |= {number for number, object_id in self._live.items() if object_id & ~INDEX_ID == file.object_id}
             gone |= set(file.pages) if file.content is not None else set()
+            gone -= self._held_by_others(going)
         self._kept -= gone
         self._rewritten |= {number // self._geometry.pages for number in gone}
+
+    def _held_by_others(self, going: set[str]) -> set[int]:
+        """The pages of whole files that stay: a damaged lookup may say that one of them is somebody else's."""
+        staying = (file for file in self._parsed.found if file.content is not None and file.name not in going)
+        return {number for file in staying for number in file.pages}
 
     # -- where the new goes ------------------------------------------------------------------------------------------
 
