@@ -20,7 +20,7 @@ DEFECTS = load()
 PROOF = list(plan.proof(DEFECTS))
 
 #: Benches that are open at once: most of the time goes in waits.
-BENCHES = 6
+BENCHES = 8
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ print("on" if answer["power"] else "off")
 @pytest.fixture
 def board(tmp_path: Path) -> Iterator[Path]:
     """A virtual board that somebody else runs; the JSON file with its ports."""
-    command = [sys.executable, "-m", "hil.virtual", "esp32", "--dir", str(tmp_path), "--name", "desk", "--speed", "60"]
+    command = [sys.executable, "-m", "hil.virtual", "esp32", "--dir", str(tmp_path), "--name", "desk", "--speed", "100"]
     command += ["--chip", "esp32s3", "--powered", "--follow-stdin"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -122,7 +122,7 @@ def test_another_contract_mqtt_5_over_tls_1_3_with_a_kept_session(tmp_path: Path
     (tmp_path / "contract.toml").write_text(text)
     rig = (
         'name = "other"\n[gateway]\nnamespace = { allowed = ["sites/north/+/{board}/#"] }\n'
-        '[boards.s3]\nvirtual = "esp32"\nchip = "esp32s3"\nspeed = 60\nwifi = { ssid = "net" }\n'
+        '[boards.s3]\nvirtual = "esp32"\nchip = "esp32s3"\nspeed = 100\nwifi = { ssid = "net" }\n'
         'contract = "contract.toml"\n'
     )
     found, printed = scenarios(
