@@ -53,7 +53,7 @@ benchmarks: $(READY)
 
 fuzz: $(READY)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'
-	set -e; for target in mqtt hello sntp loader flash nvs; do \
+	set -e; for target in mqtt hello sntp loader flash nvs spiffs littlefs secure-cert pem; do \
 		$(VENV)/bin/python tests/fuzz/fuzz.py $$target --seconds $(SECONDS_EACH); done
 
 clean:

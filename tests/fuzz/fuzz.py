@@ -17,6 +17,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+INSTRUMENTED = [
+    *("hil.wire", "hil.gateway.tls.hello", "hil.sources", "hil.pem"),
+    "hil.virtual.firmware.littlefs",
+]
 sys.path[:0] = [str(ROOT), str(HERE)]
 
 
@@ -34,7 +38,7 @@ def main() -> int:
         import atheris
     except ImportError:
         return fail("atheris is not installed: pip install 'hil[fuzz]' (Linux, CPython 3.11 to 3.13)")
-    with atheris.instrument_imports(include=["hil.wire", "hil.gateway.tls.hello"]):
+    with atheris.instrument_imports(include=INSTRUMENTED):
         from fuzz_targets import TARGETS
     if options.list:
         print("\n".join(f"{name:<12}{target.about}" for name, target in TARGETS.items()))

@@ -8,10 +8,14 @@ from typing import Final, NamedTuple
 
 import fuzz_flash
 import fuzz_hello
+import fuzz_littlefs
 import fuzz_loader
 import fuzz_mqtt
 import fuzz_nvs
+import fuzz_pem
+import fuzz_secure_cert
 import fuzz_sntp
+import fuzz_spiffs
 
 CORPUS: Final = Path(__file__).resolve().parent / "corpus"
 
@@ -41,5 +45,9 @@ TARGETS: Final = {
         ("loader", "SLIP frames and the ROM loader's packets", fuzz_loader),
         ("flash", "partition tables and images", fuzz_flash),
         ("nvs", "NVS partitions, read and merged into", fuzz_nvs),
+        ("spiffs", "SPIFFS partitions, read and merged into", fuzz_spiffs),
+        ("littlefs", "LittleFS partitions, read by the firmware and provisioned", fuzz_littlefs),
+        ("secure-cert", "esp_secure_cert partitions, read and merged into", fuzz_secure_cert),
+        ("pem", "certificates and keys in sources, found, judged and mended", fuzz_pem),
     )
 }

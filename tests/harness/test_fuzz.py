@@ -17,8 +17,8 @@ sys.path.insert(0, str(FUZZ))
 
 from fuzz_targets import TARGETS, Target  # noqa: E402
 
-# Every input to NVS writes and merges a partition, which takes milliseconds.
-EXAMPLES = {"nvs": 40}
+# Every input to these writes and merges a partition, which takes milliseconds; LittleFS takes a process now and then.
+EXAMPLES = {"nvs": 40, "spiffs": 100, "littlefs": 40, "pem": 150}
 
 targets = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 

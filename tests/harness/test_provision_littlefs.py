@@ -12,7 +12,9 @@ from littlefs import LittleFS, UserContext
 from nor_flash import SECTOR, NorFlash, PowerFailure
 
 from hil.provision import ProvisionError, Setting
+from hil.provision import littlefs_apart as apart
 from hil.provision.littlefs import Geometry, Littlefs
+from hil.provision.littlefs_merge import Unusable, settle
 from hil.provision.partition import PartitionAccess
 from hil.provision.recorded import Recorded
 from hil.timeline import Timeline, where
@@ -70,7 +72,8 @@ def timeline() -> Timeline:
 def make(flash: Flash, timeline: Timeline, tmp_path: Path) -> Callable[..., Recorded]:
     def provisioner(**options: object) -> Recorded:
         access = PartitionAccess(flash, "esp32-a", tmp_path / "journal")
-        return Recorded(Littlefs(access, **options), timeline, "esp32-a", nullcontext)  # type: ignore[arg-type]
+        here: dict[str, object] = {"settle": settle, **options}  # one process is enough for what is not damaged
+        return Recorded(Littlefs(access, **here), timeline, "esp32-a", nullcontext)  # type: ignore[arg-type]
 
     return provisioner
 
@@ -251,3 +254,37 @@ def test_a_file_system_lost_in_between_comes_from_the_journal(flash: Flash, make
     flash.content = b"\xff" * SIZE
     assert make().provision(pems("one")).recovered
     assert reader.files(flash.content) == expected(pems("one"))
+
+
+def test_damage_that_ends_the_library_does_not_end_the_run() -> None:
+    """One bit of a directory decays that a file was moved out of: the library means to delete what is not there."""
+    system = LittleFS(block_size=SECTOR, block_count=16, name_max=64)
+    system.makedirs("/certs/old")
+    for path, data in {"/certs/ca.pem": b"ca" * 400, "/certs/old/ca.pem": b"old" * 300, "/a": b"x"}.items():
+        with system.open(path, "wb") as file:
+            file.write(data)
+    system.rename("/certs/old/ca.pem", "/certs/before.pem")
+    damaged = bytearray(system.context.buffer)
+    damaged[6 * SECTOR + 12] ^= 1
+    with pytest.raises(Unusable, match=r"the library gave up \(.*Assertion .*\); erase the partition$"):
+        apart.settle(bytes(damaged), None, {"/certs/new.pem": b"new " * 300}, Geometry(), format=False)
+
+
+def test_the_process_apart_does_what_is_done_here(flash: Flash) -> None:
+    changes = {"/certs/ca.pem": b"ca" * 900, "/www/index.html": None, "/empty": b""}
+    for before in (None, flash.content, made({})):
+        for content in (flash.content, bytes(len(flash.content))):
+            answers = []
+            for way in (settle, apart.settle):
+                try:
+                    answers.append(way(content, before, changes, Geometry(), format=False))
+                except Unusable as error:
+                    answers.append(str(error))
+            assert answers[0] == answers[1]
+    assert answers[0].from_before  # type: ignore[union-attr]
+
+
+def test_a_library_that_runs_in_circles_is_ended(monkeypatch: pytest.MonkeyPatch, flash: Flash) -> None:
+    monkeypatch.setattr(apart, "TIMEOUT", 0.001)
+    with pytest.raises(Unusable, match=r"not done in 0\.001 s; erase"):
+        apart.settle(flash.content, None, {}, Geometry(), format=False)
