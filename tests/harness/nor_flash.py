@@ -45,3 +45,11 @@ class NorFlash:
         done = min(size, self.power_fails_in)
         self.power_fails_in -= done
         return done
+
+
+def holding(entry: partitions.Partition, content: bytes) -> NorFlash:
+    """A flash whose table has this partition alone, which holds `content`."""
+    flash = NorFlash()
+    flash.data[0x8000:0x8C00] = partitions.build([entry])
+    flash.data[entry.offset : entry.offset + len(content)] = content
+    return flash

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from nor_flash import NorFlash, PowerFailure
+from nor_flash import NorFlash, PowerFailure, holding
 from spiffs_library import Full, Library
 
 from hil.credentials import Authority, Flaw, broken
@@ -48,11 +48,7 @@ def formatted(geometry: spiffs.Geometry) -> Library:
 
 
 def board(content: bytes) -> NorFlash:
-    flash = NorFlash()
-    entry = partitions.Partition("spiffs", partitions.TYPE_DATA, partitions.DATA_SPIFFS, AT, SIZE)
-    flash.data[0x8000:0x8C00] = partitions.build([entry])
-    flash.data[AT : AT + SIZE] = content
-    return flash
+    return holding(partitions.Partition("spiffs", partitions.TYPE_DATA, partitions.DATA_SPIFFS, AT, SIZE), content)
 
 
 def held(flash: NorFlash, geometry: spiffs.Geometry) -> dict[str, bytes]:

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 import pytest
-from nor_flash import NorFlash, PowerFailure
+from nor_flash import NorFlash, PowerFailure, holding
 from spiffs_library import Full, Library
 
 from hil.provision import ProvisionError
@@ -97,11 +97,7 @@ AT = 0x20000
 
 
 def board(content: bytes) -> NorFlash:
-    flash = NorFlash()
-    entry = partitions.Partition("spiffs", partitions.TYPE_DATA, partitions.DATA_SPIFFS, AT, SIZE)
-    flash.data[0x8000:0x8C00] = partitions.build([entry])
-    flash.data[AT : AT + SIZE] = content
-    return flash
+    return holding(partitions.Partition("spiffs", partitions.TYPE_DATA, partitions.DATA_SPIFFS, AT, SIZE), content)
 
 
 def test_a_power_failure_at_any_point_is_recovered_by_the_next_run(tmp_path: Path) -> None:
