@@ -65,13 +65,13 @@ def measure(method: str, contract: Path, speed: float, folder: Path) -> None:
 
 def full_flash(board: Board, folder: Path) -> FlashResult:
     """All images, and the firmware filled up to a usual one's size."""
-    app = max(board.images, key=lambda image: image.path.stat().st_size)
+    app = max(board.firmware.images, key=lambda image: image.path.stat().st_size)
     end = -(-app.path.stat().st_size // SECTOR) * SECTOR
     noise = int(SECTOR * NOISE)
     filling = folder / "filling.bin"
     filling.write_bytes(b"".join(os.urandom(noise).ljust(SECTOR, b"\0") for _ in range((FIRMWARE - end) // SECTOR)))
     board.power_on()
-    return board.flasher.flash([*board.images, Image(app.offset + end, filling)], force=True)
+    return board.flasher.flash([*board.firmware.images, Image(app.offset + end, filling)], force=True)
 
 
 def provision(title: str, bench: Bench, method: str, credentials: Credentials, full: float) -> None:

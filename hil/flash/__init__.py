@@ -81,6 +81,10 @@ class Flasher(Protocol):
         """Compare the flash with the images."""
         ...
 
+    def holds(self, offset: int, data: bytes) -> bool:
+        """Whether the flash has `data` at `offset`, as the chip itself finds by a digest: quicker than reading it."""
+        ...
+
     def hindrance(self) -> str | None:
         """Why what the flash holds cannot be changed from outside, and the cure: flash encryption. None if it can."""
         ...

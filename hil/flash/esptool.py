@@ -31,6 +31,9 @@ from hil.timeline import Timeline
 # Makes pyserial quick on RFC 2217 ports, in esptool's process; see the file there.
 _TOOL_PATH = Path(__file__).parent / "tool_path"
 
+# What verify-flash says of flash with other contents.
+_DIFFERS = "Verification failed"
+
 # Words of failures that another attempt cannot mend.
 _HOPELESS = (
     "Wrong chip argument",
@@ -46,7 +49,7 @@ _HOPELESS = (
     "Flash encryption",
     "ModuleNotFoundError",
     "No module named",
-    "Verification failed",
+    _DIFFERS,
 )
 
 # Words of a chip without GET_SECURITY_INFO: the ESP32.
@@ -229,16 +232,21 @@ class Esptool:
         """
         if offset % SECTOR or len(data) % SECTOR or not data:
             raise ValueError(f"{len(data)} bytes at {offset:#x} are not whole sectors of {SECTOR} bytes")
-        with self.session(), tempfile.TemporaryDirectory(prefix="hil-flash-") as folder:
-            file = Path(folder) / "write.bin"
-            with open(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
-                out.write(data)
+        # As it is: esptool would put its own flash settings into what looks like a bootloader's header.
+        keep = ["--flash-mode", "keep", "--flash-freq", "keep", "--flash-size", "keep"]
+        with self.session(), _private_file(data) as file:
+            self._esptool(["write-flash", *keep, f"{offset:#x}", str(file)], "writing")
+
+    def holds(self, offset: int, data: bytes) -> bool:
+        """Whether the flash has `data` at `offset`, by the MD5 that the chip makes of it. Raises FlashError."""
+        with self.session(), _private_file(data) as file:
             try:
-                # As it is: esptool would put its own flash settings into what looks like a bootloader's header.
-                keep = ["--flash-mode", "keep", "--flash-freq", "keep", "--flash-size", "keep"]
-                self._esptool(["write-flash", *keep, f"{offset:#x}", str(file)], "writing")
-            finally:
-                file.write_bytes(bytes(len(data)))
+                self._esptool(["verify-flash", f"{offset:#x}", str(file)], "comparing")
+            except FlashError as error:
+                if _DIFFERS not in str(error):
+                    raise
+                return False
+        return True
 
     def erase(self) -> None:
         """Erase the whole flash. Raises FlashError."""
@@ -379,6 +387,19 @@ class Esptool:
         foot = f"# {done.ended}, exit code {done.code}, {done.seconds:.1f} s\n\n"
         with open(os.open(self.log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "a", encoding="utf-8") as out:
             out.write(self.timeline.redacted(f"{head}{done.output.rstrip()}\n{foot}"))
+
+
+@contextlib.contextmanager
+def _private_file(data: bytes) -> Iterator[Path]:
+    """A file that only its owner can read, and that is overwritten and gone afterwards: it may hold keys."""
+    with tempfile.TemporaryDirectory(prefix="hil-flash-") as folder:
+        file = Path(folder) / "write.bin"
+        with open(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
+            out.write(data)
+        try:
+            yield file
+        finally:
+            file.write_bytes(bytes(len(data)))
 
 
 def _pairs(images: Sequence[Image]) -> list[str]:

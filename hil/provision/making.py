@@ -75,7 +75,12 @@ def _method(place: places.AnyPlace, tools: Tools, flash: FlashAccess | None = No
     """The method of a place; `flash`: in place of the board's own."""
     flasher = tools.flasher
     access = PartitionAccess(
-        flash or flasher, tools.board, tools.journal, identity=tools.identity, hindrance=flasher.hindrance
+        flash or flasher,
+        tools.board,
+        tools.journal,
+        identity=tools.identity,
+        hindrance=flasher.hindrance,
+        holds=flasher.holds if flash is None else None,
     )
     match place:
         case places.NvsPlace():

@@ -197,6 +197,20 @@ def test_half_sectors_are_refused(tmp_path: Path, offset: int, size: int) -> Non
         Bench(tmp_path).flasher.erase_region(offset, size)
 
 
+def test_a_digest_is_asked_for_once_where_it_differs(tmp_path: Path) -> None:
+    differs = {"say": "A fatal error occurred: Verification failed (digest mismatch).", "code": 2}
+    bench = Bench(tmp_path, {"say": "Verification successful"}, differs, {"say": LOST, "code": 2}, attempts=1)
+    assert bench.flasher.holds(0x9000, b"key!" * 1024)
+    assert not bench.flasher.holds(0x9000, b"key!" * 1024)
+    with pytest.raises(FlashError, match="comparing failed"):
+        bench.flasher.holds(0x9000, b"key!" * 1024)
+    for call in bench.calls:
+        assert call["argv"][10:12] == ["verify-flash", "0x9000"]
+        ((file, (contents, mode)),) = call["contents"].items()
+        assert (bytes.fromhex(contents), mode) == (b"key!" * 1024, 0o600)
+        assert not Path(file).exists()
+
+
 def test_identity_and_erasing(tmp_path: Path) -> None:
     bench = Bench(tmp_path, {"say": WROTE}, {}, {}, {}, {"say": "nothing"})
     identity = bench.flasher.identity()

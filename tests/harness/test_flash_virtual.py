@@ -70,6 +70,8 @@ def test_flash_skip_read_write_and_boot(bench: Bench) -> None:
         data = bytes(range(256)) * 32
         bench.flasher.write(0x9000, data)
         assert bench.flasher.read(0x9000, len(data)) == data
+        assert bench.flasher.holds(0x9000, data)
+        assert not bench.flasher.holds(0x9000, data[:-1] + b"?")
         bench.flasher.verify(bench.images)
         assert bench.flasher.identity().chip.startswith("ESP32")
 
