@@ -9,8 +9,12 @@ line with a place in the text; what was mended is mended no further, and holds t
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Final
 
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from fuzz_reason import check_reason
 
 from hil.pem import Source, check, fix
@@ -21,6 +25,27 @@ _CERTIFICATE: Final = (
     "MIIBATCBqKADAgECAgEBMAoGCCqGSM49BAMCMAwxCjAIBgNVBAMMAWEwHhcNMjAw",
     "MTAxMDAwMDAwWhcNMzAwMTAxMDAwMDAwWjAMMQowCAYDVQQDDAFhMFkwEwYHKoZI",
 )
+
+
+def _issued() -> tuple[str, str, str]:
+    """A device's certificate, its issuer's and its key, the same in every run: Ed25519 signs without chance."""
+    issuer, key = ed25519.Ed25519PrivateKey.from_private_bytes(bytes(32)), ec.derive_private_key(5, ec.SECP256R1())
+    made = []
+    for name, public in (("device", key.public_key()), ("issuer", issuer.public_key())):
+        subject, above = (x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, n)]) for n in (name, "issuer"))
+        certificate = (
+            x509.CertificateBuilder(above, subject, public, 1 + len(made))
+            .not_valid_before(datetime(2020, 1, 1, tzinfo=UTC))
+            .not_valid_after(datetime(2060, 1, 1, tzinfo=UTC))
+            .add_extension(x509.BasicConstraints(name == "issuer", None), critical=True)
+            .sign(issuer, None)
+        )
+        made.append(certificate.public_bytes(Encoding.PEM).decode())
+    text = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode()
+    return made[0], made[1], text
+
+
+_ISSUED: Final = _issued()
 _PARTS: Final = (
     *("-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"),
     *("-----BEGIN EC PRIVATE KEY-----", "-----END EC PRIVATE KEY-----", "-----BEGIN ", "-----END ", "-----"),
@@ -29,6 +54,7 @@ _PARTS: Final = (
     *("\\n", "\\\n", "\r\n", "\n", "\n\n", " ", "\t", "\ufeff", "\\x41", "\\u0041", "\\101", "\\", '\\"', "\\r"),
     *('"', "'", '"""', "'''", 'R"(', ')"', 'R"x(', ')x"', '@"', '$"', 'r"', 'b"', 'f"', 'u8"', '"\n"', '" + "', '""'),
     *("//", "/*", "*/", "#", "(", ")", "+", ";", "{", "}", "const char a[] = ", "static const string A = ", "A = (\n"),
+    *_ISSUED,
 )
 
 
@@ -85,6 +111,9 @@ def seeds() -> list[bytes]:
         ),
         *(bytes((number,)) + _parts('"""', whole, '"""', "\n") for number in range(1, len(_LANGUAGES))),
         *(bytes((number,)) + _parts('R"(', *body, ')"', ";", "//", " ", whole) for number in range(1, len(_LANGUAGES))),
+        b"\0" + _parts(*_ISSUED),
+        b"\0" + _parts(_ISSUED[1], "\n", _ISSUED[0], _ISSUED[2]),
+        b"\1" + _parts('R"(', _ISSUED[1], _ISSUED[0], ')"', ";", 'R"(', _ISSUED[2], ')"'),
         b"\x80" + _parts(_PARTS[2], "\n", "AAAA", "AAAA", "AAAA", "AAAA", "\n", _PARTS[3], "\n"),
     ]
 
