@@ -81,8 +81,11 @@ class Board:
         return 0.0 if self.config.virtual else self.config.off_time
 
     def hard_reset(self) -> None:
-        """Pull EN low for a moment through RTS. To the chip this is a power-on: clock and RTC memory are lost."""
-        reset.hard(self.console)
+        """Reset it through the modem lines: EN by RTS, or an Arduino's RESET by DTR.
+
+        To an ESP this is a power-on: clock and RTC memory are lost. An AVR keeps its RAM.
+        """
+        reset.dtr(self.console) if self.config.resets_by_dtr else reset.hard(self.console)
 
     def soft_reset(self) -> None:
         """Ask the firmware to restart; the clock survives. Raises NotPromised where the contract has no command."""

@@ -2,6 +2,7 @@
 
     rst:0x1 (POWERON_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)     an ESP32
     rst:0x1 (POWERON),boot:0x8 (SPI_FAST_FLASH_BOOT)            an ESP32-S3
+    hil-uno 1.0.0 reset MCUSR=0x08 (WDRF)                       a sketch on an AVR that tells what MCUSR held
 
 The name in brackets differs by chip for the same cause; the value does not, so the value is what counts.
 """
@@ -40,9 +41,17 @@ RESET_CAUSES = {
 }
 
 
+BOOT_SIGN = re.compile(rb"rst:0x|reset MCUSR=0x")
+"""What a line that may tell a reset cause has in it."""
+_AVR_LINE = re.compile(r"reset MCUSR=0x([0-9a-fA-F]{1,2})\b")
+
+# Bits of MCUSR, the one that tells most first: several may be set (ATmega328P data sheet, 11.9.1).
+AVR_CAUSES = {0x1: "power-on", 0x4: "brownout", 0x8: "watchdog", 0x2: "external"}
+
+
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """A reset cause: the hex value after `rst:`, its name in plain words, and the line that said so."""
+    """A reset cause: the hex value after `rst:` or `MCUSR=`, its name in plain words, and the line that said so."""
 
     cause: int
     name: str
@@ -51,6 +60,10 @@ class Boot:
 
 def parse_boot(line: str) -> Boot | None:
     """The reset cause that `line` tells, or None if it tells none."""
+    avr = _AVR_LINE.search(line)
+    if avr is not None:
+        flags = int(avr[1], 16)
+        return Boot(flags, next((name for bit, name in AVR_CAUSES.items() if flags & bit), "unknown (no flag)"), line)
     match = _LINE.search(line)
     if match is None:
         return None

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hil.boot import parse_boot
+from hil.boot import BOOT_SIGN, parse_boot
 from hil.expecting import NotSeen, Seen, Waiter
 from hil.lines import LONGEST_LINE, Found, Mark, Pattern, Search, Stream
 from hil.rawlog import RawLog, Redactor
@@ -192,8 +192,9 @@ class Console:
         while whole:
             cut = len(whole)
             boot = None
-            if b"rst:0x" in whole:
-                cut = whole.find(b"\n", whole.index(b"rst:0x")) + 1 or len(whole)
+            sign = BOOT_SIGN.search(whole)
+            if sign is not None:
+                cut = whole.find(b"\n", sign.start()) + 1 or len(whole)
                 line = whole[whole.rfind(b"\n", 0, cut - 1) + 1 : cut].rstrip(b"\n").decode("utf-8", "backslashreplace")
                 boot = parse_boot(line)
             piece, whole = whole[:cut], whole[cut:]

@@ -269,7 +269,7 @@ def _port(rig: Rig, board: RigBoard) -> Iterator[Finding]:
 
 
 def _chip(rig: Rig, board: RigBoard) -> Iterator[Finding]:
-    if board.config.port is not None:
+    if board.config.port is not None and not board.config.resets_by_dtr:
         yield Finding(
             "note",
             f"{board.name} chip",

@@ -16,7 +16,8 @@ from hil.broker import Broker, Embedded, External, Monitor, Mosquitto, find_mosq
 from hil.console import Console
 from hil.credentials import Authority, Credentials, read_credentials
 from hil.firmware import Firmware
-from hil.flash.esptool import Esptool
+from hil.flash import Flasher
+from hil.flash.making import make as make_flasher
 from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy, namespace_policy, policies
 from hil.pki import bench as pki_bench
 from hil.pki.hierarchy import Pki
@@ -226,7 +227,7 @@ class Line:
     virtual: VirtualBoard | None
     power: PowerSwitch
     console: Console
-    flasher: Esptool
+    flasher: Flasher
 
 
 def open_line(
@@ -246,7 +247,8 @@ def open_line(
     console = Console(timeline, name, url, board.contract.console.baud, log=artifacts / f"{name}.console.log")
     console.open()
     closing.callback(console.close)
-    flasher = Esptool(timeline, name, url, config.chip, baud=config.flash_baud, console=console, artifacts=artifacts)
+    raw = virtual.raw if virtual is not None else None
+    flasher = make_flasher(name, config, url, raw, console, timeline, artifacts)
     return Line(virtual, power, console, flasher)
 
 

@@ -13,6 +13,7 @@ from hil import parts, places
 from hil.console import ConsoleError
 from hil.doctor import Finding
 from hil.flash import FlashError
+from hil.flash.esptool import Esptool
 from hil.flash.security import Security
 from hil.power import PowerError
 from hil.rig import Rig, RigBoard
@@ -36,16 +37,19 @@ def probe(rig: Rig, boards: list[RigBoard], artifacts: Path) -> Iterator[Finding
             reason = str(error).split("\n")[0].removeprefix(f"board {board.name}: ")
             yield Finding("fault", about, reason, f"more is in {artifacts}")
             continue
-        yield from judge(about, found, board)
+        if found is None:
+            yield Finding("ok", about, "not asked: only chips that esptool flashes have something to say")
+        else:
+            yield from judge(about, found, board)
 
 
-def _ask(rig: Rig, board: RigBoard, artifacts: Path) -> Security:
+def _ask(rig: Rig, board: RigBoard, artifacts: Path) -> Security | None:
     with contextlib.ExitStack() as closing:
         line = parts.open_line(rig, board, Timeline(), artifacts, parts.state_folder(rig), closing)
         if line.power.can_cut and line.power.is_on() is False:
             closing.callback(line.power.off)
             line.power.on()
-        return line.flasher.security()
+        return line.flasher.security() if isinstance(line.flasher, Esptool) else None
 
 
 def judge(about: str, found: Security, board: RigBoard) -> Iterator[Finding]:

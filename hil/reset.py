@@ -35,6 +35,14 @@ def hard(console: Console) -> None:
     _let_go(console)
 
 
+def dtr(console: Console) -> None:
+    """Assert DTR for 100 ms: through a capacitor that pulls an Arduino's RESET low. Raises ConsoleError."""
+    console.timeline.record("reset", "hard", console.board)
+    console.set_lines(dtr=True, rts=False)
+    time.sleep(EN_LOW)
+    _let_go(console)
+
+
 def download(console: Console) -> None:
     """Start the chip in its ROM loader, which waits for a flasher. Raises ConsoleError."""
     console.timeline.record("reset", "download", console.board)

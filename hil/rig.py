@@ -19,6 +19,7 @@ from pydantic import Discriminator, Field, field_validator, model_validator
 from hil import contract as contracts
 from hil import templates
 from hil.contract import Contract
+from hil.flash.kinds import Flasher
 from hil.gateway import policies
 from hil.gateway.namespace import check_template
 from hil.gateway.policies import TopicsTable
@@ -50,10 +51,11 @@ class BoardConfig(Strict):
 
     contract: str
     chip: str = "esp32"
-    virtual: Literal["esp32"] | None = None
+    virtual: Literal["esp32", "uno"] | None = None
     port: str | None = None
     speed: Annotated[float, Field(gt=0, le=1000)] = 1.0
     flash_baud: Annotated[int, Field(gt=0)] = 460800
+    flasher: Flasher | None = None
     power: Power | None = None
     off_time: Annotated[float, Field(ge=0)] = 1.0
     idle: Literal["off", "on"] = "off"
@@ -66,7 +68,7 @@ class BoardConfig(Strict):
     @model_validator(mode="after")
     def _reached(self) -> BoardConfig:
         if (self.virtual is None) == (self.port is None):
-            raise ValueError('expected either port (a serial port or pyserial URL) or virtual = "esp32"')
+            raise ValueError('expected either port (a serial port or pyserial URL) or virtual = "esp32" or "uno"')
         if self.power is not None and (self.power.kind == "virtual") != (self.virtual is not None):
             raise ValueError(
                 f"found power.kind {self.power.kind!r}: kind 'virtual' is for virtual boards and only for them"
@@ -74,6 +76,11 @@ class BoardConfig(Strict):
         if self.virtual is None and self.speed != 1.0:
             raise ValueError("found speed on a real board, expected it on a virtual one only")
         return self
+
+    @property
+    def resets_by_dtr(self) -> bool:
+        """Whether DTR alone resets it, as on an Arduino; else EN and IO0 are wired as on an ESP dev kit."""
+        return self.virtual == "uno" or (self.flasher is not None and self.flasher.kind != "esptool")
 
     @property
     def power_kind(self) -> str:

@@ -27,12 +27,16 @@ class VirtualBoardError(Exception):
 
 @dataclass(frozen=True)
 class VirtualBoard:
-    """`serial`: a pyserial URL. `control`: 'host:port' of the control port; `token` opens it and is never shown."""
+    """`serial`: a pyserial URL. `control`: 'host:port' of the control port; `token` opens it and is never shown.
+
+    `raw`: 'host:port' of the serial line for programs that speak no RFC 2217, where the board has one.
+    """
 
     name: str
     serial: str
     control: str
     token: str = field(repr=False)
+    raw: str | None = None
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
 
     def close(self) -> None:
@@ -72,7 +76,9 @@ def start(
         return there
     log = folder / f"{name}.log"
     command = [sys.executable, "-m", "hil.virtual", kind, "--dir", str(folder), "--name", name]
-    command += ["--chip", chip, "--speed", str(speed), "--follow-stdin"] + (["--mac", mac] if mac else [])
+    command += ["--speed", str(speed), "--follow-stdin"]
+    if kind == "esp32":
+        command += ["--chip", chip] + (["--mac", mac] if mac else [])
     command += [word for efuse in efuses for word in ("--efuse", efuse)]
     with log.open("ab") as errors:
         # A process group of its own: Ctrl-C reaches this process, which then closes the bench in order.
@@ -89,7 +95,7 @@ def start(
         words = log.read_text(errors="replace").strip().split("\n")[-1]
         raise VirtualBoardError(f"virtual board {name}: ended at once: {words or 'no message'} (log: {log})")
     offered = json.loads(description.read_text())
-    return VirtualBoard(name, offered["serial"], offered["control"], offered["token"], process)
+    return VirtualBoard(name, offered["serial"], offered["control"], offered["token"], offered.get("raw"), process)
 
 
 def running(name: str, folder: Path) -> VirtualBoard | None:
@@ -97,6 +103,6 @@ def running(name: str, folder: Path) -> VirtualBoard | None:
     try:
         offered: dict[str, Any] = json.loads((folder / f"{name}.json").read_text())
         os.kill(int(offered["pid"]), 0)
-        return VirtualBoard(name, offered["serial"], offered["control"], offered["token"])
+        return VirtualBoard(name, offered["serial"], offered["control"], offered["token"], offered.get("raw"))
     except (FileNotFoundError, ProcessLookupError, ValueError, KeyError):
         return None

@@ -1,4 +1,5 @@
-"""`python -m hil.virtual esp32 ...` runs a virtual board; `python -m hil.virtual image ...` builds what it boots."""
+"""`python -m hil.virtual esp32 ...` runs a virtual board, `... uno ...` a virtual Arduino Uno; `... image ...` and
+`... sketch ...` build what they run."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ import json
 import logging
 import math
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -19,6 +21,8 @@ from hil.virtual.flash import FlashFileError
 from hil.virtual.host import Manifest
 from hil.virtual.image import table_for, write_images
 from hil.virtual.process import Options, serve
+from hil.virtual.uno import build as uno_build
+from hil.virtual.uno import process as uno_process
 
 REFERENCE = "reference"
 _UNITS = {"": 1, "B": 1, "K": 1 << 10, "KB": 1 << 10, "M": 1 << 20, "MB": 1 << 20}
@@ -32,10 +36,14 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if asked.command == "esp32":
             asyncio.run(serve(_options(asked)))
+        elif asked.command == "uno":
+            asyncio.run(uno_process.serve(_uno_options(asked)))
+        elif asked.command == "sketch":
+            shutil.copyfile(uno_build.sketch(asked.version), asked.out)
         else:
             listed = write_images(asked.out, CHIPS[asked.chip], _manifest(asked), asked.size, table_for(asked.store))
             print(json.dumps(listed))
-    except (FlashFileError, OSError, ValueError) as error:
+    except (FlashFileError, uno_build.BuildError, OSError, ValueError) as error:
         print(f"hil.virtual {asked.command}: {error}", file=sys.stderr)
         return 1
     return 0
@@ -54,20 +62,20 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m hil.virtual", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     board = commands.add_parser("esp32", help="run a virtual ESP32 board", description="Run one virtual ESP32 board.")
-    board.add_argument("--dir", type=Path, required=True, help="where its flash and its JSON file lie")
-    board.add_argument("--name", type=_name, required=True, help="the board's name")
+    _board_arguments(board)
     board.add_argument("--chip", choices=CHIPS, default="esp32", help="default: %(default)s")
     board.add_argument("--mac", type=_mac, help="default: derived from the name")
     board.add_argument("--flash-size", choices=_FLASH_SIZES, default="4MB", help="default: %(default)s")
-    board.add_argument("--speed", type=_speed, default=1.0, help="how many times faster than a real board (1)")
-    board.add_argument("--bind", default="127.0.0.1", help="address for both ports; default: %(default)s")
-    board.add_argument("--serial-port", type=int, default=0, help="RFC 2217 port; default: any free one")
-    board.add_argument("--control-port", type=int, default=0, help="control port; default: any free one")
-    board.add_argument("--powered", action="store_true", help="start with the supply on")
-    board.add_argument("--follow-stdin", action="store_true", help="end when standard input ends")
     board.add_argument(
         "--efuse", action="append", default=[], metavar="NAME[=N]", help="burn it, for good: FLASH_CRYPT_CNT=1"
     )
+    uno = commands.add_parser("uno", help="run a virtual Arduino Uno", description="Run one virtual Arduino Uno.")
+    _board_arguments(uno)
+    uno.add_argument("--raw-port", type=int, default=0, help="plain TCP port, for avrdude; default: any free one")
+    uno.add_argument("--raw-rate", type=int, default=uno_process.RAW_RATE, help="its bit/s; default: %(default)s")
+    sketch = commands.add_parser("sketch", help="build the reference sketch", description="Build an Uno's sketch.")
+    sketch.add_argument("--out", type=Path, required=True, help="the Intel HEX file")
+    sketch.add_argument("--version", default="1.0.0", help="what its banner says; default: %(default)s")
     image = commands.add_parser(
         "image",
         help="build images to flash",
@@ -87,6 +95,17 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("--store", choices=STORES, default=NVS, help="where it keeps what it must know (%(default)s)")
     image.add_argument("--credentials", type=Path, metavar="FILE.h", help="for --store constants: the C header")
     return parser
+
+
+def _board_arguments(board: argparse.ArgumentParser) -> None:
+    board.add_argument("--dir", type=Path, required=True, help="where its flash and its JSON file lie")
+    board.add_argument("--name", type=_name, required=True, help="the board's name")
+    board.add_argument("--speed", type=_speed, default=1.0, help="how many times faster than a real board (1)")
+    board.add_argument("--bind", default="127.0.0.1", help="address for both ports; default: %(default)s")
+    board.add_argument("--serial-port", type=int, default=0, help="RFC 2217 port; default: any free one")
+    board.add_argument("--control-port", type=int, default=0, help="control port; default: any free one")
+    board.add_argument("--powered", action="store_true", help="start with the supply on")
+    board.add_argument("--follow-stdin", action="store_true", help="end when standard input ends")
 
 
 def _manifest(asked: argparse.Namespace) -> Manifest:
@@ -125,6 +144,21 @@ def _options(asked: argparse.Namespace) -> Options:
         powered=asked.powered,
         follow_stdin=asked.follow_stdin,
         efuses=efuses.asked(asked.efuse),
+    )
+
+
+def _uno_options(asked: argparse.Namespace) -> uno_process.Options:
+    return uno_process.Options(
+        directory=asked.dir,
+        name=asked.name,
+        speed=asked.speed,
+        bind=asked.bind,
+        serial_port=asked.serial_port,
+        control_port=asked.control_port,
+        raw_port=asked.raw_port,
+        raw_rate=asked.raw_rate,
+        powered=asked.powered,
+        follow_stdin=asked.follow_stdin,
     )
 
 

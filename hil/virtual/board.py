@@ -104,6 +104,27 @@ class Board:
         self.mode = "off"
         await self._ended()
 
+    def state(self) -> dict[str, Any]:
+        """See `hil.virtual.control.Controlled`."""
+        return {
+            "name": self.name,
+            "chip": self.chip.name,
+            "mac": self.mac.hex(":"),
+            "power": self.power,
+            "radio": self.radio.is_up,
+            "mode": self.mode,
+        }
+
+    def more_orders(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """The access point can be taken away, with the board running on."""
+        return {"radio-up": self._radio_up, "radio-down": self._radio_down}
+
+    async def _radio_up(self) -> None:
+        self.radio.up()
+
+    async def _radio_down(self) -> None:
+        self.radio.down()
+
     async def close(self) -> None:
         """The end of the virtual board: power off, ports closed."""
         await self.power_off()

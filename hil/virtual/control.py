@@ -15,17 +15,31 @@ import asyncio
 import hmac
 import json
 from collections.abc import Awaitable, Callable
-from typing import Any
-
-from hil.virtual.board import Board
+from typing import Any, Protocol
 
 MOST_LINE = 1 << 16
+
+
+class Controlled(Protocol):
+    """A board that takes orders."""
+
+    async def power_on(self) -> None:
+        """Give it its supply."""
+
+    async def power_off(self) -> None:
+        """Cut the supply."""
+
+    def state(self) -> dict[str, Any]:
+        """What the answer to each order tells."""
+
+    def more_orders(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """What this kind of board can be told besides."""
 
 
 class ControlServer:
     """Listens for orders to `board`. `shutdown` ends the process."""
 
-    def __init__(self, board: Board, token: str, shutdown: Callable[[], None]) -> None:
+    def __init__(self, board: Controlled, token: str, shutdown: Callable[[], None]) -> None:
         self._board = board
         self._token = token
         self._shutdown = shutdown
@@ -34,9 +48,8 @@ class ControlServer:
             "power-on": board.power_on,
             "power-off": board.power_off,
             "state": _nothing,
-            "radio-up": self._radio_up,
-            "radio-down": self._radio_down,
             "shutdown": _nothing,
+            **board.more_orders(),
         }
 
     async def start(self, bind: str, port: int) -> int:
@@ -78,24 +91,7 @@ class ControlServer:
         await action()
         if word == "shutdown":
             self._shutdown()
-        return {"ok": True, **self._state()}, word != "shutdown"
-
-    def _state(self) -> dict[str, Any]:
-        board = self._board
-        return {
-            "name": board.name,
-            "chip": board.chip.name,
-            "mac": board.mac.hex(":"),
-            "power": board.power,
-            "radio": board.radio.is_up,
-            "mode": board.mode,
-        }
-
-    async def _radio_up(self) -> None:
-        self._board.radio.up()
-
-    async def _radio_down(self) -> None:
-        self._board.radio.down()
+        return {"ok": True, **self._board.state()}, word != "shutdown"
 
 
 async def _nothing() -> None:

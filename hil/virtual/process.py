@@ -51,12 +51,7 @@ async def serve(options: Options) -> None:
     radio = Radio(name=options.name, speed=options.speed)
     board = Board(options.name, CHIPS[options.chip], mac, flash, options.speed, radio, _start_core)
     board.efuses.burn(options.efuses)
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    if options.follow_stdin:
-        threading.Thread(target=_watch_stdin, args=(loop, stop), daemon=True, name="stdin").start()
+    stop = stopping(options.follow_stdin)
     token = secrets.token_urlsafe(24)
     control = ControlServer(board, token, stop.set)
     about = options.directory / f"{options.name}.json"
@@ -75,7 +70,7 @@ async def serve(options: Options) -> None:
             "chip": options.chip,
             "mac": mac.hex(":"),
         }
-        _write_private(about, json.dumps(facts, indent=1) + "\n")
+        write_private(about, json.dumps(facts, indent=1) + "\n")
         print("ready", flush=True)
         await stop.wait()
     finally:
@@ -99,13 +94,25 @@ async def _end_firmware() -> None:
         await firmware.close()
 
 
+def stopping(follow_stdin: bool) -> asyncio.Event:
+    """What is set once the program is to end: by SIGTERM, SIGINT, or, if asked for, the end of standard input."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    if follow_stdin:
+        threading.Thread(target=_watch_stdin, args=(loop, stop), daemon=True, name="stdin").start()
+    return stop
+
+
 def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     while os.read(sys.stdin.fileno(), 4096):
         pass
     loop.call_soon_threadsafe(stop.set)
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner can read, whole or not at all."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)
     with open(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from serial.rfc2217 import PortManager
@@ -82,19 +83,26 @@ class Port:
 class SerialServer:
     """Listens; connects one client at a time with `wires`."""
 
-    def __init__(self, wires: Wires) -> None:
-        self.port = Port(wires)
+    def __init__(self, wires: Wires, port: Port | None = None) -> None:
+        self.port = port or Port(wires)
         self.wires = wires
-        self._server: asyncio.Server | None = None
+        self._servers: list[asyncio.Server] = []
         self._client: _Client | None = None
         self._free = asyncio.Event()
         self._free.set()
 
     async def start(self, bind: str, port: int) -> int:
         """Listen on `bind`:`port` (0: any free one); returns the port. Raises OSError if that cannot be had."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Client(self), bind, port)
-        number: int = self._server.sockets[0].getsockname()[1]
+        return await self._listen(lambda: _Client(self), bind, port)
+
+    async def start_raw(self, bind: str, port: int, rate: int) -> int:
+        """Listen for programs that speak no RFC 2217, as `start` does; their line runs at `rate` bit/s."""
+        return await self._listen(lambda: _RawClient(self, rate), bind, port)
+
+    async def _listen(self, client: Callable[[], _Client], bind: str, port: int) -> int:
+        server = await asyncio.get_running_loop().create_server(client, bind, port)
+        self._servers.append(server)
+        number: int = server.sockets[0].getsockname()[1]
         return number
 
     def send(self, data: bytes) -> None:
@@ -104,8 +112,8 @@ class SerialServer:
 
     async def close(self) -> None:
         """Stop listening and drop the client."""
-        if self._server is not None:
-            self._server.close()
+        for server in self._servers:
+            server.close()
         if self._client is not None:
             self._client.transport.close()
 
@@ -177,3 +185,31 @@ class _Client(asyncio.Protocol):
         """The chip's bytes, telnet's escape doubled."""
         if self.transport.get_write_buffer_size() < MOST_UNSENT:
             self.transport.write(data.replace(b"\xff", b"\xff\xff"))
+
+
+class _RawClient(_Client):
+    """A plain TCP connection. Opening it asserts DTR and RTS, as opening a tty does: an Uno is reset by that."""
+
+    def __init__(self, server: SerialServer, rate: int) -> None:
+        super().__init__(server)
+        self._rate = rate
+        self._admitted = False
+
+    def begin(self) -> None:
+        """This client has the port now."""
+        self._admitted = True
+        self._server.port.baudrate = self._rate
+        self._server.port.set_lines(True, True)
+        early = bytes(self._early)
+        self._early.clear()
+        self.data_received(early)
+
+    def data_received(self, data: bytes) -> None:
+        if self._admitted and data:
+            self._server.wires.receive(data)
+        elif not self._admitted:
+            super().data_received(data)
+
+    def send(self, data: bytes) -> None:
+        if self.transport.get_write_buffer_size() < MOST_UNSENT:
+            self.transport.write(data)

@@ -1,0 +1,127 @@
+"""A bench with a virtual Uno, end to end: the real avrdude, optiboot and a real sketch, on an emulated chip."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hil.bench import Bench
+from hil.board import Board
+from hil.power.control_port import VirtualSwitch
+from hil.rig import load
+from hil.virtual.uno import build
+
+RIG = Path(__file__).parents[2] / "rigs/virtual-uno.toml"
+LONG = 30.0  # seconds; what is waited for comes within two on a machine that is not busy
+
+LACKING = [*build.missing(), *([] if shutil.which("avrdude") else ["avrdude"])]
+pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}")
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("uno")
+    with Bench(load(RIG), artifacts=folder / "run", state=folder / "state", broker_side=False) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def board(bench: Bench) -> Board:
+    """Flashed, and running."""
+    opened = bench.boards["uno-a"]
+    assert opened.flash().written > 7000
+    return opened
+
+
+def ask(board: Board, command: str, answer: str) -> dict[str, Any]:
+    """What the sketch answers to a command."""
+    mark = board.console.mark()
+    board.console.send_line(command)
+    seen = board.console.expect(re.compile(rf'\{{"topic":"answer".*"do":"{answer}".*\}}'), LONG, after=mark)
+    found: dict[str, Any] = json.loads(seen.text)
+    return found
+
+
+def next_boot(board: Board, position: int) -> str:
+    """The reset cause of the next start after `position` on the timeline."""
+    event = board.timeline.wait(
+        lambda e: (e.source, e.kind, e.board) == ("board", "boot", board.name), timeout=LONG, after=position
+    )
+    return str(event["name"])
+
+
+def started_by(board: Board, act: Any) -> str:
+    """The reset cause that the board tells after `act`, once it listens again."""
+    position, mark = board.timeline.mark(), board.console.mark()
+    act()
+    name = next_boot(board, position)
+    board.console.expect('"topic":"boot"', LONG, after=mark)
+    return name
+
+
+def test_each_reset_has_its_cause_and_ram_goes_with_the_power(board: Board) -> None:
+    assert started_by(board, board.hard_reset) == "external"
+    assert started_by(board, board.power_cycle) == "power-on"
+    assert started_by(board, lambda: board.console.send_line("hang")) == "watchdog"
+    assert started_by(board, board.soft_reset) == "watchdog"
+
+
+def test_the_chip_itself_saw_those_flags(bench: Bench, board: Board) -> None:
+    assert isinstance(board.power, VirtualSwitch)
+    started_by(board, board.power_cycle)
+    assert board.power.order("state")["causes"][-1] == "PORF"
+    started_by(board, board.hard_reset)
+    # Optiboot clears MCUSR, waits for a flasher, and starts the sketch by its watchdog.
+    assert board.power.order("state")["causes"][-2:] == ["EXTRF", "WDRF"]
+
+
+def test_settings_in_eeprom_outlive_the_power_and_ids_come_back(board: Board) -> None:
+    before = ask(board, "status", "status")
+    answer = ask(board, '{"do":"set","key":"name","value":"kept","id":"n-1"}', "set")
+    assert (answer["ok"], answer["id"]) == (True, "n-1")
+    started_by(board, board.power_cycle)
+    after = ask(board, "status", "status")
+    assert after["name"] == "kept"
+    assert after["boots"] == before["boots"] + 1
+
+
+def test_bad_commands_are_answered_and_change_nothing(board: Board) -> None:
+    before = ask(board, "get", "get")
+    assert ask(board, "set interval 70000", "set")["ok"] is False
+    assert ask(board, "set name seventeen-letters", "set")["ok"] is False
+    assert ask(board, "jump", "jump")["ok"] is False
+    mark = board.console.mark()
+    board.console.send_line("x" * 200)
+    board.console.expect("line too long", LONG, after=mark)
+    after = ask(board, "get", "get")
+    assert (after["name"], after["interval"]) == (before["name"], before["interval"])
+
+
+def test_telemetry_is_one_json_object_a_line_in_order(board: Board) -> None:
+    ask(board, "set interval 20", "set")
+    mark = board.console.mark()
+    seen = [
+        json.loads(
+            board.console.expect(re.compile(r'\{"topic":"telemetry".*\}'), LONG, after=mark if n == 0 else None).text
+        )
+        for n in range(3)
+    ]
+    ask(board, "set interval 1000", "set")
+    assert [m["seq"] for m in seen] == [seen[0]["seq"] + n for n in range(3)]
+    assert seen[0]["ms"] < seen[1]["ms"] < seen[2]["ms"]
+    assert 0 < seen[0]["free"] < 2048
+
+
+def test_what_is_flashed_is_not_flashed_again_and_can_be_read(board: Board) -> None:
+    again = board.flash()
+    assert again.written == 0
+    assert again.skipped > 7000
+    flash = board.flasher.read(0, 32768)
+    assert b"hil-uno " in flash[: build.BOOT]
+    assert flash[build.BOOT :] == build.bootloader()
