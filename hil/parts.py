@@ -248,7 +248,7 @@ def open_line(
     console.open()
     closing.callback(console.close)
     raw = virtual.raw if virtual is not None else None
-    flasher = make_flasher(name, config, url, raw, console, timeline, artifacts)
+    flasher = make_flasher(board, url, raw, console, timeline, artifacts, rig.resolve)
     return Line(virtual, power, console, flasher)
 
 

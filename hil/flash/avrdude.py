@@ -10,7 +10,6 @@ which avrdude gives on a local port, and the console on a `net:` port, where avr
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import tempfile
 import threading
@@ -22,6 +21,7 @@ from pathlib import Path
 from hil import reset
 from hil.console import Console, ConsoleError
 from hil.flash import FlashError, FlashResult, Image
+from hil.flash.output import keep, tail
 from hil.process import Finished, run
 from hil.timeline import Timeline
 
@@ -160,7 +160,7 @@ class Avrdude:
                     done, attempt = self._avrdude(words, "flashing", baud)
                     found = _WRITTEN.search(done.output)
                     if found is None:
-                        raise FlashError(f"board {self.board}: avrdude did not say what it wrote\n{_tail(done)}")
+                        raise FlashError(f"board {self.board}: avrdude did not say what it wrote\n{tail(done)}")
                     written, tries = written + int(found[1]), max(tries, attempt)
         result = FlashResult(time.monotonic() - begin, written, skipped, tries, self.log)
         self.timeline.record(
@@ -240,7 +240,9 @@ class Avrdude:
                 break
         log = f"\nfull output: {self.log}" if self.log is not None else ""
         tries = f" ({attempt} attempts)" if attempt > 1 else ""
-        raise FlashError(f"board {self.board}: {doing} failed{tries}: {reason}\n{_tail(done)}{log}")
+        raise FlashError(
+            f"board {self.board}: {doing} failed{tries}: {reason}\n{self.timeline.redacted(tail(done))}{log}"
+        )
 
     def _once(self, words: list[str], doing: str, baud: int, attempt: int) -> Finished:
         command = [*self._command, "-p", self.target.part, "-c", self.target.programmer, "-P", self.port]
@@ -280,7 +282,7 @@ class Avrdude:
                 f"board {self.board}: {self._command[0]} cannot be started ({error}); install it: apt-get install "
                 "avrdude"
             ) from error
-        self._keep(command, done, attempt)
+        keep(self.log, self.timeline, command, done, attempt)
         return done
 
     def _reason(self, done: Finished, baud: int) -> str:
@@ -300,20 +302,6 @@ class Avrdude:
             what += f"; {cure}" if cure else ""
         return self.timeline.redacted(what)
 
-    def _keep(self, command: list[str], done: Finished, attempt: int) -> None:
-        if self.log is None:
-            return
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        head = f"$ {' '.join(command)}   # attempt {attempt}\n"
-        foot = f"# {done.ended}, exit code {done.code}, {done.seconds:.1f} s\n\n"
-        with open(os.open(self.log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "a", encoding="utf-8") as out:
-            out.write(self.timeline.redacted(f"{head}{done.output.rstrip()}\n{foot}"))
-
 
 def _memory(action: str, image: Image) -> str:
     return f"flash:{action}:{image.path}:{'i' if image.path.suffix.lower() in ('.hex', '.ihex') else 'r'}"
-
-
-def _tail(done: Finished, most: int = 12) -> str:
-    lines = [line.rstrip() for line in done.output.replace("\r", "\n").splitlines() if line.strip()]
-    return "\n".join(f"  | {line}" for line in lines[-most:]) or "  (it printed nothing)"

@@ -23,6 +23,7 @@ from pathlib import Path
 from hil import reset
 from hil.console import Console, ConsoleError
 from hil.flash import SECTOR, FlashError, FlashResult, Image
+from hil.flash.output import keep, tail
 from hil.flash.progress import ProgressBar
 from hil.flash.security import ESP32_EFUSE_BYTES, ESP32_EFUSES, NotTold, Security, of_efuses, of_words
 from hil.process import Finished, run
@@ -272,7 +273,7 @@ class Esptool:
             done, _ = self._esptool(["flash-id"], "asking")
         chip, mac, size = _CHIP.search(done.output), _MAC.search(done.output), _FLASH_SIZE.search(done.output)
         if chip is None or mac is None:
-            raise FlashError(f"board {self.board}: esptool did not tell chip type and MAC address\n{_tail(done)}")
+            raise FlashError(f"board {self.board}: esptool did not tell chip type and MAC address\n{tail(done)}")
         return Identity(chip[1].strip(), mac[1].lower(), size[1] if size else None)
 
     def security(self) -> Security:
@@ -350,7 +351,7 @@ class Esptool:
                     )
                 except OSError as error:
                     raise FlashError(f"board {self.board}: {self._command[0]} cannot be started: {error}") from error
-            self._keep(command, done, attempt)
+            keep(self.log, self.timeline, command, done, attempt)
             if done.ended == "exit" and done.code == 0:
                 return done, attempt
             reason = self._reason(done)
@@ -359,8 +360,8 @@ class Esptool:
                 break
         log = f"\nfull output: {self.log}" if self.log is not None else ""
         tries = f" ({attempt} attempts)" if attempt > 1 else ""
-        tail = self.timeline.redacted(_tail(done))
-        raise FlashError(f"board {self.board}: {doing} failed{tries}: {reason}\n{tail}{log}")
+        last = self.timeline.redacted(tail(done))
+        raise FlashError(f"board {self.board}: {doing} failed{tries}: {reason}\n{last}{log}")
 
     def _tell_progress(self, offset: int, percent: float) -> None:
         self.timeline.record("flash", "progress", self.board, offset=offset, percent=percent)
@@ -378,15 +379,6 @@ class Esptool:
         words = " ".join(done.output.split())
         cure = next((cure for sign, cure in _CURES if sign in words), None)
         return self.timeline.redacted(what.strip().rstrip(".") + (f"; {cure}" if cure else ""))
-
-    def _keep(self, command: list[str], done: Finished, attempt: int) -> None:
-        if self.log is None:
-            return
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        head = f"$ {' '.join(command)}   # attempt {attempt}\n"
-        foot = f"# {done.ended}, exit code {done.code}, {done.seconds:.1f} s\n\n"
-        with open(os.open(self.log, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "a", encoding="utf-8") as out:
-            out.write(self.timeline.redacted(f"{head}{done.output.rstrip()}\n{foot}"))
 
 
 @contextlib.contextmanager
@@ -411,8 +403,3 @@ def _environment() -> dict[str, str]:
     path = os.pathsep.join([str(_TOOL_PATH), *filter(None, [os.environ.get("PYTHONPATH")])])
     plain = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"}
     return {**os.environ, **plain, "PYTHONPATH": path}
-
-
-def _tail(done: Finished, most: int = 12) -> str:
-    lines = [line.rstrip() for line in done.output.replace("\r", "\n").splitlines() if line.strip()]
-    return "\n".join(f"  | {line}" for line in lines[-most:]) or "  (it printed nothing)"

@@ -2,35 +2,94 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from hil.console import Console
 from hil.flash import Flasher
+from hil.flash.arduino_cli import ArduinoCli
 from hil.flash.avrdude import BOARDS, Avrdude, Target
+from hil.flash.bossac import Bossac
 from hil.flash.esptool import Esptool
-from hil.flash.kinds import AvrdudeFlasher
-from hil.rig import BoardConfig
+from hil.flash.kinds import ArduinoCliFlasher, AvrdudeFlasher, BossacFlasher, Uf2Flasher
+from hil.flash.uf2 import Uf2Copy
+from hil.rig import RigBoard
 from hil.timeline import Timeline
 
 
 def make(
-    name: str, config: BoardConfig, url: str, raw: str | None, console: Console, timeline: Timeline, artifacts: Path
+    board: RigBoard,
+    url: str,
+    raw: str | None,
+    console: Console,
+    timeline: Timeline,
+    artifacts: Path,
+    resolve: Callable[[str], Path],
 ) -> Flasher:
-    """The flasher of board `name`, whose console is at `url`; `raw`: 'host:port' for a program without RFC 2217."""
+    """The flasher of a board whose console is at `url`; `raw`: 'host:port' for a program without RFC 2217.
+
+    `resolve` makes a path of one in the rig file.
+    """
+    name, config = board.name, board.config
     chosen = config.flasher or (AvrdudeFlasher() if config.virtual == "uno" else None)
     if isinstance(chosen, AvrdudeFlasher):
-        known = BOARDS[chosen.board]
-        target = Target(chosen.part or known.part, chosen.programmer or known.programmer, known.bauds, known.flash)
-        port = chosen.port or (f"net:{raw}" if raw else url)
-        return Avrdude(
+        return _avrdude(chosen, name, chosen.port or (f"net:{raw}" if raw else url), console, timeline, artifacts)
+    if isinstance(chosen, ArduinoCliFlasher):
+        return ArduinoCli(
             timeline,
             name,
-            port,
-            target,
-            bauds=() if chosen.baud == "auto" else (chosen.baud,),
+            url,
+            chosen.fqbn,
+            config=resolve(chosen.config) if chosen.config else None,
+            folder=chosen.folder,
+            verify=chosen.verify,
             timeout=chosen.timeout,
             silence=chosen.silence,
             console=console,
             artifacts=artifacts,
         )
+    if isinstance(chosen, BossacFlasher):
+        return Bossac(
+            timeline,
+            name,
+            url,
+            offset=chosen.offset,
+            boot=chosen.boot,
+            reappears=chosen.reappears,
+            timeout=chosen.timeout,
+            silence=chosen.silence,
+            console=console,
+            artifacts=artifacts,
+        )
+    if isinstance(chosen, Uf2Flasher):
+        return Uf2Copy(
+            timeline,
+            name,
+            url,
+            drive=resolve(chosen.drive) if chosen.drive else None,
+            board_id=chosen.board_id,
+            touches=chosen.touches,
+            appears=chosen.appears,
+            leaves=chosen.leaves,
+            timeout=chosen.timeout,
+            console=console,
+            artifacts=artifacts,
+        )
     return Esptool(timeline, name, url, config.chip, baud=config.flash_baud, console=console, artifacts=artifacts)
+
+
+def _avrdude(
+    chosen: AvrdudeFlasher, name: str, port: str, console: Console, timeline: Timeline, artifacts: Path
+) -> Avrdude:
+    known = BOARDS[chosen.board]
+    return Avrdude(
+        timeline,
+        name,
+        port,
+        Target(chosen.part or known.part, chosen.programmer or known.programmer, known.bauds, known.flash),
+        bauds=() if chosen.baud == "auto" else (chosen.baud,),
+        timeout=chosen.timeout,
+        silence=chosen.silence,
+        console=console,
+        artifacts=artifacts,
+    )
