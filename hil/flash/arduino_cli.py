@@ -34,7 +34,7 @@ class ArduinoCli(Uploader):
         ("esource busy", "another program has the port: `fuser -v` on it shows who"),
         (
             "not in sync",
-            "the bootloader does not answer: is it the right board? Old Nanos: fqbn with ':cpu=atmega328old'",
+            "the bootloader does not answer: right board? Old Nanos: fqbn with ':cpu=atmega328old'",
         ),
         ("No device found", "the board did not start its bootloader: press reset twice"),
         ("uploading error: exit status", "the core's own tool failed: its words are above, and in the log"),
