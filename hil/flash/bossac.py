@@ -27,15 +27,15 @@ class Bossac(Uploader):
     cures = (
         (
             "No device found",
-            "the board is not in its bootloader: press reset twice, or set reappears in the rig's flasher",
+            "the board is not in its bootloader: press reset twice, or set reappears in the rig",
         ),
         (
             "SAM-BA operation failed",
-            "the bootloader does not answer as expected: name the right offset in the rig's flasher",
+            "the bootloader answers otherwise: name the right offset in the rig",
         ),
         ("Verify failed", "flash it again; if it stays, the flash is worn or the supply weak"),
         ("exceeds", "the program is too large for this board"),
-        ("nvalid page", "the offset has to be a multiple of the chip's page size"),
+        ("invalid", "the offset has to be a multiple of the chip's page size, within its flash"),
     )
 
     def __init__(

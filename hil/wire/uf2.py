@@ -1,4 +1,7 @@
-"""UF2 files: blocks of 512 bytes, each with the address where its data goes (github.com/microsoft/uf2, 'File format')."""
+"""UF2 files: blocks of 512 bytes, each with the address where its data goes.
+
+Source: github.com/microsoft/uf2, 'File format'.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,9 @@ def parse(data: bytes) -> Uf2:
     """Check a whole file. Raises BadUf2."""
     if not data or len(data) % BLOCK:
         raise BadUf2(f"found {len(data)} bytes, expected blocks of {BLOCK}")
-    families, size, numbers = set(), 0, {}
+    families: set[int] = set()
+    numbers: dict[tuple[int, int], set[int]] = {}
+    size = 0
     for at in range(0, len(data), BLOCK):
         first, second, flags, _address, used, number, total, family = struct.unpack_from("<8I", data, at)
         (end,) = struct.unpack_from("<I", data, at + BLOCK - 4)
