@@ -80,7 +80,7 @@ class BoardConfig(Strict):
     @property
     def resets_by_dtr(self) -> bool:
         """Whether DTR alone resets it, as on an Arduino; else EN and IO0 are wired as on an ESP dev kit."""
-        return self.virtual == "uno" or (self.flasher is not None and self.flasher.kind != "esptool")
+        return self.virtual == "uno" or (self.flasher is not None and self.flasher.kind in ("avrdude", "arduino-cli"))
 
     @property
     def power_kind(self) -> str:
