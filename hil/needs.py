@@ -34,6 +34,8 @@ def lacks(bench: Bench, board: Board | None, need: str) -> str | None:
 
 def speaks(bench: Bench, board: Board) -> str | None:
     """Why this board cannot talk to this bench's broker at all, as a phrase; None if it can. Every test needs that."""
+    if board.config.virtual == "uno":
+        return f"{board.name} has no network of its own, and nothing carries what it says on its line to the broker"
     if board.contract.mqtt.version == "5" and "mqtt5" not in bench.broker.capabilities:
         return f"{board.name} speaks MQTT 5 and the {bench.broker.kind} broker does not; use mosquitto"
     return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["SECTOR", "FlashError", "FlashResult", "Flasher", "Image"]
+__all__ = ["SECTOR", "FlashError", "FlashResult", "Flasher", "Image", "check_images"]
 
 # What NOR flash erases at once, in bytes.
 SECTOR = 4096
@@ -40,6 +40,15 @@ class FlashResult:
     def __str__(self) -> str:
         tries = f", at attempt {self.attempts}" if self.attempts > 1 else ""
         return f"{self.written} bytes written, {self.skipped} there already, in {self.seconds:.1f} s{tries}"
+
+
+def check_images(board: str, images: Sequence[Image]) -> None:
+    """Raises FlashError if there is nothing to flash, or a file is missing."""
+    if not images:
+        raise FlashError(f"board {board}: there is no image to flash: name some in its contract")
+    for image in images:
+        if not image.path.is_file():
+            raise FlashError(f"board {board}: image {image.path} does not exist: build it first")
 
 
 class Flasher(Protocol):

@@ -6,13 +6,10 @@ its words are from threads of its issue tracker. It finds the port again itself 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
-from hil.console import Console
 from hil.flash import Image
-from hil.flash.upload import Uploader
-from hil.timeline import Timeline
+from hil.flash.upload import Line, Uploader
 
 
 class ArduinoCli(Uploader):
@@ -23,6 +20,7 @@ class ArduinoCli(Uploader):
     """
 
     tool = "arduino-cli"
+    program = "arduino-cli"
     package = "arduino.github.io/arduino-cli, 'Installation'"
     cures = (
         ("is not installed", "install the board's core: arduino-cli core install, as the user who runs this"),
@@ -42,30 +40,14 @@ class ArduinoCli(Uploader):
 
     def __init__(
         self,
-        timeline: Timeline,
-        board: str,
-        port: str,
+        line: Line,
         fqbn: str,
         *,
         config: Path | None = None,
         folder: bool = False,
         verify: bool = True,
-        timeout: float = 300.0,
-        silence: float = 120.0,
-        console: Console | None = None,
-        artifacts: Path | None = None,
-        command: Sequence[str] = ("arduino-cli",),
     ) -> None:
-        super().__init__(
-            timeline,
-            board,
-            port,
-            command=command,
-            timeout=timeout,
-            silence=silence,
-            console=console,
-            artifacts=artifacts,
-        )
+        super().__init__(line)
         self.fqbn = fqbn
         self._config = config
         self._folder = folder

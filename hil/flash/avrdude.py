@@ -20,7 +20,7 @@ from pathlib import Path
 
 from hil import reset
 from hil.console import Console, ConsoleError
-from hil.flash import FlashError, FlashResult, Image
+from hil.flash import FlashError, FlashResult, Image, check_images
 from hil.flash.output import keep, tail
 from hil.process import Finished, run
 from hil.timeline import Timeline
@@ -210,11 +210,8 @@ class Avrdude:
         return int(found[1]) if found is not None and done.code == 0 else 0
 
     def _check(self, images: Sequence[Image]) -> None:
-        if not images:
-            raise FlashError(f"board {self.board}: there is no image to flash: name some in its contract")
+        check_images(self.board, images)
         for image in images:
-            if not image.path.is_file():
-                raise FlashError(f"board {self.board}: image {image.path} does not exist: build it first")
             if image.offset:
                 raise FlashError(
                     f"board {self.board}: {image.path.name} has offset {image.offset:#x}, expected 0: a sketch's HEX "

@@ -5,14 +5,11 @@ Options and messages are those of bossac 1.9.1. The 1200-baud touch starts the b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
-from hil.console import Console
 from hil.flash import Image
 from hil.flash.touch import Listing, TouchError, bootloader_port, touch, usb_ports
-from hil.flash.upload import Uploader
-from hil.timeline import Timeline
+from hil.flash.upload import Line, Uploader
 
 
 class Bossac(Uploader):
@@ -23,6 +20,7 @@ class Bossac(Uploader):
     """
 
     tool = "bossac"
+    program = "bossac"
     package = "apt-get install bossa-cli"
     cures = (
         (
@@ -40,31 +38,15 @@ class Bossac(Uploader):
 
     def __init__(
         self,
-        timeline: Timeline,
-        board: str,
-        port: str,
+        line: Line,
         *,
         offset: int = 0x2000,
         boot: bool = False,
         reappears: float = 10.0,
-        timeout: float = 120.0,
-        silence: float = 30.0,
-        console: Console | None = None,
-        artifacts: Path | None = None,
-        command: Sequence[str] = ("bossac",),
         listing: Listing = usb_ports,
         touching: Callable[[str], None] = touch,
     ) -> None:
-        super().__init__(
-            timeline,
-            board,
-            port,
-            command=command,
-            timeout=timeout,
-            silence=silence,
-            console=console,
-            artifacts=artifacts,
-        )
+        super().__init__(line)
         self._offset = offset
         self._boot = boot
         self._reappears = reappears

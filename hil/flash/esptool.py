@@ -22,7 +22,7 @@ from pathlib import Path
 
 from hil import reset
 from hil.console import Console, ConsoleError
-from hil.flash import SECTOR, FlashError, FlashResult, Image
+from hil.flash import SECTOR, FlashError, FlashResult, Image, check_images
 from hil.flash.output import keep, tail
 from hil.flash.progress import ProgressBar
 from hil.flash.security import ESP32_EFUSE_BYTES, ESP32_EFUSES, NotTold, Security, of_efuses, of_words
@@ -194,7 +194,7 @@ class Esptool:
         Images that the chip could not start (see `security`) are refused before anything is written.
         `baud`: in place of the usual one. `verify` reads all of it back once more; `erase_all` erases all flash first.
         """
-        self._check(images)
+        check_images(self.board, images)
         names = [f"{image.offset:#x} {image.path.name}" for image in images]
         self.timeline.record("flash", "start", self.board, tool=self.tool, images=names)
         arguments = ["write-flash"]
@@ -263,7 +263,7 @@ class Esptool:
 
     def verify(self, images: Sequence[Image]) -> None:
         """Compare the flash with `images`. Raises FlashError if it differs."""
-        self._check(images)
+        check_images(self.board, images)
         with self.session():
             self._esptool(["verify-flash", *_pairs(images)], "verifying")
 
@@ -319,13 +319,6 @@ class Esptool:
             return of_efuses(file.read_bytes())
 
     # -- the process -------------------------------------------------------------------------------------------------
-
-    def _check(self, images: Sequence[Image]) -> None:
-        if not images:
-            raise FlashError(f"board {self.board}: there is no image to flash: name some in its contract")
-        for image in images:
-            if not image.path.is_file():
-                raise FlashError(f"board {self.board}: image {image.path} does not exist: build it first")
 
     def _esptool(self, arguments: list[str], doing: str, baud: int | None = None) -> tuple[Finished, int]:
         """Run one command, again if the connection fails. Raises FlashError when all attempts have failed."""

@@ -67,6 +67,7 @@ class Uf2Flasher(Strict):
     appears: Seconds = 15.0
     leaves: Seconds = 15.0
     timeout: Seconds = 120.0
+    silence: Seconds = 120.0
 
     @model_validator(mode="after")
     def _told_apart(self) -> Uf2Flasher:

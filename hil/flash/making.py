@@ -13,6 +13,7 @@ from hil.flash.bossac import Bossac
 from hil.flash.esptool import Esptool
 from hil.flash.kinds import ArduinoCliFlasher, AvrdudeFlasher, BossacFlasher, Uf2Flasher
 from hil.flash.uf2 import Uf2Copy
+from hil.flash.upload import Line, Uploader
 from hil.rig import RigBoard
 from hil.timeline import Timeline
 
@@ -34,48 +35,38 @@ def make(
     chosen = config.flasher or (AvrdudeFlasher() if config.virtual == "uno" else None)
     if isinstance(chosen, AvrdudeFlasher):
         return _avrdude(chosen, name, chosen.port or (f"net:{raw}" if raw else url), console, timeline, artifacts)
+    if isinstance(chosen, ArduinoCliFlasher | BossacFlasher | Uf2Flasher):
+        line = Line(timeline, name, url, chosen.timeout, chosen.silence, console, artifacts)
+        return _uploader(chosen, line, resolve)
+    return Esptool(timeline, name, url, config.chip, baud=config.flash_baud, console=console, artifacts=artifacts)
+
+
+def _uploader(
+    chosen: ArduinoCliFlasher | BossacFlasher | Uf2Flasher, line: Line, resolve: Callable[[str], Path]
+) -> Uploader:
     if isinstance(chosen, ArduinoCliFlasher):
         return ArduinoCli(
-            timeline,
-            name,
-            url,
+            line,
             chosen.fqbn,
             config=resolve(chosen.config) if chosen.config else None,
             folder=chosen.folder,
             verify=chosen.verify,
-            timeout=chosen.timeout,
-            silence=chosen.silence,
-            console=console,
-            artifacts=artifacts,
         )
     if isinstance(chosen, BossacFlasher):
         return Bossac(
-            timeline,
-            name,
-            url,
+            line,
             offset=chosen.offset,
             boot=chosen.boot,
             reappears=chosen.reappears,
-            timeout=chosen.timeout,
-            silence=chosen.silence,
-            console=console,
-            artifacts=artifacts,
         )
-    if isinstance(chosen, Uf2Flasher):
-        return Uf2Copy(
-            timeline,
-            name,
-            url,
-            drive=resolve(chosen.drive) if chosen.drive else None,
-            board_id=chosen.board_id,
-            touches=chosen.touches,
-            appears=chosen.appears,
-            leaves=chosen.leaves,
-            timeout=chosen.timeout,
-            console=console,
-            artifacts=artifacts,
-        )
-    return Esptool(timeline, name, url, config.chip, baud=config.flash_baud, console=console, artifacts=artifacts)
+    return Uf2Copy(
+        line,
+        drive=resolve(chosen.drive) if chosen.drive else None,
+        board_id=chosen.board_id,
+        touches=chosen.touches,
+        appears=chosen.appears,
+        leaves=chosen.leaves,
+    )
 
 
 def _avrdude(

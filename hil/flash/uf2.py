@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from hil.console import Console
 from hil.flash import Image
 from hil.flash.touch import LOOK_AGAIN, TouchError, touch
-from hil.flash.upload import Uploader
-from hil.timeline import Timeline
+from hil.flash.upload import Line, Uploader
 from hil.wire import uf2
 
 Found = TypeVar("Found")
@@ -39,6 +37,7 @@ class Uf2Copy(Uploader):
     """
 
     tool = "uf2"
+    program = "dd"
     package = "apt-get install coreutils"
     cures = (
         ("Permission denied", "have the drive mounted for this user (udisksctl mount -b /dev/disk/by-label/...)"),
@@ -48,33 +47,17 @@ class Uf2Copy(Uploader):
 
     def __init__(
         self,
-        timeline: Timeline,
-        board: str,
-        port: str,
+        line: Line,
         *,
         drive: Path | None = None,
         board_id: str = "",
         touches: bool = True,
         appears: float = 15.0,
         leaves: float = 15.0,
-        timeout: float = 120.0,
-        silence: float = 120.0,
-        console: Console | None = None,
-        artifacts: Path | None = None,
-        command: Sequence[str] = ("dd",),
         mounts: Callable[[], list[Path]] = mounted,
         touching: Callable[[str], None] = touch,
     ) -> None:
-        super().__init__(
-            timeline,
-            board,
-            port,
-            command=command,
-            timeout=timeout,
-            silence=silence,
-            console=console,
-            artifacts=artifacts,
-        )
+        super().__init__(line)
         self._drive = drive
         self._board_id = board_id
         self._touches = touches

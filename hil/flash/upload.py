@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from hil.console import Console, ConsoleError
@@ -21,38 +22,45 @@ from hil.timeline import Timeline
 Cures = Sequence[tuple[str, str]]
 
 
-class Uploader:
-    """A tool on one port. A kind of tool gives `tool`, `cures`, and `upload`.
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A board and who may use its port.
 
     `timeout`: for a whole run of the tool, and `silence`: without any output, both in seconds. `console`: who has the
-    port; it is borrowed. `artifacts`: where the output is kept.
+    port; it is borrowed. `artifacts`: where the output is kept. `command`: what is run, in place of the tool's name.
+    """
+
+    timeline: Timeline
+    board: str
+    port: str
+    timeout: float = 120.0
+    silence: float = 120.0
+    console: Console | None = None
+    artifacts: Path | None = None
+    command: Sequence[str] = ()
+
+
+class Uploader:
+    """A tool on one line. A kind of tool gives `tool`, what else is here, and `upload`.
+
+    `program`: what is run; `package`: how it is installed.
     """
 
     tool = ""
-    cures: Cures = ()
+    program = ""
     package = ""
+    cures: Cures = ()
 
-    def __init__(
-        self,
-        timeline: Timeline,
-        board: str,
-        port: str,
-        *,
-        command: Sequence[str],
-        timeout: float,
-        silence: float,
-        console: Console | None = None,
-        artifacts: Path | None = None,
-    ) -> None:
-        self.timeline = timeline
-        self.board = board
-        self.port = port
-        self.timeout = timeout
-        self.silence = silence
-        self.log = None if artifacts is None else artifacts / f"{board}.{self.tool}.log"
+    def __init__(self, line: Line) -> None:
+        self.timeline = line.timeline
+        self.board = line.board
+        self.port = line.port
+        self.timeout = line.timeout
+        self.silence = line.silence
+        self.log = None if line.artifacts is None else line.artifacts / f"{line.board}.{self.tool}.log"
         self.stopped = threading.Event()
-        self._command = list(command)
-        self._console = console
+        self._command = list(line.command or [self.program])
+        self._console = line.console
 
     def upload(self, image: Image) -> None:
         """Put this image onto the board, whose port is free meanwhile. Raises FlashError."""

@@ -20,6 +20,7 @@ from hil.flash.arduino_cli import ArduinoCli
 from hil.flash.bossac import Bossac
 from hil.flash.touch import TouchError, UsbPort, bootloader_port, touch
 from hil.flash.uf2 import ABOUT, Uf2Copy
+from hil.flash.upload import Line
 from hil.timeline import Timeline
 from hil.wire import uf2
 
@@ -38,6 +39,9 @@ class Stand:
         self.command = (sys.executable, str(tool))
         self.image = Image(0, folder / "program.bin")
         self.image.path.write_bytes(bytes(100))
+
+    def line(self, silence: float = 60) -> Line:
+        return Line(self.timeline, "a", "/dev/ttyACM0", silence=silence, artifacts=self.folder, command=self.command)
 
     def calls(self) -> list[list[str]]:
         return [json.loads(line)["argv"] for line in (self.folder / "calls.jsonl").read_text().splitlines()]
@@ -131,16 +135,7 @@ def test_a_port_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 def bossac(stand: Stand, usb: Usb, **options: Any) -> Bossac:
-    return Bossac(
-        stand.timeline,
-        "a",
-        "/dev/ttyACM0",
-        command=stand.command,
-        listing=usb.listing,
-        touching=usb.touch,
-        artifacts=stand.folder,
-        **options,
-    )
+    return Bossac(stand.line(), listing=usb.listing, touching=usb.touch, **options)
 
 
 def test_bossac_writes_through_the_port_that_came_back_under_another_name(tmp_path: Path) -> None:
@@ -182,8 +177,8 @@ def test_what_bossac_fails_at_has_a_cure(tmp_path: Path, says: str, cure: str) -
 # -- arduino-cli ------------------------------------------------------------------------------------------------------
 
 
-def arduino_cli(stand: Stand, **options: Any) -> ArduinoCli:
-    return ArduinoCli(stand.timeline, "a", "/dev/ttyACM0", "arduino:avr:uno", command=stand.command, **options)
+def arduino_cli(stand: Stand, silence: float = 60, **options: Any) -> ArduinoCli:
+    return ArduinoCli(stand.line(silence), "arduino:avr:uno", **options)
 
 
 def test_arduino_cli_uploads_a_file_or_what_lies_beside_it(tmp_path: Path) -> None:
@@ -295,7 +290,7 @@ class Drive:
 
 def uf2_copy(stand: Stand, drive: Drive, **options: Any) -> Uf2Copy:
     options = {"board_id": "RPI-RP2", "appears": 30, "leaves": 30, **options}
-    return Uf2Copy(stand.timeline, "a", "/dev/ttyACM0", mounts=drive.mounts, touching=drive.mount, **options)
+    return Uf2Copy(Line(stand.timeline, "a", "/dev/ttyACM0"), mounts=drive.mounts, touching=drive.mount, **options)
 
 
 def uf2_stand(folder: Path, data: bytes) -> Stand:

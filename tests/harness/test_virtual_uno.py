@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hil import needs
 from hil.bench import Bench
 from hil.board import Board
 from hil.power.control_port import VirtualSwitch
@@ -125,3 +126,7 @@ def test_what_is_flashed_is_not_flashed_again_and_can_be_read(board: Board) -> N
     flash = board.flasher.read(0, 32768)
     assert b"hil-uno " in flash[: build.BOOT]
     assert flash[build.BOOT :] == build.bootloader()
+
+
+def test_scenarios_are_not_applicable_without_a_way_to_the_broker(bench: Bench, board: Board) -> None:
+    assert "no network of its own" in str(needs.speaks(bench, board))
