@@ -9,13 +9,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
-from hil import needs
+from hil import needs, virtual_board
 from hil.bench import Bench
 from hil.board import Board
+from hil.console import Console
 from hil.power.control_port import VirtualSwitch
 from hil.rig import load
+from hil.timeline import Timeline
 from hil.virtual.uno import build
 
 RIG = Path(__file__).parents[2] / "rigs/virtual-uno.toml"
@@ -124,9 +127,33 @@ def test_what_is_flashed_is_not_flashed_again_and_can_be_read(board: Board) -> N
     assert again.written == 0
     assert again.skipped > 7000
     flash = board.flasher.read(0, 32768)
+    next_boot(board, board.started())  # before that, the bootloader would take what is sent
     assert b"hil-uno " in flash[: build.BOOT]
     assert flash[build.BOOT :] == build.bootloader()
 
 
 def test_scenarios_are_not_applicable_without_a_way_to_the_broker(bench: Bench, board: Board) -> None:
     assert "no network of its own" in str(needs.speaks(bench, board))
+
+
+def test_a_board_that_is_killed_leaves_no_process_and_loses_nothing(bench: Bench, board: Board, tmp_path: Path) -> None:
+    ask(board, "set name survivor", "set")
+    state = next(bench.artifacts.parent.glob("state"))
+    for kind in ("flash", "eeprom"):
+        shutil.copy(state / f"{board.name}.{kind}", tmp_path / f"b.{kind}")
+    first = virtual_board.start("b", kind="uno", chip="", speed=1, folder=tmp_path)
+    assert first.process is not None
+    (simulated,) = psutil.Process(first.process.pid).children()
+    VirtualSwitch(first.control, first.token, board="b").on()
+    first.process.kill()
+    first.process.wait()
+    psutil.wait_procs([simulated], timeout=LONG)
+    assert not simulated.is_running()
+    (tmp_path / "b.json").unlink()
+    second = virtual_board.start("b", kind="uno", chip="", speed=1, folder=tmp_path)
+    try:
+        with Console(Timeline(), "b", second.serial) as console:
+            VirtualSwitch(second.control, second.token, board="b").on()
+            console.expect('"name":"survivor"', LONG)
+    finally:
+        second.close()
