@@ -185,6 +185,10 @@ class Avrdude:
             # avrdude leaves out what is blank at the end
             return file.read_bytes().ljust(self.target.flash, b"\xff")[offset : offset + size]
 
+    def holds(self, offset: int, data: bytes) -> bool:
+        """See `hil.flash.Flasher`. No bootloader makes a digest: this reads the flash."""
+        return self.read(offset, len(data)) == data
+
     def write(self, offset: int, data: bytes) -> None:
         """Not possible. Raises FlashError: settings of a sketch lie in its EEPROM, and are set by its commands."""
         raise FlashError(f"board {self.board}: {self._no_settings()}")

@@ -97,6 +97,10 @@ class Uploader:
         """Not possible. Raises FlashError."""
         raise self.error(f"{self.tool} cannot read the flash; {_METHOD}")
 
+    def holds(self, offset: int, data: bytes) -> bool:
+        """See `hil.flash.Flasher`. Raises FlashError: what only writes cannot look."""
+        return self.read(offset, len(data)) == data
+
     def write(self, offset: int, data: bytes) -> None:
         """Not possible. Raises FlashError."""
         raise self.error(f"{self.tool} cannot write single sectors; {_METHOD}")

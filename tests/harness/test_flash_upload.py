@@ -230,6 +230,7 @@ def test_what_cannot_be_done_says_so_before_anything_runs(tmp_path: Path) -> Non
         lambda: tool.flash([Image(4096, stand.image.path)]),
         lambda: tool.flash([Image(0, tmp_path / "none.bin")]),
         lambda: tool.read(0, 1),
+        lambda: tool.holds(0, b"x"),
         lambda: tool.write(0, b""),
         tool.erase,
         lambda: tool.verify([stand.image]),

@@ -127,6 +127,8 @@ def test_what_is_flashed_is_not_flashed_again_and_can_be_read(board: Board) -> N
     assert again.written == 0
     assert again.skipped > 7000
     flash = board.flasher.read(0, 32768)
+    assert board.flasher.holds(0x100, flash[0x100:0x200])
+    assert not board.flasher.holds(0x100, bytes(0x100))
     next_boot(board, board.started())  # before that, the bootloader would take what is sent
     assert b"hil-uno " in flash[: build.BOOT]
     assert flash[build.BOOT :] == build.bootloader()
