@@ -43,8 +43,14 @@ def run(options: argparse.Namespace) -> int:
                     replace(Path(source.name), text.encode("utf-8", "surrogateescape"))
                     fixed.append(source.name)
             sources = [load(Path(source.name)) for source in sources] if fixed else sources
-    except (OSError, PemError) as error:
+    except PemError as error:
         print(f"hil: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        what = (
+            "is a directory, expected files: name those in it" if Path(str(error.filename)).is_dir() else error.strerror
+        )
+        print(f"hil: {error.filename}: {what}", file=sys.stderr)
         return 2
     report = check(sources)
     print(_json(report, fixed) if options.json else _text(report, len(sources), fixed))

@@ -101,3 +101,10 @@ def test_the_draft_of_a_key_is_for_its_owner_alone(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(os, "fsync", lambda handle: modes.append(os.fstat(handle).st_mode & 0o777))
     command.replace(path, b"new")
     assert modes == [0o600]
+
+
+def test_what_cannot_be_read_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["pem", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"hil: {tmp_path}: is a directory, expected files: name those in it\n"
+    assert main(["pem", str(tmp_path / "none.pem")]) == 2
+    assert capsys.readouterr().err == f"hil: {tmp_path}/none.pem: No such file or directory\n"
