@@ -10,36 +10,23 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from hil.power.outlet import OutletPower, Port, Resolve, Seconds
+from hil.power.outlet import Resolve
 from hil.power.web import Web
-from hil.secret import Secret
+from hil.power.web_relay import WebRelayPower
 
 #: Fields of a relay's status that say why it will not stay on.
 _TROUBLE = ("overpower", "overtemperature", "overload")
 
 
-class ShellyGen1Power(OutletPower):
+class ShellyGen1Power(WebRelayPower):
     """Relay `channel` (from 0) of the device at `host`."""
 
     kind: Literal["shelly-gen1"] = "shelly-gen1"
-    host: Annotated[str, Field(min_length=1)]
-    port: Port = 80
     channel: Annotated[int, Field(ge=0, le=7)] = 0
     user: str = "admin"
-    password: Secret | None = None
-    timeout: Seconds = 10.0
-
-    @property
-    def patience(self) -> float:
-        """Seconds."""
-        return 2.0
 
     def outlet(self, resolve: Resolve) -> ShellyGen1Outlet:
-        password = self.password.value("power.password") if self.password else None
-        url = f"http://{self.host}:{self.port}"
-        return ShellyGen1Outlet(
-            Web("Shelly", url, timeout=self.timeout, user=self.user, password=password), self.channel
-        )
+        return ShellyGen1Outlet(self.web("Shelly", self.user), self.channel)
 
 
 class ShellyGen1Outlet:

@@ -12,31 +12,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from hil.power.outlet import OutletPower, Port, Resolve, Seconds
+from hil.power.outlet import Resolve
 from hil.power.web import Web
-from hil.secret import Secret
+from hil.power.web_relay import WebRelayPower
 
 
-class ShellyGen2Power(OutletPower):
+class ShellyGen2Power(WebRelayPower):
     """Switch `channel` (from 0) of the device at `host`."""
 
     kind: Literal["shelly-gen2"] = "shelly-gen2"
-    host: Annotated[str, Field(min_length=1)]
-    port: Port = 80
     channel: Annotated[int, Field(ge=0, le=15)] = 0
-    password: Secret | None = None
-    timeout: Seconds = 10.0
-
-    @property
-    def patience(self) -> float:
-        """Seconds."""
-        return 2.0
 
     def outlet(self, resolve: Resolve) -> ShellyGen2Outlet:
-        password = self.password.value("power.password") if self.password else None
-        url = f"http://{self.host}:{self.port}"
-        web = Web("Shelly", url, timeout=self.timeout, user="admin", password=password, scheme="digest")
-        return ShellyGen2Outlet(web, self.channel)
+        return ShellyGen2Outlet(self.web("Shelly", "admin", "digest"), self.channel)
 
 
 class ShellyGen2Outlet:

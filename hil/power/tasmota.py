@@ -17,31 +17,20 @@ from urllib.parse import quote
 from pydantic import Field
 
 from hil.power import PowerError
-from hil.power.outlet import OutletPower, Port, Resolve, Seconds
+from hil.power.outlet import Resolve
 from hil.power.web import Web
-from hil.secret import Secret
+from hil.power.web_relay import WebRelayPower
 
 
-class TasmotaPower(OutletPower):
+class TasmotaPower(WebRelayPower):
     """Relay `channel` (from 1) of the device at `host`."""
 
     kind: Literal["tasmota"] = "tasmota"
-    host: Annotated[str, Field(min_length=1)]
-    port: Port = 80
     channel: Annotated[int, Field(ge=1, le=32)] = 1
     user: str = "admin"
-    password: Secret | None = None
-    timeout: Seconds = 10.0
-
-    @property
-    def patience(self) -> float:
-        """Seconds."""
-        return 2.0
 
     def outlet(self, resolve: Resolve) -> TasmotaOutlet:
-        password = self.password.value("power.password") if self.password else None
-        url = f"http://{self.host}:{self.port}"
-        return TasmotaOutlet(Web("Tasmota", url, timeout=self.timeout, user=self.user, password=password), self.channel)
+        return TasmotaOutlet(self.web("Tasmota", self.user), self.channel)
 
 
 class TasmotaOutlet:
