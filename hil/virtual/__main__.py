@@ -12,6 +12,7 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from hil.virtual import constants, efuses
 from hil.virtual.chips import CHIPS
@@ -132,34 +133,22 @@ def _constants(asked: argparse.Namespace) -> dict[str, str | int]:
 
 def _options(asked: argparse.Namespace) -> Options:
     return Options(
-        directory=asked.dir,
-        name=asked.name,
+        **_of_every_board(asked),
         chip=asked.chip,
         mac=asked.mac,
         flash_size=_FLASH_SIZES[asked.flash_size],
-        speed=asked.speed,
-        bind=asked.bind,
-        serial_port=asked.serial_port,
-        control_port=asked.control_port,
-        powered=asked.powered,
-        follow_stdin=asked.follow_stdin,
         efuses=efuses.asked(asked.efuse),
     )
 
 
 def _uno_options(asked: argparse.Namespace) -> uno_process.Options:
-    return uno_process.Options(
-        directory=asked.dir,
-        name=asked.name,
-        speed=asked.speed,
-        bind=asked.bind,
-        serial_port=asked.serial_port,
-        control_port=asked.control_port,
-        raw_port=asked.raw_port,
-        raw_rate=asked.raw_rate,
-        powered=asked.powered,
-        follow_stdin=asked.follow_stdin,
-    )
+    return uno_process.Options(**_of_every_board(asked), raw_port=asked.raw_port, raw_rate=asked.raw_rate)
+
+
+def _of_every_board(asked: argparse.Namespace) -> dict[str, Any]:
+    """What `_board_arguments` has asked for."""
+    names = ("name", "speed", "bind", "serial_port", "control_port", "powered", "follow_stdin")
+    return {"directory": asked.dir, **{name: getattr(asked, name) for name in names}}
 
 
 def _name(text: str) -> str:

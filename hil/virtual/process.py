@@ -62,19 +62,15 @@ async def serve(options: Options) -> None:
             await board.power_on()
         # Not `?ign_set_control`: with it pyserial sleeps 0.1 s after every setting instead of waiting for the answer,
         # which is there at once; esptool changes its time-out twice a command, and a flash takes half as long again.
-        facts = {
-            "pid": os.getpid(),
+        facts: dict[str, object] = {
             "serial": f"rfc2217://{options.bind}:{serial_port}",
             "control": f"{options.bind}:{control_port}",
             "token": token,
             "chip": options.chip,
             "mac": mac.hex(":"),
         }
-        write_private(about, json.dumps(facts, indent=1) + "\n")
-        print("ready", flush=True)
-        await stop.wait()
+        await offered(about, facts, stop)
     finally:
-        about.unlink(missing_ok=True)
         await control.close()
         await board.close()
         await _end_firmware()
@@ -111,7 +107,17 @@ def _watch_stdin(loop: asyncio.AbstractEventLoop, stop: asyncio.Event) -> None:
     loop.call_soon_threadsafe(stop.set)
 
 
-def write_private(path: Path, text: str) -> None:
+async def offered(about: Path, facts: dict[str, object], stop: asyncio.Event) -> None:
+    """Say on standard output that the board is ready, and until it is to end in the file `about` how to reach it."""
+    try:
+        _write_private(about, json.dumps({"pid": os.getpid(), **facts}, indent=1) + "\n")
+        print("ready", flush=True)
+        await stop.wait()
+    finally:
+        about.unlink(missing_ok=True)
+
+
+def _write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, whole or not at all."""
     draft = path.with_name(path.name + ".new")
     draft.unlink(missing_ok=True)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
 from hil.virtual.control import ControlServer
-from hil.virtual.process import stopping, write_private
+from hil.virtual.process import offered, stopping
 from hil.virtual.uno.board import UnoBoard
 
 RAW_RATE = 115200
@@ -47,18 +45,14 @@ async def serve(options: Options) -> None:
         control_port = await control.start(options.bind, options.control_port)
         if options.powered:
             await board.power_on()
-        facts = {
-            "pid": os.getpid(),
+        facts: dict[str, object] = {
             "serial": f"rfc2217://{options.bind}:{serial_port}",
             "raw": f"{options.bind}:{raw_port}",
             "control": f"{options.bind}:{control_port}",
             "token": token,
             "chip": "atmega328p",
         }
-        write_private(about, json.dumps(facts, indent=1) + "\n")
-        print("ready", flush=True)
-        await stop.wait()
+        await offered(about, facts, stop)
     finally:
-        about.unlink(missing_ok=True)
         await control.close()
         await board.close()
