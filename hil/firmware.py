@@ -8,10 +8,11 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TextIO
 
 from hil import templates
 from hil.flash import Image
-from hil.process import Finished, run
+from hil.process import run
 from hil.rig import RigBoard
 
 
@@ -106,8 +107,13 @@ class Firmware:
         begun = ["/bin/sh", "-c", 'umask 077; exec "$@"', "sh", *command] if private else command
         if shutil.which(command[0]) is None:
             raise FirmwareError(f"the build command {command[0]!r} was not found; install it or correct firmware.build")
-        done = run(begun, timeout=timeout, merge=True, stop=self._stopped)
-        self._keep_log(log, done)
+        log.unlink(missing_ok=True)
+        with open(os.open(log, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
+            lines = _Lines(file, self._redact)
+            try:
+                done = run(begun, timeout=timeout, merge=True, stop=self._stopped, on_output=lines.take)
+            finally:
+                lines.end()
         if done.ended == "stopped":
             raise FirmwareError(f"the build was stopped, the bench closes: {words} (log: {log})")
         if done.ended != "exit":
@@ -116,11 +122,24 @@ class Firmware:
             last = self._redact(done.last_words)
             raise FirmwareError(f"the build ended with {done.code}: {words}: {last} (log: {log})")
 
-    def _keep_log(self, log: Path, done: Finished) -> None:
-        """What the build printed: compilers quote the lines that they complain of."""
-        log.unlink(missing_ok=True)
-        with open(os.open(log, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
-            file.write(self._redact(done.output))
+
+class _Lines:
+    """Writes whole lines as they come, without their secrets: compilers quote the lines that they complain of."""
+
+    def __init__(self, file: TextIO, redact: Callable[[str], str]) -> None:
+        self._file = file
+        self._redact = redact
+        self._partial = ""
+
+    def take(self, text: str) -> None:
+        """More of what the build prints."""
+        whole, newline, self._partial = (self._partial + text).rpartition("\n")
+        self._file.write(self._redact(whole + newline))
+        self._file.flush()
+
+    def end(self) -> None:
+        """Nothing more comes."""
+        self._file.write(self._redact(self._partial))
 
 
 def _command(build: list[str], names: Mapping[str, str], options: list[str]) -> list[str]:
