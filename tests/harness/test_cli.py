@@ -243,6 +243,24 @@ def test_what_is_wrong_is_told_in_one_line(
     assert error.count("\n") == 1
 
 
+def test_settings_that_are_built_in_are_flashed_with_the_firmware(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, contract = tmp_path / "rig.toml", CONTRACT.with_name("reference-constants.toml")
+    path.write_text(
+        'name = "cli"\n[boards.one]\nvirtual = "esp32"\nspeed = 100\nwifi = { ssid = "net" }\n'
+        f'contract = "{contract}"\n'
+    )
+    assert hil(path, "flash") == 0
+    written = re.search(r"one: (\d+) bytes written", capsys.readouterr().out)
+    assert written is not None
+    assert int(written[1]) > 100_000
+    image = next(tmp_path.glob("artifacts/*/firmware/one/flashed/10000-*"))
+    flash = next(tmp_path.glob("artifacts/state/*.flash")).read_bytes()
+    assert b"-----BEGIN EC PRIVATE KEY-----" in flash or b"-----BEGIN PRIVATE KEY-----" in flash
+    assert flash[0x10000:].startswith(image.read_bytes())
+
+
 def test_a_port_that_is_not_there_is_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "rig.toml"
     contract = tmp_path / "contract.toml"

@@ -83,3 +83,19 @@ def test_flashing_and_provisioning_share_a_session_if_the_firmware_may_rest(prov
     )
     Bench._write(cast(Bench, None), cast(Any, board))
     assert noted == seen
+
+
+@pytest.mark.parametrize(("as_agreed", "done"), [(False, ["provision"]), (True, ["flash"])])
+def test_firmware_with_its_settings_built_in_is_flashed_once(as_agreed: bool, done: list[str]) -> None:
+    noted: list[str] = []
+    board = SimpleNamespace(
+        flashed=False,
+        as_agreed=as_agreed,
+        provisioner=SimpleNamespace(in_flash=False),
+        contract=SimpleNamespace(settings_in_firmware=True),
+        power_on=lambda: None,
+        flash=lambda: noted.append("flash"),
+        provision=lambda: noted.append("provision"),
+    )
+    Bench._write(cast(Bench, None), cast(Any, board))
+    assert noted == done
