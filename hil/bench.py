@@ -30,7 +30,8 @@ from hil.flash import FlashError
 from hil.gateway import Fault, Gateway, GatewayError, PresentCertificate, RevokeClient, TrustClients
 from hil.power import PowerError
 from hil.provision import ProvisionError
-from hil.rig import MissingSecret, Rig
+from hil.rig import Rig
+from hil.secret import MissingSecret
 from hil.timeline import Event, Timeline, render
 from hil.timeserver import TimeServer, TimeServerError, TrueTime
 from hil.virtual_board import VirtualBoardError

@@ -20,7 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hil.rig import ExternalBroker, MissingSecret, MosquittoBroker, Rig, RigBoard, Secret
+from hil.rig import ExternalBroker, MosquittoBroker, Rig, RigBoard
+from hil.secret import MissingSecret, Secret
 
 #: This file was written in 2026: a host clock before that is wrong, and every certificate it makes will be too.
 _EARLIEST = 2026

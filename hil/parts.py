@@ -27,8 +27,9 @@ from hil.power.none import NoSwitch
 from hil.power.outlet import OutletPower, switch_of
 from hil.provision.making import Tools, make_rehearsal
 from hil.provision.making import make as make_provisioner
-from hil.rig import ExternalBroker, MosquittoBroker, Rig, RigBoard, Secret
-from hil.timeline import Timeline
+from hil.rig import ExternalBroker, MosquittoBroker, Rig, RigBoard
+from hil.secret import Secret
+from hil.timeline import SHORTEST_SECRET, Timeline
 from hil.timeserver import TimeServer
 from hil.virtual_board import VirtualBoard
 
@@ -188,7 +189,7 @@ def _wifi_names(board: RigBoard, timeline: Timeline) -> dict[str, str]:
         return {}
     ssid = wifi.ssid.value(f"boards.{board.name}.wifi.ssid") if isinstance(wifi.ssid, Secret) else wifi.ssid
     password = "" if wifi.password is None else wifi.password.value(f"boards.{board.name}.wifi.password")
-    if len(password) >= 4:
+    if len(password) >= SHORTEST_SECRET:
         timeline.redact(password)
     return {"wifi_ssid": ssid, "wifi_password": password}
 

@@ -25,8 +25,7 @@ from hil.gateway.namespace import check_template
 from hil.gateway.policies import TopicsTable
 from hil.pki import filling as hierarchies
 from hil.power.kinds import Power
-from hil.secret import MissingSecret as MissingSecret
-from hil.secret import Secret as Secret
+from hil.secret import Secret
 from hil.toml import FileError, Strict, read
 
 Port = Annotated[int, Field(ge=0, le=65535)]

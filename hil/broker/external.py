@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hil.broker.broker import BrokerError
 from hil.broker.mosquitto import accepts
-from hil.timeline import Timeline
+from hil.timeline import SHORTEST_SECRET, Timeline
 
 _REACH_PATIENCE = 10.0
 """Seconds that it gets to accept a TCP connection."""
@@ -59,7 +59,7 @@ class External:
         """Fetch the monitor's credentials and see that the broker accepts connections. Raises BrokerError."""
         self.username = _from_environment(self._username_env) or self.username
         self.password = _from_environment(self._password_env)
-        if self.password and len(self.password) >= 4:
+        if self.password and len(self.password) >= SHORTEST_SECRET:
             self._timeline.redact(self.password)
         self.tls_context()
         if not accepts(self.host, self.port, _REACH_PATIENCE):

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from hil.power import PowerError, check, record
 from hil.secret import MissingSecret, Secret
-from hil.timeline import Timeline
+from hil.timeline import SHORTEST_SECRET, Timeline
 from hil.toml import Strict
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
@@ -128,7 +128,7 @@ def switch_of(
     except MissingSecret as error:
         raise PowerError(f"power of {board}: {error}") from None
     for secret in secrets:
-        if timeline is not None and len(secret) >= 4:
+        if timeline is not None and len(secret) >= SHORTEST_SECRET:
             timeline.redact(secret)
     return OutletSwitch(
         kind,

@@ -11,11 +11,11 @@ from hil.places import ConsolePlace, Line
 from hil.provision import Applied, ProvisionError, Setting
 from hil.provision.dialogue import Dialogue, Refused
 from hil.provision.unfinished import Unfinished
+from hil.timeline import SHORTEST_SECRET
 from hil.wording import Reading, WordingError, worded
 
-_SHORTEST_SECRET = 4  # characters; the timeline refuses to blank shorter ones
 _EMPTY = hashlib.sha256(b"").hexdigest()
-SHOWN = 12
+_SHOWN = 12
 """Hex digits of a hash in an error: enough to tell two values apart."""
 
 
@@ -102,7 +102,7 @@ class ConsoleLines:
         head, _, tail = shown.partition("...")
         form = text.removeprefix(head)
         form = form.removesuffix(tail) if tail and "..." not in tail else form
-        if len(form) >= _SHORTEST_SECRET and not form.startswith("-----"):
+        if len(form) >= SHORTEST_SECRET and not form.startswith("-----"):
             self._hide(form)
 
     def _say_all(self, lines: list[Line]) -> None:
@@ -143,8 +143,8 @@ class ConsoleLines:
     def _compare(self, key: str, wanted: Mapping[str, str]) -> None:
         held = self._held(key)
         if not self._holds(key, held, wanted):
-            what = f"SHA-256 {held[:SHOWN]}..." if held else "nothing"
+            what = f"SHA-256 {held[:_SHOWN]}..." if held else "nothing"
             raise ProvisionError(
-                f"board {self._board}: {key} reads back as {what}, expected SHA-256 {wanted[key][:SHOWN]}...; it "
+                f"board {self._board}: {key} reads back as {what}, expected SHA-256 {wanted[key][:_SHOWN]}...; it "
                 "took the lines and keeps something else: look for a limit of its line length or of the value's"
             )

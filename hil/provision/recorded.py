@@ -9,9 +9,7 @@ from contextlib import AbstractContextManager, nullcontext
 from hil.credentials import redactable
 from hil.credentials.identity import leaf, serial_of
 from hil.provision import Method, ProvisionResult, Setting
-from hil.timeline import Timeline
-
-_SHORTEST_SECRET = 4  # characters; the timeline refuses to blank shorter ones
+from hil.timeline import SHORTEST_SECRET, Timeline
 
 
 class Recorded:
@@ -86,7 +84,7 @@ class Recorded:
                 self._timeline.redact(line)
             if key in secret and "PRIVATE KEY-----" not in text:
                 for line in text.splitlines():
-                    if len(line) >= _SHORTEST_SECRET:
+                    if len(line) >= SHORTEST_SECRET:
                         self._timeline.redact(line)
 
 

@@ -16,9 +16,10 @@ from hil.timeline.burst import Row
 from hil.timeline.event import Event, Predicate
 from hil.timeline.jsonl import load
 from hil.timeline.match import Match, where
-from hil.timeline.timeline import NoSuchEvent, Timeline, TimelineClosed, UnwantedEvent, render
+from hil.timeline.timeline import SHORTEST_SECRET, NoSuchEvent, Timeline, TimelineClosed, UnwantedEvent, render
 
 __all__ = [
+    "SHORTEST_SECRET",
     "Event",
     "Match",
     "NoSuchEvent",

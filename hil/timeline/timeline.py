@@ -16,6 +16,9 @@ from hil.timeline.match import words_of
 
 Listener = Callable[[Event], None]
 
+SHORTEST_SECRET = 4
+"""Characters of the shortest secret that can be blanked: shorter ones stand in half the log by chance."""
+
 
 class NoSuchEvent(AssertionError):
     """`Timeline.wait` ran out of time. The message holds the stretch of the timeline that was searched."""
@@ -101,10 +104,12 @@ class Timeline:
         """From now on write '[redacted]' wherever `secret` would appear in an event's text. Short ones are refused.
 
         Of a secret of many lines, such as a key in PEM, each long line is blanked by itself too: a console breaks it
-        into lines. Raises ValueError for a secret of fewer than 4 characters: blanking those would blank half the log.
+        into lines. Raises ValueError for a secret of fewer than SHORTEST_SECRET characters.
         """
-        if len(secret) < 4:
-            raise ValueError("a secret of fewer than 4 characters cannot be redacted without damaging the log")
+        if len(secret) < SHORTEST_SECRET:
+            raise ValueError(
+                f"a secret of fewer than {SHORTEST_SECRET} characters cannot be redacted without damaging the log"
+            )
         pieces = [line.strip() for line in secret.splitlines()] if "\n" in secret.strip() else []
         named = {secret, *(p for p in pieces if len(p) >= 12 and not p.startswith("-----"))}
         with self._changed:

@@ -9,6 +9,7 @@ import pytest
 from hil import contract as contracts
 from hil import placeholders
 from hil import rig as rigs
+from hil.secret import MissingSecret, Secret
 from hil.toml import FileError
 
 RIGS = Path(__file__).parents[2] / "rigs"
@@ -51,7 +52,7 @@ def test_the_example_bench_loads_and_holds_no_secret() -> None:
     assert [b.config.power_kind for b in rig.boards.values()] == ["uhubctl", "command"]
     for board in rig.boards.values():
         assert isinstance(board.config.wifi, rigs.Wifi)
-        assert isinstance(board.config.wifi.password, rigs.Secret)
+        assert isinstance(board.config.wifi.password, Secret)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +172,7 @@ def test_settings_are_typed_and_secrets_known() -> None:
 
 def test_a_secret_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIL_TEST_SECRET", "word")
-    assert rigs.Secret(env="HIL_TEST_SECRET").value("Wi-Fi password") == "word"
+    assert Secret(env="HIL_TEST_SECRET").value("Wi-Fi password") == "word"
     monkeypatch.delenv("HIL_TEST_SECRET")
-    with pytest.raises(rigs.MissingSecret, match="Wi-Fi password: the environment variable HIL_TEST_SECRET is not set"):
-        rigs.Secret(env="HIL_TEST_SECRET").value("Wi-Fi password")
+    with pytest.raises(MissingSecret, match="Wi-Fi password: the environment variable HIL_TEST_SECRET is not set"):
+        Secret(env="HIL_TEST_SECRET").value("Wi-Fi password")
