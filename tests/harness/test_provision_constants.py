@@ -67,6 +67,8 @@ class Sources:
 def test_the_image_is_built_of_the_settings_and_the_sources_are_as_before(tmp_path: Path) -> None:
     sources = Sources(tmp_path)
     sources.target.write_text("// the user's own\n")
+    (tmp_path / "out.bin").write_bytes(b"an older build, for everybody to read")
+    (tmp_path / "out.bin").chmod(0o644)
     applied = sources.method().apply(VALUES)
     assert b"broker.example.org" in sources.flasher.flashed
     assert b"static const uint16_t PORT = 8883u;" in sources.flasher.flashed
@@ -113,13 +115,12 @@ def test_strings_of_dotnet_are_found(tmp_path: Path) -> None:
 
 
 def test_a_failed_build_names_its_last_words_and_shows_no_key(tmp_path: Path) -> None:
-    sources = Sources(
-        tmp_path, ["sh", "-c", f"cat {tmp_path}/settings.h; tail -c 80 {tmp_path}/settings.h >&2; exit 3"]
-    )
+    sources = Sources(tmp_path, ["sh", "-c", f"cat {tmp_path}/settings.h; printf 'near {'A' * 64}'; exit 3"])
     with pytest.raises(FirmwareError, match="the build ended with 3") as caught:
         sources.method().apply(VALUES)
     log = tmp_path / "run" / "build.log"
     assert "BEGIN PRIVATE KEY" in log.read_text()
+    assert log.read_text().endswith("near ***")
     assert "A" * 64 not in log.read_text() + str(caught.value)
     assert stat.S_IMODE(log.stat().st_mode) == 0o600
     assert not sources.target.exists()

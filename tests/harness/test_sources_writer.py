@@ -9,7 +9,7 @@ from shutil import which
 
 import pytest
 
-from hil.sources import Constant, Language, SourceError, write
+from hil.sources import Constant, Language, Number, SourceError, write
 
 PEM = b"-----BEGIN CERTIFICATE-----\nMIIB\nAA==\n-----END CERTIFICATE-----\n"
 ODD = b'no final line, "quotes" \\ and \\n, ?? and )PEM" \ttab\r\nend'
@@ -109,3 +109,51 @@ def test_the_key_is_not_in_the_repr() -> None:
 )
 def test_the_language_is_known_by_the_name(path: str, language: Language) -> None:
     assert Language.of(path) is language
+
+
+LIMITS = {
+    f"{sign}{bits}_{end}": (f"{sign}{bits}", value)
+    for bits in (8, 16, 32, 64)
+    for sign, least, most in (("u", 0, (1 << bits) - 1), ("i", -(1 << bits - 1), (1 << bits - 1) - 1))
+    for end, value in (("least", least), ("most", most))
+}
+NUMBERS = [Number.of(name, kind, str(value)) for name, (kind, value) in LIMITS.items()]
+
+
+@pytest.mark.parametrize(("compiler", "standard"), [("gcc", "c99"), ("g++", "c++11")])
+def test_a_c_compiler_sees_the_same_numbers(tmp_path: Path, compiler: str, standard: str) -> None:
+    if which(compiler) is None:
+        pytest.skip(f"no {compiler} here")
+    (tmp_path / "numbers.h").write_text(write("c", NUMBERS))
+    source = tmp_path / ("main.cpp" if compiler == "g++" else "main.c")
+    lines = [f'printf("%" PRI{n.kind} "\\n", {n.name});' for n in NUMBERS]
+    includes = '#define __STDC_FORMAT_MACROS\n#include <inttypes.h>\n#include <stdio.h>\n#include "numbers.h"\n'
+    source.write_text(includes + "int main(void) { " + " ".join(lines) + " return 0; }\n")
+    program = tmp_path / "program"
+    command = [
+        compiler,
+        f"-std={standard}",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        "-pedantic",
+        "-o",
+        str(program),
+        str(source),
+    ]
+    subprocess.run(command, check=True, timeout=120)
+    seen = subprocess.run([program], check=True, capture_output=True, text=True, timeout=60).stdout.split()
+    assert seen == [str(number.value) for number in NUMBERS]
+
+
+def test_python_sees_the_same_numbers() -> None:
+    module: dict[str, object] = {}
+    exec(write("python", NUMBERS), module)
+    assert [module[number.name] for number in NUMBERS] == [number.value for number in NUMBERS]
+
+
+def test_csharp_numbers_have_their_types() -> None:
+    text = write("csharp", NUMBERS)
+    types = dict(u8="byte", i8="sbyte", u16="ushort", i16="short", u32="uint", i32="int", u64="ulong", i64="long")
+    for number in NUMBERS:
+        assert f"    public const {types[number.kind]} {number.name} = {number.value};\n" in text
