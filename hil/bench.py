@@ -34,7 +34,7 @@ from hil.rig import Rig
 from hil.secret import MissingSecret
 from hil.timeline import Event, Timeline, render
 from hil.timeserver import TimeServer, TimeServerError, TrueTime
-from hil.virtual_board import VirtualBoardError
+from hil.virtual_board import VirtualBoardError, VirtualBoardUnavailable
 
 #: What can go wrong on a bench, each with a message of one line that says the cure.
 FAULTS = (
@@ -74,6 +74,10 @@ def _stirred(name: str, event: Event) -> bool:
 
 class BenchError(Exception):
     """A part of the bench cannot be opened or used. One line: which, why, and the cure."""
+
+
+class BoardUnavailable(BenchError):
+    """A virtual board that this machine cannot run, for want of packages: its tests are not applicable here."""
 
 
 class Bench:
@@ -172,10 +176,12 @@ class Bench:
             self._exit.callback(self.gateway.close)
 
     def open_board(self, name: str) -> Board:
-        """The board of that name, opened if it is not yet. Raises BenchError."""
+        """The board of that name, opened if it is not yet. Raises BenchError; BoardUnavailable is one."""
         if name not in self.boards:
             try:
                 self._open_board(name)
+            except VirtualBoardUnavailable as error:
+                raise BoardUnavailable(str(error)) from error
             except FAULTS as error:
                 raise BenchError(f"board {name}: {error}") from error
         return self.boards[name]

@@ -6,6 +6,7 @@ asks for a board.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -165,7 +166,7 @@ def rig(request: pytest.FixtureRequest) -> Rig:
 @pytest.fixture(scope="session")
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The opened rig: boards, broker, gateway, monitor and time server, for the whole session."""
-    from hil.bench import Bench, BenchError
+    from hil.bench import Bench, BenchError, BoardUnavailable
     from hil.signals import terminated_as
     from hil.toml import FileError
 
@@ -179,18 +180,19 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     def end() -> None:
         pytest.exit("terminated; the bench has been closed", returncode=143)
 
-    with terminated_as(end):
+    with terminated_as(end), contextlib.ExitStack() as closing:
         try:
-            opened = Bench(
-                _rig(config),
-                boards=[] if worker else config.getoption("--board"),
-                artifacts=Path(artifacts) if artifacts else None,
+            opened = closing.enter_context(
+                Bench(_rig(config), boards=[], artifacts=Path(artifacts) if artifacts else None)
             )
+            for board in [] if worker else _rig(config).select(config.getoption("--board")):
+                with contextlib.suppress(BoardUnavailable):  # told by each of its tests
+                    opened.open_board(board.name)
         except (BenchError, FileError) as error:
+            closing.close()
             pytest.exit(f"hil: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
-        with opened:
-            config.stash[_bench_key] = opened
-            yield opened
+        config.stash[_bench_key] = opened
+        yield opened
 
 
 @pytest.fixture
@@ -200,13 +202,15 @@ def board(request: pytest.FixtureRequest, bench: Bench) -> Iterator[Board]:
     Tests that use it run once for each board. Flashing and provisioning happen once a session, and again only if a
     test left something else on the board.
     """
-    from hil.bench import BenchError
+    from hil.bench import BenchError, BoardUnavailable
 
     problem: str | None = None
     try:
         chosen = bench.open_board(request.param)
         _skip_if_not_applicable(request, bench, request.param)
         bench.make_ready(chosen)
+    except BoardUnavailable as error:
+        pytest.skip(f"not applicable: {error}")
     except BenchError as error:
         problem = str(error)
     if problem is not None:  # outside of the except block, or pytest shows where the error came from as well

@@ -20,9 +20,16 @@ from typing import Any
 #: Seconds within which the program must say that it is ready: a cold start of Python on a busy machine takes a few.
 READY_WITHIN = 60.0
 
+#: The program's exit status where this machine lacks what such a board is made of (EX_UNAVAILABLE of sysexits.h).
+UNAVAILABLE = 69
+
 
 class VirtualBoardError(Exception):
     """The virtual board's program did not start; the message holds its last words and where its log lies."""
+
+
+class VirtualBoardUnavailable(VirtualBoardError):
+    """This machine lacks what such a board is made of; the message names it. No fault of the bench."""
 
 
 @dataclass(frozen=True)
@@ -88,14 +95,24 @@ def start(
     assert process.stdout is not None
     waiting, _, _ = select.select([process.stdout], [], [], READY_WITHIN)
     if not waiting or not process.stdout.readline():
-        process.kill()
-        process.wait()
+        _end(process, patience=5 if waiting else 0)
         if not waiting:
             raise VirtualBoardError(f"virtual board {name}: was not ready within {READY_WITHIN:g} s (log: {log})")
         words = log.read_text(errors="replace").strip().split("\n")[-1]
+        if process.returncode == UNAVAILABLE:
+            raise VirtualBoardUnavailable(f"virtual board {name}: {words}")
         raise VirtualBoardError(f"virtual board {name}: ended at once: {words or 'no message'} (log: {log})")
     offered = json.loads(description.read_text())
     return VirtualBoard(name, offered["serial"], offered["control"], offered["token"], offered.get("raw"), process)
+
+
+def _end(process: subprocess.Popen[str], patience: float) -> None:
+    """Have it over, and its exit status: its own if it ends by itself within `patience` seconds."""
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def running(name: str, folder: Path) -> VirtualBoard | None:

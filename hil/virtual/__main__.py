@@ -26,6 +26,9 @@ from hil.virtual.uno import build as uno_build
 from hil.virtual.uno import process as uno_process
 
 REFERENCE = "reference"
+
+#: Exit status where this machine lacks what such a board is made of: EX_UNAVAILABLE of sysexits.h.
+UNAVAILABLE = 69
 _UNITS = {"": 1, "B": 1, "K": 1 << 10, "KB": 1 << 10, "M": 1 << 20, "MB": 1 << 20}
 _FLASH_SIZES = {f"{1 << power}MB": 1 << power << 20 for power in range(5)}
 
@@ -46,7 +49,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(json.dumps(listed))
     except (FlashFileError, uno_build.BuildError, OSError, ValueError) as error:
         print(f"hil.virtual {asked.command}: {error}", file=sys.stderr)
-        return 1
+        return UNAVAILABLE if isinstance(error, uno_build.MissingPackages) else 1
     return 0
 
 

@@ -19,9 +19,10 @@ HERE = Path(__file__).parent
 CORE = Path("/usr/share/arduino/hardware/arduino/avr")
 SIMAVR = Path("/usr/include/simavr/sim_avr.h")
 
-#: What has to be there, and the Debian package that brings it.
+#: What has to be there, its flasher included, and the Debian package that brings it.
 NEEDED = {
     "gcc": "gcc",
+    "avrdude": "avrdude",
     "avr-gcc": "gcc-avr",
     "avr-g++": "gcc-avr",
     "avr-objcopy": "binutils-avr",
@@ -53,6 +54,10 @@ _OPTIBOOT = [
 
 class BuildError(Exception):
     """It cannot be built; one line with the cause and the cure."""
+
+
+class MissingPackages(BuildError):
+    """This machine lacks what it is built from; the message names the packages."""
 
 
 def missing() -> list[str]:
@@ -127,7 +132,7 @@ def sketch(version: str = "1.0.0", cache: Path | None = None) -> Path:
 def _built(name: str, sources: list[Path], flags: list[str], make: Callable[[Path], None], cache: Path | None) -> Path:
     lacking = missing()
     if lacking:
-        raise BuildError(f"a virtual Uno needs Debian's packages {', '.join(lacking)}: apt-get install them")
+        raise MissingPackages(f"a virtual Uno needs Debian's packages {', '.join(lacking)}: apt-get install them")
     digest = hashlib.sha256("\0".join([name, *flags]).encode())
     for source in [Path(__file__), *sources]:
         digest.update(source.read_bytes())
