@@ -48,7 +48,7 @@ def boards(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int
     for board in chosen:
         config = board.config
         port = f"virtual (speed {config.speed:g})" if config.virtual else str(config.port)
-        if config.port and "://" not in config.port and not Path(config.port).exists():
+        if isinstance(config.port, str) and "://" not in config.port and not Path(config.port).exists():
             port += " (not there)"
         table.add_row(
             board.name, config.chip, port, config.power_kind, board.contract.name, board.contract.mqtt.client_id

@@ -22,6 +22,7 @@ from pathlib import Path
 from hil.boot import BOOT_SIGN, parse_boot
 from hil.expecting import NotSeen, Seen, Waiter
 from hil.lines import LONGEST_LINE, Found, Mark, Pattern, Search, Stream
+from hil.ports import PortFinder, PortNotFound, device_of
 from hil.rawlog import RawLog, Redactor
 from hil.reader import Reader, Turn
 from hil.serial_port import PortError, SerialPort
@@ -43,6 +44,8 @@ class ConsoleClosed(ConsoleError):
 class Console:
     """The serial line of `board` at `url` (any pyserial URL: /dev/tty..., rfc2217://, socket://), at `baud`.
 
+    A PortFinder in place of a URL looks for the port each time it is opened, also when it comes back.
+
     `log`: where all received bytes go (mode 0600; appended to), or None. `newline` ends what `send_line` sends.
     """
 
@@ -50,7 +53,7 @@ class Console:
         self,
         timeline: Timeline,
         board: str,
-        url: str,
+        url: str | PortFinder,
         baud: int = 115200,
         log: Path | None = None,
         *,
@@ -134,7 +137,7 @@ class Console:
         if self._lent == 1:
             self._reader.stop("lent to another program")
         try:
-            yield self.url
+            yield self._device()
         except BaseException:
             if self._take_back():
                 with suppress(ConsoleError):  # what went wrong before is what counts
@@ -142,6 +145,12 @@ class Console:
             raise
         if self._take_back():
             self.wait_open(timeout)
+
+    def _device(self) -> str:
+        try:
+            return device_of(self.url)
+        except PortNotFound as error:
+            raise ConsoleError(f"console of {self.board}: {error}") from None
 
     def _take_back(self) -> bool:
         self._lent -= 1

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.ports import PortNotFound, PortTable, connected, find
 from hil.rig import ExternalBroker, MosquittoBroker, Rig, RigBoard
 from hil.secret import MissingSecret, Secret
 
@@ -239,6 +240,9 @@ def _port(rig: Rig, board: RigBoard) -> Iterator[Finding]:
     if port is None:
         yield Finding("ok", about, f"virtual {board.config.chip}, speed {board.config.speed:g}")
         return
+    if isinstance(port, PortTable):
+        yield _marked_port(about, port)
+        return
     if "://" in port:
         yield Finding(
             "note", about, f"{port} is looked at only when it is opened", "hil console shows whether it answers"
@@ -267,6 +271,16 @@ def _port(rig: Rig, board: RigBoard) -> Iterator[Finding]:
         )
         return
     yield Finding("ok", about, f"{port} -> {path.resolve()}")
+
+
+def _marked_port(about: str, wanted: PortTable) -> Finding:
+    if wanted.ask:
+        return Finding("note", about, f"{wanted}: asked for only when it is opened", "hil boards --ask asks all")
+    try:
+        return Finding("ok", about, f"{wanted} -> {find(wanted, connected())}")
+    except PortNotFound as error:
+        found, _, cure = str(error).partition("; ")
+        return Finding("fault", about, found, cure)
 
 
 def _chip(rig: Rig, board: RigBoard) -> Iterator[Finding]:

@@ -21,6 +21,8 @@ from hil.flash.making import make as make_flasher
 from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy, namespace_policy, policies
 from hil.pki import bench as pki_bench
 from hil.pki.hierarchy import Pki
+from hil.ports import PortFinder, PortTable
+from hil.ports import asking as asking_chips
 from hil.power import PowerSwitch
 from hil.power.control_port import VirtualSwitch
 from hil.power.none import NoSwitch
@@ -231,6 +233,14 @@ class Line:
     flasher: Flasher
 
 
+def port_of(board: RigBoard, timeline: Timeline, artifacts: Path) -> str | PortFinder:
+    """What a real board's rig says of its port: a name or URL, or what finds it by its marks each time."""
+    port = board.config.port
+    if isinstance(port, PortTable):
+        return PortFinder(port, asking=asking_chips.by_mac(timeline, artifacts) if port.ask else None)
+    return str(port)
+
+
 def open_line(
     rig: Rig, board: RigBoard, timeline: Timeline, artifacts: Path, state: Path, closing: contextlib.ExitStack
 ) -> Line:
@@ -244,7 +254,7 @@ def open_line(
         closing.callback(virtual.close)
     power = make_power(rig, board, virtual, timeline)
     closing.callback(power.close)
-    url = virtual.serial if virtual is not None else str(config.port)
+    url = virtual.serial if virtual is not None else port_of(board, timeline, artifacts)
     console = Console(timeline, name, url, board.contract.console.baud, log=artifacts / f"{name}.console.log")
     console.open()
     closing.callback(console.close)

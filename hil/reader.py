@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Callable
 
+from hil.ports import PortFinder
 from hil.serial_port import PortError, PortLost, SerialPort
 
 # Delays between attempts to open a lost port again, in seconds: a re-enumeration takes some tenths of a second.
@@ -36,7 +37,7 @@ class Reader:
 
     def __init__(
         self,
-        url: str,
+        url: str | PortFinder,
         baud: int,
         name: str,
         *,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from hil import contract as contracts
 from hil import templates
@@ -24,12 +24,20 @@ from hil.gateway import policies
 from hil.gateway.namespace import check_template
 from hil.gateway.policies import TopicsTable
 from hil.pki import filling as hierarchies
+from hil.ports import PortTable
 from hil.power.kinds import Power
 from hil.secret import Secret
 from hil.toml import FileError, Strict, read
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Denial = Literal["allow", "refuse", "drop", "disconnect"]
+
+
+#: A port by its name or URL, or by its marks. Tags with a space are no keys of the file: messages leave them out.
+SerialLine = Annotated[
+    Annotated[str, Tag("a name")] | Annotated[PortTable, Tag("a table")],
+    Discriminator(lambda value: "a name" if isinstance(value, str) else "a table"),
+]
 
 
 class Wifi(Strict):
@@ -51,7 +59,7 @@ class BoardConfig(Strict):
     contract: str
     chip: str = "esp32"
     virtual: Literal["esp32", "uno"] | None = None
-    port: str | None = None
+    port: SerialLine | None = None
     speed: Annotated[float, Field(gt=0, le=1000)] = 1.0
     flash_baud: Annotated[int, Field(gt=0)] = 460800
     flasher: Flasher | None = None
@@ -67,7 +75,9 @@ class BoardConfig(Strict):
     @model_validator(mode="after")
     def _reached(self) -> BoardConfig:
         if (self.virtual is None) == (self.port is None):
-            raise ValueError('expected either port (a serial port or pyserial URL) or virtual = "esp32" or "uno"')
+            raise ValueError(
+                'expected either port (a serial port, pyserial URL, or table of marks) or virtual = "esp32" or "uno"'
+            )
         if self.power is not None and (self.power.kind == "virtual") != (self.virtual is not None):
             raise ValueError(
                 f"found power.kind {self.power.kind!r}: kind 'virtual' is for virtual boards and only for them"
@@ -345,8 +355,9 @@ def _shared_ports(file: RigFile) -> list[str]:
     seen: dict[str, str] = {}
     faults = []
     for name, config in file.boards.items():
-        if config.port is not None and config.port in seen:
-            faults.append(f"boards.{name}.port: found {config.port!r}, which board {seen[config.port]!r} has already")
-        elif config.port is not None:
-            seen[config.port] = name
+        port = None if config.port is None else str(config.port)
+        if port is not None and port in seen:
+            faults.append(f"boards.{name}.port: found {port!r}, which board {seen[port]!r} has already")
+        elif port is not None:
+            seen[port] = name
     return faults

@@ -28,6 +28,8 @@ from typing import Any
 import serial
 from serial import rfc2217
 
+from hil.ports import PortFinder, PortNotFound, device_of
+
 READ_SIZE = 65536
 # So much in one read means that the other end sends at full speed, faster than any UART. Then it saves more time than
 # it costs to wait a millisecond for the rest, and to work on up to this much at once.
@@ -85,11 +87,15 @@ class SerialPort:
         return poll
 
     @classmethod
-    def open(cls, url: str, baud: int) -> SerialPort:
-        """Open `url` at `baud` and release DTR and RTS without resetting the board. Raises PortError.
+    def open(cls, where: str | PortFinder, baud: int) -> SerialPort:
+        """Open the port `where` at `baud` and release DTR and RTS without resetting the board. Raises PortError.
 
         A local port is locked (flock), so that two runs do not share it. What was received before is kept.
         """
+        try:
+            url = device_of(where)
+        except PortNotFound as error:
+            raise PortError(str(error)) from None
         try:
             port: Any = serial.serial_for_url(url, do_not_open=True)
             port.baudrate = baud
@@ -273,7 +279,7 @@ class SerialPort:
 def _why_not_open(url: str, error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number == errno.ENOENT:
-        return f"{url} does not exist: is the board plugged in? `ls -l /dev/serial/by-id` shows what is"
+        return f"{url} does not exist: is the board plugged in? `hil boards` shows what is"
     if number == errno.EACCES:
         return f"{url}: permission denied: add yourself to the group that owns it (often dialout) and log in again"
     if number in (errno.EAGAIN, errno.EBUSY):

@@ -124,7 +124,7 @@ _DISCRIMINATORS = ("kind", "method")
 
 def _added(part: str, table: dict[str, Any]) -> bool:
     """Whether this part of a location is a union's tag, or the index of a table that stands alone for a list."""
-    return part.isdigit() or part in [table[key] for key in _DISCRIMINATORS if key in table]
+    return part.isdigit() or " " in part or part in [table[key] for key in _DISCRIMINATORS if key in table]
 
 
 def _tag(model: type[BaseModel]) -> str | None:

@@ -22,6 +22,7 @@ from hil import reset
 from hil.console import Console, ConsoleError
 from hil.flash import FlashError, FlashResult, Image, check_images
 from hil.flash.output import keep, tail
+from hil.ports import PortFinder, PortNotFound, device_of
 from hil.process import Finished, run
 from hil.timeline import Timeline
 
@@ -91,7 +92,7 @@ class Avrdude:
         self,
         timeline: Timeline,
         board: str,
-        port: str,
+        port: str | PortFinder,
         target: Target,
         *,
         bauds: Sequence[int] = (),
@@ -246,7 +247,7 @@ class Avrdude:
         )
 
     def _once(self, words: list[str], doing: str, baud: int, attempt: int) -> Finished:
-        command = [*self._command, "-p", self.target.part, "-c", self.target.programmer, "-P", self.port]
+        command = [*self._command, "-p", self.target.part, "-c", self.target.programmer, "-P", self._device()]
         command += ["-b", str(baud), *words]
         told = [0]
         unanswered: list[str] = []
@@ -265,7 +266,7 @@ class Avrdude:
         if self._stopped.is_set():
             raise FlashError(f"board {self.board}: {doing} was stopped: the bench closes")
         try:
-            if self._console is not None and self.port.startswith("net:"):
+            if self._console is not None and str(self.port).startswith("net:"):
                 reset.dtr(self._console)
             with contextlib.nullcontext() if self._console is None else self._console.released():
                 done = run(
@@ -285,6 +286,13 @@ class Avrdude:
             ) from error
         keep(self.log, self.timeline, command, done, attempt)
         return done
+
+    def _device(self) -> str:
+        """Where the port is now: it may have come back under another name. Raises FlashError."""
+        try:
+            return device_of(self.port)
+        except PortNotFound as error:
+            raise FlashError(f"board {self.board}: {error}") from None
 
     def _reason(self, done: Finished, baud: int) -> str:
         text = " ".join(done.output.split())

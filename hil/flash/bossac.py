@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hil.flash import Image
-from hil.flash.touch import Listing, TouchError, bootloader_port, touch, usb_ports
+from hil.flash.touch import Listing, TouchError, bootloader_port, touch
 from hil.flash.upload import Line, Uploader
+from hil.ports import connected
 
 
 class Bossac(Uploader):
@@ -43,7 +44,7 @@ class Bossac(Uploader):
         offset: int = 0x2000,
         boot: bool = False,
         reappears: float = 10.0,
-        listing: Listing = usb_ports,
+        listing: Listing = connected,
         touching: Callable[[str], None] = touch,
     ) -> None:
         super().__init__(line)

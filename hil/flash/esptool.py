@@ -26,6 +26,7 @@ from hil.flash import SECTOR, FlashError, FlashResult, Image, check_images
 from hil.flash.output import keep, tail
 from hil.flash.progress import ProgressBar
 from hil.flash.security import ESP32_EFUSE_BYTES, ESP32_EFUSES, NotTold, Security, of_efuses, of_words
+from hil.ports import PortFinder, PortNotFound, device_of
 from hil.process import Finished, run
 from hil.timeline import Timeline
 
@@ -104,7 +105,7 @@ class Esptool:
         self,
         timeline: Timeline,
         board: str,
-        port: str,
+        port: str | PortFinder,
         chip: str = "auto",
         *,
         baud: int = 460800,
@@ -322,14 +323,14 @@ class Esptool:
 
     def _esptool(self, arguments: list[str], doing: str, baud: int | None = None) -> tuple[Finished, int]:
         """Run one command, again if the connection fails. Raises FlashError when all attempts have failed."""
-        command = [*self._command, "--chip", self.chip, "--port", self.port, "--baud", str(baud or self.baud)]
-        command += ["--before", self._before, "--after", "hard-reset" if self._console is None else "no-reset"]
-        command += [*self._options, *arguments]
+        words = ["--baud", str(baud or self.baud), "--before", self._before]
+        words += ["--after", "hard-reset" if self._console is None else "no-reset", *self._options, *arguments]
         for attempt in range(1, self.attempts + 1):
             if self._stopped.is_set():
                 raise FlashError(f"board {self.board}: {doing} was stopped: the bench closes")
             if attempt > 1 and self._before_retry is not None:
                 self._before_retry()
+            command = [*self._command, "--chip", self.chip, "--port", self._device(doing), *words]
             told = self._tell_progress if doing == "flashing" else None
             with ProgressBar(f"{self.board}: {doing}", shown=self._show_progress, told=told) as bar:
                 try:
@@ -355,6 +356,13 @@ class Esptool:
         tries = f" ({attempt} attempts)" if attempt > 1 else ""
         last = self.timeline.redacted(tail(done))
         raise FlashError(f"board {self.board}: {doing} failed{tries}: {reason}\n{last}{log}")
+
+    def _device(self, doing: str) -> str:
+        """Where the port is now: it may have come back under another name. Raises FlashError."""
+        try:
+            return device_of(self.port)
+        except PortNotFound as error:
+            raise FlashError(f"board {self.board}: {doing} failed: {error}") from None
 
     def _tell_progress(self, offset: int, percent: float) -> None:
         self.timeline.record("flash", "progress", self.board, offset=offset, percent=percent)

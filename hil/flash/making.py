@@ -14,13 +14,14 @@ from hil.flash.esptool import Esptool
 from hil.flash.kinds import ArduinoCliFlasher, AvrdudeFlasher, BossacFlasher, Uf2Flasher
 from hil.flash.uf2 import Uf2Copy
 from hil.flash.upload import Line, Uploader
+from hil.ports import PortFinder
 from hil.rig import RigBoard
 from hil.timeline import Timeline
 
 
 def make(
     board: RigBoard,
-    url: str,
+    url: str | PortFinder,
     raw: str | None,
     console: Console,
     timeline: Timeline,
@@ -70,7 +71,7 @@ def _uploader(
 
 
 def _avrdude(
-    chosen: AvrdudeFlasher, name: str, port: str, console: Console, timeline: Timeline, artifacts: Path
+    chosen: AvrdudeFlasher, name: str, port: str | PortFinder, console: Console, timeline: Timeline, artifacts: Path
 ) -> Avrdude:
     known = BOARDS[chosen.board]
     return Avrdude(

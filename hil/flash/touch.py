@@ -11,10 +11,10 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import serial
-from serial.tools import list_ports
+
+from hil.ports import UsbPort, connected
 
 #: How often the system's list of ports is read while one is waited for, in seconds. Nothing tells of a new one.
 LOOK_AGAIN = 0.1
@@ -24,24 +24,7 @@ class TouchError(Exception):
     """The port could not be touched, or did not come back. One line with the cure."""
 
 
-@dataclass(frozen=True, slots=True)
-class UsbPort:
-    """A serial port of the system. `serial_number` and `location` ('1-1.4') as USB tells them, or None."""
-
-    device: str
-    serial_number: str | None = None
-    location: str | None = None
-
-
 Listing = Callable[[], list[UsbPort]]
-
-
-def usb_ports() -> list[UsbPort]:
-    """The serial ports that are there now."""
-    return [
-        UsbPort(port.device, port.serial_number, port.location and port.location.split(":")[0])
-        for port in list_ports.comports()
-    ]
 
 
 def touch(port: str) -> None:
@@ -67,7 +50,7 @@ def bootloader_port(
     within: float,
     stop: threading.Event,
     *,
-    listing: Listing = usb_ports,
+    listing: Listing = connected,
     touching: Callable[[str], None] = touch,
 ) -> str:
     """Touch `port`, and wait for the bootloader's port up to `within` seconds; its name may be the same.
@@ -77,7 +60,8 @@ def bootloader_port(
     """
     device = os.path.realpath(port)
     before = listing()
-    about = next((known for known in before if known.device == device), UsbPort(device))
+    about = next((known for known in before if os.path.realpath(known.device) == device), UsbPort(device))
+    device = about.device
     touching(port)
     gone, deadline = False, time.monotonic() + within
     while True:

@@ -15,6 +15,7 @@ from pathlib import Path
 from hil.console import Console, ConsoleError
 from hil.flash import FlashError, FlashResult, Image
 from hil.flash.output import keep, tail
+from hil.ports import PortFinder, PortNotFound, device_of
 from hil.process import Finished, run
 from hil.timeline import Timeline
 
@@ -32,7 +33,7 @@ class Line:
 
     timeline: Timeline
     board: str
-    port: str
+    port: str | PortFinder
     timeout: float = 120.0
     silence: float = 120.0
     console: Console | None = None
@@ -54,13 +55,21 @@ class Uploader:
     def __init__(self, line: Line) -> None:
         self.timeline = line.timeline
         self.board = line.board
-        self.port = line.port
+        self._port = line.port
         self.timeout = line.timeout
         self.silence = line.silence
         self.log = None if line.artifacts is None else line.artifacts / f"{line.board}.{self.tool}.log"
         self.stopped = threading.Event()
         self._command = list(line.command or [self.program])
         self._console = line.console
+
+    @property
+    def port(self) -> str:
+        """Where the port is now: it may have come back under another name. Raises FlashError."""
+        try:
+            return device_of(self._port)
+        except PortNotFound as error:
+            raise self.error(str(error)) from None
 
     def upload(self, image: Image) -> None:
         """Put this image onto the board, whose port is free meanwhile. Raises FlashError."""

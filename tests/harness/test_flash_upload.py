@@ -18,9 +18,10 @@ import pytest
 from hil.flash import FlashError, Image
 from hil.flash.arduino_cli import ArduinoCli
 from hil.flash.bossac import Bossac
-from hil.flash.touch import TouchError, UsbPort, bootloader_port, touch
+from hil.flash.touch import TouchError, bootloader_port, touch
 from hil.flash.uf2 import ABOUT, Uf2Copy
 from hil.flash.upload import Line
+from hil.ports import UsbPort
 from hil.timeline import Timeline
 from hil.wire import uf2
 

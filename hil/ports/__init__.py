@@ -1,0 +1,11 @@
+"""Which serial ports there are, which of them a rig means, and which board was last seen on each.
+
+`connected()` reads what the kernel knows of each USB serial port. No port is opened: on Linux that raises DTR and RTS,
+which resets many boards.
+"""
+
+from hil.ports.finder import PortFinder, device_of
+from hil.ports.usb import UsbPort, connected
+from hil.ports.wanted import PortNotFound, PortTable, find
+
+__all__ = ["PortFinder", "PortNotFound", "PortTable", "UsbPort", "connected", "device_of", "find"]

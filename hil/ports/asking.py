@@ -1,0 +1,42 @@
+"""Asks the chips themselves who they are, through esptool. It resets each board that is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from hil.flash import FlashError
+from hil.flash.esptool import Esptool, Identity
+from hil.ports.finder import Asking
+from hil.ports.known import recognised
+from hil.ports.usb import UsbPort
+from hil.timeline import Timeline
+
+
+def ask(port: UsbPort, timeline: Timeline, artifacts: Path | None) -> Identity:
+    """What the chip on this port says that it is; it is reset before and after. Raises FlashError."""
+    name = Path(port.device).name
+    return Esptool(timeline, name, port.lasting, attempts=1, artifacts=artifacts, show_progress=False).identity()
+
+
+def may_be_asked(port: UsbPort) -> bool:
+    """Whether esptool may find a chip here: not where USB says that it is another maker's board."""
+    known = recognised(port)
+    return known is None or known.perhaps_espressif
+
+
+def by_mac(timeline: Timeline, artifacts: Path | None) -> Asking:
+    """For a PortFinder: asks one board after the other until one has the MAC address that is looked for."""
+
+    def look(mac: str, candidates: Iterable[UsbPort]) -> UsbPort | None:
+        for port in candidates:
+            if not may_be_asked(port):
+                continue
+            try:
+                if ask(port, timeline, artifacts).mac == mac:
+                    return port
+            except FlashError:
+                continue  # another program has it, or no chip of Espressif's answers
+        return None
+
+    return look
