@@ -16,7 +16,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from hil import needs, parts
+from hil import facts, needs, parts
 from hil.attempts import attempts
 from hil.background import Loop
 from hil.board import Board
@@ -100,6 +100,7 @@ class Bench:
         self.rig = rig
         self.artifacts = artifacts or parts.run_folder(rig)
         self.artifacts.mkdir(parents=True, exist_ok=True)
+        facts.write(rig, self.artifacts)
         self.timeline = Timeline(self.artifacts / "timeline.jsonl")
         self.boards: dict[str, Board] = {}
         self._state = state or self.artifacts / "virtual"

@@ -19,6 +19,7 @@ from hil.contract import Contract
 from hil.credentials import Credentials
 from hil.firmware import Firmware
 from hil.flash import Flasher, FlashResult
+from hil.flash.fingerprint import fingerprint
 from hil.power import PowerSwitch
 from hil.provision import Provisioner, ProvisionResult
 from hil.provision.rehearsal import Difference, Rehearsal
@@ -117,7 +118,12 @@ class Board:
                 return FlashResult(built.seconds, built.written, max(0, built.capacity - built.written))
         result = self.flasher.flash(self.firmware.images, force=force, baud=baud)
         self.flashed = True
+        self._tell_firmware()
         return result
+
+    def _tell_firmware(self) -> None:
+        """What lies in flash now goes on the timeline: a verdict is one on this firmware."""
+        self.timeline.record("flash", "firmware", self.name, **fingerprint(self.firmware.images))
 
     def provision(
         self, credentials: Credentials | None = None, settings: Mapping[str, str] | None = None
@@ -135,7 +141,9 @@ class Board:
         values = self._settings(credentials, settings or {})
         result = self.provisioner.provision(values, secret=self.contract.secret_settings())
         self.as_agreed = credentials is None and not settings
-        self.flashed = self.flashed or self.contract.settings_in_firmware
+        if self.contract.settings_in_firmware:
+            self.flashed = True
+            self._tell_firmware()
         return result
 
     def differences(self) -> list[Difference]:

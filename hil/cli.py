@@ -13,6 +13,7 @@ from hil import rig as rigs
 from hil.chain import command as chain
 from hil.pem import command as pem
 from hil.pki import command as pki
+from hil.report import command as report
 from hil.toml import FileError
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 FAILED, USAGE = 1, 2
 
 #: The rooms that have commands of their own: each adds its parser, whose `run` takes the options.
-ROOMS = (chain, pem, pki)
+ROOMS = (chain, pem, pki, report)
 
 
 def main(arguments: list[str] | None = None) -> int:

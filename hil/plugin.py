@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hil.board import Board
     from hil.broker.monitor import Monitor
     from hil.gateway import Gateway
+    from hil.report.results import Writer
     from hil.rig import Rig
     from hil.timeline import Timeline
     from hil.timeserver import TimeServer
@@ -71,6 +72,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=float,
         help="run the soak scenarios, for so many minutes each (default: they are not applicable)",
     )
+    group.addoption(
+        "--reports",
+        metavar="FORMS",
+        help="which reports to leave in the run's folder, such as json,junit; or none (default: all; see hil report)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -82,7 +88,8 @@ def pytest_configure(config: pytest.Config) -> None:
         *(f"{name}: {words}" for name, words in GROUPS.items()),
     ):
         config.addinivalue_line("markers", line)
-    config.pluginmanager.register(Summary(), "hil-summary")
+    if not _worker(config):  # a worker's reports go to the process that started it
+        config.pluginmanager.register(Summary(), "hil-summary")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -317,12 +324,36 @@ def pytest_runtest_makereport(
         (reports.BROKER, bench.broker_words),
         (reports.ARTIFACTS, str(bench.artifacts)),
     ]
+    sections: list[tuple[str, str]] = list(report.sections)
     if report.failed and item.stash.get(_mark_key, None) is not None:
         mark = item.stash[_mark_key]
         report.sections.append((f"diagnosis of {board}", bench.diagnosis(board, after=mark)))
         stretch = bench.stretch(board, after=mark)
         report.sections.append((f"timeline of {board} ({bench.timeline.path})", stretch))
+    _account_for(item, report, bench, sections)
     return report
+
+
+def _account_for(item: Any, report: pytest.TestReport, bench: Bench, sections: list[tuple[str, str]]) -> None:
+    """Put what results.jsonl shall say of this phase on the report, for the process that writes it."""
+    from hil.report import results
+
+    about = {
+        "test": item.nodeid,
+        "name": item.name,
+        "board": reports.told(report, reports.BOARD)[0],
+        "scenario": reports.told(report, reports.SCENARIO)[0],
+        "about": " ".join((getattr(item, "obj", None).__doc__ or "").split("\n\n")[0].split()),
+        "file": report.location[0],
+        "line": report.location[1],
+        "groups": [name for name in GROUPS if item.get_closest_marker(name)],
+        "worker": _worker(item.config).get("workerid"),
+        "broker": bench.broker_words,
+        "artifacts": str(bench.artifacts),
+    }
+    text = report.longreprtext if report.failed else ""
+    found = results.account(report, about=about, sections=sections, text=text, redacted=bench.timeline.redacted)
+    setattr(report, results.ACCOUNT, found)
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
@@ -332,16 +363,32 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple
 
 
 class Summary:
-    """Collects the verdicts where the summary is printed: in this process, also of tests that ran in others (xdist)."""
+    """Collects the results where the summary is printed: in this process, also of tests that ran in others (xdist)."""
 
     def __init__(self) -> None:
         self._verdicts = reports.Verdicts()
+        self._results: Writer | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        self._verdicts.add(report)
+        if self._results is None:
+            if not reports.told(report, reports.BOARD):
+                return
+            from hil.report.results import Writer
 
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        if self._verdicts:
+            self._results = Writer()
+        retold = self._results.add(report)
+        if retold is not None:
+            self._verdicts.add(retold)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+        if self._verdicts and self._results is not None:
+            from hil.report.ending import leave_reports
+
             terminalreporter.section("hil: board by scenario")
-            for line in self._verdicts.summary():
+            told = leave_reports(self._results.folders, config.getoption("--reports"))
+            for line in [*self._verdicts.summary(), *told]:
                 terminalreporter.write_line(line)
+
+    def pytest_unconfigure(self) -> None:
+        if self._results is not None:
+            self._results.close()

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails
 Model = TypeVar("Model", bound=BaseModel)
 
 #: Keys under which somebody may have written a secret by mistake; an error must not print it.
-_SECRET = re.compile(r"pass|secret|token|community|(key|auth|priv)$", re.IGNORECASE)
+SECRET_KEY = re.compile(r"pass|secret|token|community|(key|auth|priv)$", re.IGNORECASE)
 
 
 class Strict(BaseModel):
@@ -58,7 +58,7 @@ def read(path: Path, model: type[Model]) -> Model:
 def _fault(error: ErrorDetails, model: type[BaseModel], raw: object) -> str:
     location = [str(part) for part in error["loc"]]
     key = ".".join(_in_file(location, raw)) or "the file"
-    found = _show(error.get("input")) if not _SECRET.search(key) else "a text that is not shown"
+    found = _show(error.get("input")) if not SECRET_KEY.search(key) else "a text that is not shown"
     match error["type"]:
         case "missing":
             return f"{key}: found nothing, expected this key to be set"

@@ -15,7 +15,7 @@ from typing import Protocol
 BOARD, SCENARIO, WARNING, FINDING = "hil.board", "hil.scenario", "hil.warning", "hil.finding"
 BROKER, ARTIFACTS = "hil.broker", "hil.artifacts"
 
-_RANK = {"n/a": 0, "pass": 1, "WARN": 2, "FAIL": 3, "ERROR": 4}
+_RANK = {"n/a": 0, "pass": 1, "WARN": 2, "unfinished": 3, "FAIL": 4, "ERROR": 5}
 
 
 class Report(Protocol):
@@ -51,6 +51,29 @@ def told(report: Report, name: str) -> list[str]:
     return [str(value) for key, value in report.user_properties if key == name]
 
 
+def reason_of(report: Report) -> str | None:
+    """Why a test was left out, without pytest's and the plugin's own words; None where it was not, or nobody said."""
+    if not report.skipped or not isinstance(report.longrepr, tuple):
+        return None
+    return str(report.longrepr[2]).removeprefix("Skipped: ").removeprefix("not applicable: ")
+
+
+def outcome(report: Report) -> str:
+    """What one phase of a test says of the verdict; '' if nothing."""
+    if report.failed:
+        return "FAIL" if report.when == "call" else "ERROR"
+    if report.skipped:
+        return "n/a"
+    if report.when == "call":
+        return "WARN" if told(report, WARNING) else "pass"
+    return ""
+
+
+def worse(one: str, other: str) -> str:
+    """The worse of two outcomes; the first where they are alike. '' is none."""
+    return other if other and (not one or _RANK[other] > _RANK[one]) else one
+
+
 class Verdicts:
     """Collects pytest's reports as verdicts by scenario and board. The worst of several tests of a name counts.
 
@@ -74,28 +97,13 @@ class Verdicts:
         board, scenario = boards[0], told(report, SCENARIO)[0]
         verdict = self._cells.setdefault(scenario, {}).setdefault(board, Verdict())
         verdict.seconds += report.duration
-        warnings = told(report, WARNING)
-        self._warnings |= dict.fromkeys((board, scenario, text) for text in warnings)
+        self._warnings |= dict.fromkeys((board, scenario, text) for text in told(report, WARNING))
         self._findings |= dict.fromkeys((board, text) for text in told(report, FINDING))
         for name, seen in self._facts.items():
             seen |= dict.fromkeys(told(report, name))
-        outcome = self._outcome(report, verdict, bool(warnings))
-        if outcome is not None and (not verdict.outcome or _RANK[outcome] > _RANK[verdict.outcome]):
-            verdict.outcome = outcome
-
-    @staticmethod
-    def _outcome(report: Report, verdict: Verdict, warned: bool) -> str | None:
-        if report.failed:
-            return "FAIL" if report.when == "call" else "ERROR"
-        if report.skipped:
-            if isinstance(report.longrepr, tuple):
-                reason = str(report.longrepr[2]).removeprefix("Skipped: ").removeprefix("not applicable: ")
-                if reason not in verdict.reasons:
-                    verdict.reasons.append(reason)
-            return "n/a"
-        if report.when == "call":
-            return "WARN" if warned else "pass"
-        return None
+        if (reason := reason_of(report)) is not None and reason not in verdict.reasons:
+            verdict.reasons.append(reason)
+        verdict.outcome = worse(verdict.outcome, outcome(report))
 
     def summary(self) -> list[str]:
         """The lines of the summary, without colour."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -138,8 +139,18 @@ def test_a_warning_is_a_verdict_of_its_own(tmp_path: Path, more: tuple[str, ...]
     assert "1 passed" in done.stdout
     assert "esp32-a: test_is_not_quite_right: it stutters" in done.stdout
     assert "esp32-a: it has four wheels" in done.stdout
-    properties = re.findall(r'<property name="hil.warning" value="([^"]*)"', report.read_text())
-    assert properties == ["it stutters"]
+    left = tmp_path / "artifacts"
+    for file in (report, left / "junit.xml"):
+        assert re.findall(r'<property name="hil.warning" value="([^"]*)"', file.read_text()) == ["it stutters"]
+    told = json.loads((left / "summary.json").read_text())
+    assert [(t["test"].split("::")[1], t["verdict"]) for t in told["tests"]] == [
+        ("test_is_not_quite_right[esp32-a]", "WARN"),
+        ("test_is_right[esp32-a]", "pass"),
+    ]
+    assert told["boards"][0]["firmware"][0]["version"]
+    assert told["boards"][0]["credentials"][0]["subject"] == "CN=esp32-a"
+    for form in ("summary.json", "junit.xml", "summary.md"):
+        assert f"report: {left / form}" in done.stdout
 
 
 HANGS = """

@@ -1,0 +1,7 @@
+"""placeholder"""
+
+from hil.report.runs import Run
+
+
+def as_html(run: Run) -> str:
+    return ""

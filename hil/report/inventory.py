@@ -1,0 +1,44 @@
+"""What a run put into its boards: firmware by its hashes, credentials by subject and serial number, faults by name."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from hil.report.runs import Run
+from hil.timeline import Event
+
+_FIRMWARE = ("sha256", "project", "version", "built", "images")
+_CREDENTIALS = ("subject", "serial", "method")
+
+
+def firmware(run: Run, board: str) -> list[dict[str, Any]]:
+    """Each firmware that the board had, once, oldest first: `sha256` over all images, `images`, the app's `version`.
+
+    Empty where nothing was flashed, or an older hil did not tell.
+    """
+    return _once(run, board, "flash", "firmware", _FIRMWARE)
+
+
+def credentials(run: Run, board: str) -> list[dict[str, Any]]:
+    """Each certificate that was put into the board, once: `subject`, `serial` (hexadecimal), `method`; oldest first."""
+    return [found for found in _once(run, board, "provision", "done", _CREDENTIALS) if found["serial"] is not None]
+
+
+def faults(run: Run, board: str) -> dict[str, int]:
+    """How often each fault was armed against the board, by name; the most frequent first."""
+    armed = [str(e.get("name")) for e in _of(run, board) if e.kind == "fault" and e.get("state") == "armed"]
+    return dict(Counter(armed).most_common())
+
+
+def _of(run: Run, board: str) -> list[Event]:
+    return [event for part in run.parts for event in part.events if event.board == board]
+
+
+def _once(run: Run, board: str, source: str, kind: str, keys: tuple[str, ...]) -> list[dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for event in sorted(_of(run, board), key=lambda e: e.monotonic):
+        if (event.source, event.kind) == (source, kind):
+            kept = {key: event.get(key) for key in keys}
+            found.setdefault(repr(kept), kept)
+    return list(found.values())

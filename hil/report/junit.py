@@ -1,0 +1,85 @@
+"""JUnit XML, in the dialect that Jenkins, GitLab and GitHub's actions read (testsuites, testsuite, testcase).
+
+A suite is a board, a case is a test; WARN is a pass with its reasons as properties, ERROR an error, and a test that the
+run ended before is an error, too. Properties are those of pytest's own file: hil.board, hil.scenario and so on.
+"""
+
+from __future__ import annotations
+
+import xml.etree.ElementTree as ET
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from hil.report.legible import legible, one_line
+from hil.report.runs import Run
+from hil.report.summary import summary
+from hil.report.verdicts import BOARD, FINDING, SCENARIO, WARNING
+
+
+def as_junit(run: Run) -> str:
+    """The text of junit.xml."""
+    told = summary(run)
+    root = ET.Element("testsuites", name=_clean(told["run"]), time=f"{told['seconds']:.3f}")
+    _count(root, told["tests"])
+    for board, tests in groupby(sorted(told["tests"], key=itemgetter("board")), key=itemgetter("board")):
+        _suite(root, board, list(tests), told)
+    ET.indent(root, " ")
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _suite(root: ET.Element, board: str, tests: Sequence[Mapping[str, Any]], told: Mapping[str, Any]) -> None:
+    suite = ET.SubElement(root, "testsuite", name=_clean(board), timestamp=tests[0]["began"].removesuffix("Z"))
+    suite.set("time", f"{sum(test['seconds'] for test in tests):.3f}")
+    if told["host"].get("name"):
+        suite.set("hostname", _clean(told["host"]["name"]))
+    _count(suite, tests)
+    for test in tests:
+        _case(suite, test)
+
+
+def _count(element: ET.Element, tests: Iterable[Mapping[str, Any]]) -> None:
+    verdicts = [test["verdict"] for test in tests]
+    element.set("tests", str(len(verdicts)))
+    element.set("failures", str(verdicts.count("FAIL")))
+    element.set("errors", str(verdicts.count("ERROR") + verdicts.count("unfinished")))
+    element.set("skipped", str(verdicts.count("n/a")))
+
+
+def _case(suite: ET.Element, test: Mapping[str, Any]) -> None:
+    path, _, name = test["test"].rpartition("::")
+    classname = path.replace(".py", "").replace("/", ".").replace("::", ".")
+    case = ET.SubElement(suite, "testcase", classname=_clean(classname), name=_clean(name))
+    case.set("time", f"{test['seconds']:.3f}")
+    if test["file"]:
+        case.set("file", _clean(test["file"]))
+        case.set("line", str(test["line"] or 0))
+    properties = ET.SubElement(case, "properties")
+    told = [(BOARD, test["board"]), (SCENARIO, test["scenario"])]
+    told += [(WARNING, words) for words in test["warnings"]] + [(FINDING, words) for words in test["findings"]]
+    for key, value in told:
+        ET.SubElement(properties, "property", name=key, value=_clean(value))
+    _verdict(case, test)
+
+
+def _verdict(case: ET.Element, test: Mapping[str, Any]) -> None:
+    verdict, failure = test["verdict"], test["failure"] or ""
+    if verdict == "n/a":
+        ET.SubElement(case, "skipped", message=_clean("; ".join(test["reasons"])), type="not applicable")
+    elif verdict in ("FAIL", "ERROR", "unfinished"):
+        element = ET.SubElement(case, "failure" if verdict == "FAIL" else "error", type=verdict)
+        element.set("message", one_line(message_of(failure)))
+        causes = [f"{one['title']} [{one['cause']}, {one['confidence']:.0%}]" for one in test["diagnoses"]]
+        element.text = _clean("\n".join([*causes, *([""] if causes else []), failure or message_of("")]))
+
+
+def message_of(failure: str) -> str:
+    """What pytest marks as the error in a failure: the lines that begin with an E; its last line without such."""
+    marked = " ".join(line[1:].strip() for line in failure.splitlines() if line.startswith("E  "))
+    return marked or (failure.strip().splitlines()[-1:] or ["the run ended before this test did"])[0]
+
+
+def _clean(text: object) -> str:
+    """XML 1.0 has no way to write most control characters, not even escaped (section 2.2)."""
+    return legible(str(text)).replace("\ufffe", "\\ufffe").replace("\uffff", "\\uffff")

@@ -1,0 +1,76 @@
+"""The run as Markdown, for the job summary of GitHub Actions, a merge request, a chat."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hil.report.junit import message_of
+from hil.report.legible import one_line
+from hil.report.runs import Run
+from hil.report.summary import VERDICTS, summary
+from hil.report.verdicts import worse
+
+_SIGN = {"FAIL": "❌", "ERROR": "💥", "WARN": "⚠️", "pass": "✅", "n/a": "➖", "unfinished": "⏹️"}
+_MOST_FAILURES = 20
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@:-])")
+
+
+def as_markdown(run: Run) -> str:
+    """The text of summary.md: counts, what failed and why, the matrix, warnings and findings, what was tested."""
+    told = summary(run)
+    lines = [f"## hil: {_text(told['rig']['name'] or told['run'])}", "", _counts(told), ""]
+    bad = [test for test in told["tests"] if test["verdict"] in ("FAIL", "ERROR", "unfinished")]
+    if bad:
+        lines += ["### What failed", "", *(line for test in bad[:_MOST_FAILURES] for line in _failure(test)), ""]
+    if len(bad) > _MOST_FAILURES:
+        lines += [f"and {len(bad) - _MOST_FAILURES} more.", ""]
+    lines += [*_matrix(told["tests"]), ""] if told["tests"] else []
+    for key in ("warnings", "findings"):
+        said = list(dict.fromkeys(f"{test['board']}: {words}" for test in told["tests"] for words in test[key]))
+        lines += [f"### {key.capitalize()}", "", *(f"- {_text(words)}" for words in said), ""] if said else []
+    lines += ["### What was tested", "", *(f"- {_tested(board)}" for board in told["boards"]), ""]
+    return "\n".join(lines)
+
+
+def _counts(told: Mapping[str, Any]) -> str:
+    counts = [f"{_SIGN[v]} **{told['verdicts'][v]}** {v}" for v in VERDICTS if told["verdicts"][v]]
+    return f"{' · '.join(counts) or 'no tests'} · {told['seconds']:.0f} s · began {told['began']}"
+
+
+def _failure(test: Mapping[str, Any]) -> list[str]:
+    why = one_line(message_of(test["failure"] or ""))
+    lines = [f"- {_SIGN[test['verdict']]} **{_text(test['scenario'])}** on {_text(test['board'])}: {_text(why)}"]
+    for one in test["diagnoses"][:2]:
+        lines.append(f"  - {_text(one['title'])} ({one['confidence']:.0%}): {_text(one['explanation'])}")
+    return lines
+
+
+def _matrix(tests: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+    cells: dict[str, dict[str, str]] = {}
+    seconds: dict[tuple[str, str], float] = {}
+    for test in tests:
+        row = cells.setdefault(test["scenario"], {})
+        row[test["board"]] = worse(row.get(test["board"], ""), test["verdict"])
+        key = (test["scenario"], test["board"])
+        seconds[key] = seconds.get(key, 0.0) + test["seconds"]
+    boards = list(dict.fromkeys(test["board"] for test in tests))
+    yield f"| scenario | {' | '.join(map(_text, boards))} |"
+    yield "|---|" + "---|" * len(boards)
+    for scenario, row in cells.items():
+        shown = [f"{_SIGN[row[b]]} {row[b]} {seconds[scenario, b]:.1f} s" if b in row else "" for b in boards]
+        yield f"| {_text(scenario)} | {' | '.join(shown)} |"
+
+
+def _tested(board: Mapping[str, Any]) -> str:
+    facts = [_text(board[key]) for key in ("chip", "contract") if board[key]]
+    facts += [
+        f"firmware {_text(one['version'] or '')} `{one['sha256'][:12]}`".replace("  ", " ") for one in board["firmware"]
+    ]
+    return f"**{_text(board['name'])}**: {', '.join(facts) or 'nothing is known'}"
+
+
+def _text(words: object) -> str:
+    """Text that Markdown leaves as it is: no link, no markup, no mention of anybody."""
+    return _SPECIAL.sub(r"\\\1", one_line(str(words), 500))

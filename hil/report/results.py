@@ -1,0 +1,279 @@
+"""results.jsonl: what became of each test, written while the run goes on, a line for each phase of a test.
+
+The process with the bench adds an account to each of pytest's reports, secrets blanked as on its timeline; it travels
+with the report, and the process that sees all reports (with pytest-xdist another one) writes it down. Each line is
+handed to the operating system at once, so it survives a kill; a last line that was cut off is left out in reading.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hil.report.verdicts import (
+    ARTIFACTS,
+    BOARD,
+    BROKER,
+    FINDING,
+    SCENARIO,
+    WARNING,
+    Report,
+    outcome,
+    reason_of,
+    told,
+    worse,
+)
+
+FILE = "results.jsonl"
+ACCOUNT = "hil_account"
+"""The attribute of a report that holds the account; pytest-xdist carries it along."""
+
+LONGEST = 100_000
+"""Characters of the longest text that is kept of a failure, or of one section: ends of what is longer are kept."""
+
+
+def account(
+    report: Report,
+    *,
+    about: Mapping[str, Any],
+    sections: Sequence[tuple[str, str]],
+    text: str,
+    redacted: Callable[[str], str],
+) -> dict[str, Any]:
+    """What one phase of a test came to, as plain data. `about` names test, board, scenario and where the bench is.
+
+    `began` and `ended` are monotonic seconds, as on the timeline; `wall` is when it ended, in seconds since 1970.
+    `text` is the failure as pytest shows it. `redacted` blanks secrets, and gets every text.
+    """
+    ended = time.monotonic()
+    outcome = "failed" if report.failed else "skipped" if report.skipped else "passed"
+    return {
+        **about,
+        "phase": report.when,
+        "outcome": outcome,
+        "began": round(ended - report.duration, 6),
+        "ended": round(ended, 6),
+        "wall": round(time.time(), 6),
+        "seconds": round(report.duration, 6),
+        "reason": redacted(reason_of(report) or "") or None,
+        "failure": redacted(_ends(text)) if report.failed else None,
+        "sections": [[title, redacted(_ends(words))] for title, words in sections] if report.failed else [],
+        "warnings": [redacted(words) for words in told(report, WARNING)],
+        "findings": [redacted(words) for words in told(report, FINDING)],
+    }
+
+
+def _ends(text: str) -> str:
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST // 2]}\n... {len(text) - LONGEST} characters left out ...\n{text[-LONGEST // 2 :]}"
+
+
+class Writer:
+    """Appends accounts to the results.jsonl of the run that they belong to. Used by one process of a run."""
+
+    def __init__(self) -> None:
+        self._files: dict[Path, int] = {}
+        self._nodes: dict[str, dict[str, Any]] = {}
+
+    @property
+    def folders(self) -> list[Path]:
+        """The run folders that were written to, in order."""
+        return list(self._files)
+
+    def add(self, report: Report) -> Retold | None:
+        """Write the account of a report, and give it back as a report; None if it has none.
+
+        One of a worker that crashed gets an account here. Raises OSError where it cannot be written.
+        """
+        told_here: dict[str, Any] | None = getattr(report, ACCOUNT, None)
+        if told_here is None:
+            told_here = self._crashed(report)
+        if told_here is None:
+            return None
+        line = dict(told_here)
+        self._nodes[line["test"]] = told_here
+        folder = run_folder(Path(line.pop("artifacts")), line.get("worker"))
+        if folder not in self._files:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._files[folder] = os.open(folder / FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        text = json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+        data = text.encode("utf-8", "backslashreplace")
+        while data:
+            data = data[os.write(self._files[folder], data) :]
+        return Retold(_result(line), _phase(line), folder)
+
+    def _crashed(self, report: Report) -> dict[str, Any] | None:
+        """pytest-xdist reports a test whose worker died under it with a phase of its own, '???', and nothing else."""
+        if report.when != "???" or not report.failed or not self._nodes:
+            return None
+        known = self._nodes.get(report.nodeid)
+        boards = {line["board"] for line in self._nodes.values()}
+        board = next((name for name in boards if name and f"[{name}" in report.nodeid), None)
+        like = known or next((line for line in self._nodes.values() if line["board"] == board), None)
+        if like is None or board is None:
+            return None
+        name = report.nodeid.rsplit("::", 1)[-1]
+        about = {key: like[key] for key in ("board", "artifacts", "worker", "broker")}
+        about |= {"test": report.nodeid, "name": name, "scenario": known["scenario"] if known else name.split("[")[0]}
+        return account(report, about=about, sections=(), text=str(report.longrepr), redacted=str)
+
+    def close(self) -> None:
+        """Close the files. Closing twice does nothing."""
+        for file in self._files.values():
+            os.close(file)
+        self._files = {}
+
+
+def run_folder(artifacts: Path, worker: str | None) -> Path:
+    """The folder of the run, from the one of the bench: a worker's bench may have one inside, named after it."""
+    return artifacts.parent if worker and artifacts.name == worker else artifacts
+
+
+@dataclass(slots=True)
+class Phase:
+    """'setup', 'call' or 'teardown' of a test; or '???', where a worker died. Fields as `account` explains them."""
+
+    when: str
+    outcome: str
+    began: float
+    ended: float
+    wall: float
+    seconds: float
+    reason: str | None = None
+    failure: str | None = None
+    sections: list[tuple[str, str]] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    findings: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Result:
+    """One test that ran once. `worker`: the pytest-xdist worker that ran it, None without."""
+
+    test: str
+    name: str
+    board: str
+    scenario: str
+    worker: str | None
+    about: str
+    file: str
+    line: int | None
+    groups: list[str]
+    broker: str
+    phases: list[Phase] = field(default_factory=list)
+
+    @property
+    def began(self) -> float:
+        """Monotonic seconds."""
+        return self.phases[0].began
+
+    @property
+    def ended(self) -> float:
+        """Monotonic seconds."""
+        return self.phases[-1].ended
+
+    @property
+    def seconds(self) -> float:
+        """What its phases took together."""
+        return sum(phase.seconds for phase in self.phases)
+
+    @property
+    def verdict(self) -> str:
+        """See `hil.report.verdicts.Verdict`; 'unfinished' where the run ended before the test did."""
+        found = ""
+        for phase in self.phases:
+            found = worse(found, outcome(Retold(self, phase)))
+        return found or "unfinished"
+
+    @property
+    def failed_at(self) -> float | None:
+        """The monotonic time at which it failed first; None if it did not."""
+        return next((phase.ended for phase in self.phases if phase.outcome == "failed"), None)
+
+
+class Retold:
+    """A phase of a test as the report that it was, for `hil.report.verdicts`. `folder`: that of the run, if known."""
+
+    def __init__(self, result: Result, phase: Phase, folder: Path | None = None) -> None:
+        self.nodeid = result.test
+        self.when = phase.when
+        self.failed = phase.outcome == "failed"
+        self.skipped = phase.outcome == "skipped"
+        self.duration = phase.seconds
+        self.longrepr: object = (result.file, result.line, phase.reason) if phase.reason is not None else phase.failure
+        self.user_properties: list[tuple[str, object]] = [
+            (BOARD, result.board),
+            (SCENARIO, result.scenario),
+            *([(BROKER, result.broker)] if result.broker else []),
+            *([(ARTIFACTS, str(folder))] if folder is not None else []),
+            *((WARNING, words) for words in phase.warnings),
+            *((FINDING, words) for words in phase.findings),
+        ]
+
+
+def read(path: Path) -> list[Result]:
+    """The tests of a results.jsonl, in order of their beginning. A test that ran again stands there again.
+
+    A last line that was cut off by a kill is left out. Raises ValueError naming file and line for anything else that
+    is no account.
+    """
+    found: list[Result] = []
+    latest: dict[tuple[str, str | None], Result] = {}
+    for number, raw, last in _lines(path):
+        try:
+            line = json.loads(raw)
+            phase = _phase(line)
+            key = line["test"], line.get("worker")
+            if phase.when == "setup" or key not in latest:
+                latest[key] = _result(line)
+                found.append(latest[key])
+            latest[key].phases.append(phase)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            if last:
+                break
+            raise ValueError(f"{path}:{number}: not the result of a test ({error!r})") from error
+    return sorted(found, key=lambda result: result.began)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:
+    lines = path.read_text(encoding="utf-8").split("\n")
+    for number, line in enumerate(lines, 1):
+        if line:
+            yield number, line, number == len(lines)
+
+
+def _result(line: Mapping[str, Any]) -> Result:
+    return Result(
+        test=str(line["test"]),
+        name=str(line["name"]),
+        board=str(line["board"]),
+        scenario=str(line["scenario"]),
+        worker=line.get("worker"),
+        about=str(line.get("about") or ""),
+        file=str(line.get("file") or ""),
+        line=line.get("line"),
+        groups=[str(name) for name in line.get("groups") or ()],
+        broker=str(line.get("broker") or ""),
+    )
+
+
+def _phase(line: Mapping[str, Any]) -> Phase:
+    return Phase(
+        when=str(line["phase"]),
+        outcome=str(line["outcome"]),
+        began=float(line["began"]),
+        ended=float(line["ended"]),
+        wall=float(line["wall"]),
+        seconds=float(line["seconds"]),
+        reason=line.get("reason"),
+        failure=line.get("failure"),
+        sections=[(str(title), str(words)) for title, words in line.get("sections") or ()],
+        warnings=[str(words) for words in line.get("warnings") or ()],
+        findings=[str(words) for words in line.get("findings") or ()],
+    )
