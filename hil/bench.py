@@ -28,6 +28,8 @@ from hil.diagnose import render as render_diagnoses
 from hil.firmware import FirmwareError
 from hil.flash import FlashError
 from hil.gateway import Fault, Gateway, GatewayError, PresentCertificate, RevokeClient, TrustClients
+from hil.guardian import identity
+from hil.guardian.locks import Locks, Taken
 from hil.power import PowerError
 from hil.provision import ProvisionError
 from hil.rig import Rig
@@ -48,6 +50,7 @@ FAULTS = (
     MonitorError,
     PowerError,
     ProvisionError,
+    Taken,
     TimeServerError,
     VirtualBoardError,
 )
@@ -105,6 +108,10 @@ class Bench:
         self.boards: dict[str, Board] = {}
         self._state = state or self.artifacts / "virtual"
         self._exit = contextlib.ExitStack()
+        # Virtual boards in a new folder are this run's alone.
+        shared = self._state if state is not None or artifacts is not None else None
+        self._locks = Locks(rig, folder=self.artifacts, state=shared)
+        self._exit.callback(self._locks.free)
         self._exit.callback(self.timeline.close)
         self._broker: Broker | None = None
         self._monitor: Monitor | None = None
@@ -118,6 +125,7 @@ class Bench:
         self._exit.callback(self._writers.shutdown, wait=True, cancel_futures=True)
         try:
             chosen = [] if boards == [] else rig.select(boards)
+            self._locks.take(board.name for board in chosen)
             self.authority = parts.authority(rig)
             if broker_side:
                 self._open_broker_side()
@@ -180,6 +188,7 @@ class Bench:
         """The board of that name, opened if it is not yet. Raises BenchError; BoardUnavailable is one."""
         if name not in self.boards:
             try:
+                self._locks.take([name])
                 self._open_board(name)
             except VirtualBoardUnavailable as error:
                 raise BoardUnavailable(str(error)) from error
@@ -216,10 +225,17 @@ class Bench:
                 if other.name not in self._first_writing:
                     self._first_writing[other.name] = self._writers.submit(self._write, other)
             self._first_writing[board.name].result()
+            self._await_mates(board)
             self._write(board)
             self.calm(board)
         except FAULTS as error:
             raise BenchError(f"board {board.name}: {error}") from error
+
+    def _await_mates(self, board: Board) -> None:
+        """Wait until nothing is written any more to boards that lose their power with this one."""
+        for mate in identity.mates(self.rig, board.name):
+            if mate in self._first_writing:
+                self._first_writing[mate].exception()
 
     def _write(self, board: Board) -> None:
         """Flash and provision what is not as it should be; in one session where it can: one reset, one boot."""

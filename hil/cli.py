@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +35,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _without_a_rig(options)
     try:
         rig = rigs.load(Path(options.rig))
+        rig = rig.waiting(options.wait)
         boards = rig.select(options.board)
         if getattr(options, "pki", None) is not None:
             rig = rig.with_pki(Path(options.pki))
@@ -87,6 +89,12 @@ def _parser() -> argparse.ArgumentParser:
     every.add_argument(
         "--board", action="append", metavar="NAME", help="only this board; may be given several times (default: all)"
     )
+    every.add_argument(
+        "--wait",
+        metavar="SECONDS",
+        type=_seconds,
+        help="wait so long for boards that another run has (default: as the rig says, which by itself is not at all)",
+    )
     parser = argparse.ArgumentParser(
         prog="hil",
         description="Work with the boards of a bench by hand. Tests run with pytest; see pytest --help, group hil.",
@@ -132,7 +140,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= threading.TIMEOUT_MAX:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, 0 or more")
+    return seconds
+
+
 def _add_listings(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    words = "list the boards and outlets of this host that are in use: by whom, and since when"
+    commands.add_parser("locks", help=words, description=words)
     words = "list the scenarios: what each judges, and what it covers"
     scenarios = commands.add_parser("scenarios", help=words, description=words)
     scenarios.add_argument("--group", action="append", metavar="NAME", help="only this group, such as tls; or quick")

@@ -17,6 +17,8 @@ from hil import doctor as doctors
 from hil import parts, provisioning, reset
 from hil.bench import FAULTS, Bench, BenchError
 from hil.board import Board, NotPromised
+from hil.guardian import identity
+from hil.guardian.locks import locked
 from hil.probe import probe
 from hil.rig import Rig, RigBoard
 from hil.timeline import Event, where
@@ -115,7 +117,9 @@ def power(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
             print(f"hil: virtual board {board.name} does not run; start it with: {command}", file=sys.stderr)
             return 1
         switch = parts.make_power(rig, board, virtual, None)
-        with contextlib.closing(switch):
+        # A look at the state disturbs nobody; whoever switches has to have the board.
+        needed = [] if options.action == "status" else [board.name]
+        with locked(rig, needed, state=parts.state_folder(rig)), contextlib.closing(switch):
             if options.action in ("off", "cycle"):
                 switch.off()
             if options.action == "cycle":
@@ -123,7 +127,8 @@ def power(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
             if options.action in ("on", "cycle"):
                 switch.on()
             state = {True: "on", False: "off", None: "unknown"}[switch.is_on()]
-            _screen.print(f"{board.name}: {state}")
+            with_it = ", ".join(identity.mates(rig, board.name))
+            _screen.print(f"{board.name}: {state}" + (f" (and {with_it}: one outlet)" if with_it else ""))
     return 0
 
 

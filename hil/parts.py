@@ -19,6 +19,7 @@ from hil.firmware import Firmware
 from hil.flash import Flasher
 from hil.flash.making import make as make_flasher
 from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy, namespace_policy, policies
+from hil.guardian import identity
 from hil.pki import bench as pki_bench
 from hil.pki.hierarchy import Pki
 from hil.ports import PortFinder, PortTable
@@ -202,7 +203,8 @@ def make_power(rig: Rig, board: RigBoard, virtual: VirtualBoard | None, timeline
     if virtual is not None:
         return VirtualSwitch(virtual.control, virtual.token, board=board.name, timeline=timeline)
     if isinstance(power, OutletPower):
-        return switch_of(board.config.power_kind, power, rig.resolve, board=board.name, timeline=timeline)
+        mates = identity.mates(rig, board.name)
+        return switch_of(power.kind, power, rig.resolve, board=board.name, mates=mates, timeline=timeline)
     return NoSwitch(board=board.name)
 
 

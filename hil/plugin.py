@@ -67,6 +67,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="where to leave timeline, console logs and tool output (default: as the rig says, a new folder each run)",
     )
     group.addoption(
+        "--wait",
+        metavar="SECONDS",
+        type=float,
+        help="wait so long for boards that another run has (default: as the rig says)",
+    )
+    group.addoption(
         "--soak",
         metavar="MINUTES",
         type=float,
@@ -160,7 +166,7 @@ def _rig(config: pytest.Config) -> Rig:
         path = Path(given) if given else config.rootpath / "rigs" / "virtual.toml"
         if not given and not path.exists():
             raise FileError(path, ["no such rig file; say --rig FILE or set HIL_RIG"])
-        config.stash[_rig_key] = rigs.load(path)
+        config.stash[_rig_key] = rigs.load(path).waiting(config.getoption("--wait"))
     return config.stash[_rig_key]
 
 

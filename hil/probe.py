@@ -15,6 +15,7 @@ from hil.doctor import Finding
 from hil.flash import FlashError
 from hil.flash.esptool import Esptool
 from hil.flash.security import Security
+from hil.guardian.locks import Taken, locked
 from hil.power import PowerError
 from hil.rig import Rig, RigBoard
 from hil.timeline import Timeline
@@ -33,7 +34,7 @@ def probe(rig: Rig, boards: list[RigBoard], artifacts: Path) -> Iterator[Finding
         about = f"{board.name} chip"
         try:
             found = _ask(rig, board, artifacts)
-        except (ConsoleError, FlashError, PowerError, VirtualBoardError) as error:
+        except (ConsoleError, FlashError, PowerError, VirtualBoardError, Taken) as error:
             reason = str(error).split("\n")[0].removeprefix(f"board {board.name}: ")
             yield Finding("fault", about, reason, f"more is in {artifacts}")
             continue
@@ -44,8 +45,9 @@ def probe(rig: Rig, boards: list[RigBoard], artifacts: Path) -> Iterator[Finding
 
 
 def _ask(rig: Rig, board: RigBoard, artifacts: Path) -> Security | None:
-    with contextlib.ExitStack() as closing:
-        line = parts.open_line(rig, board, Timeline(), artifacts, parts.state_folder(rig), closing)
+    state = parts.state_folder(rig)
+    with locked(rig, [board.name], state=state), contextlib.ExitStack() as closing:
+        line = parts.open_line(rig, board, Timeline(), artifacts, state, closing)
         if line.power.can_cut and line.power.is_on() is False:
             closing.callback(line.power.off)
             line.power.on()

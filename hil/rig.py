@@ -26,6 +26,7 @@ from hil.gateway.policies import TopicsTable
 from hil.pki import filling as hierarchies
 from hil.ports import PortTable
 from hil.power.kinds import Power
+from hil.power.outlet import OutletPower
 from hil.secret import Secret
 from hil.toml import FileError, Strict, read
 
@@ -219,6 +220,7 @@ class RigFile(Strict):
     name: str
     description: str = ""
     artifacts: str = "artifacts"
+    wait: Annotated[float, Field(ge=0)] = 0.0
     broker: Broker = AutoBroker()
     gateway: GatewayConfig = GatewayConfig()
     time_server: TimeServerConfig = TimeServerConfig()
@@ -275,6 +277,10 @@ class Rig:
             raise FileError(self.path, faults)
         return replace(self, file=file)
 
+    def waiting(self, seconds: float | None) -> Rig:
+        """This rig, whose runs wait so long for boards that others have; as the file says if None."""
+        return self if seconds is None else replace(self, file=self.file.model_copy(update={"wait": seconds}))
+
     def policy_path(self, policy: str) -> Path:
         """The file of a policy that the rig names. Raises ValueError for a name that there is not."""
         return _policy_path(self.path, policy)
@@ -307,7 +313,7 @@ def load(path: Path) -> Rig:
             faults.append(f"boards.{name}: {contract_path.name}: {error}; if it is {{mac}}, give the board a mac")
             continue
         boards[name] = RigBoard(name, config, filled, contract_path)
-    faults += _shared_ports(file) + _policy_faults(path, file.gateway) + _pki_faults(path, file)
+    faults += _shared_ports(file) + _shared_outlets(file) + _policy_faults(path, file.gateway) + _pki_faults(path, file)
     if faults:
         raise FileError(path, faults)
     return Rig(path, file, boards)
@@ -360,4 +366,20 @@ def _shared_ports(file: RigFile) -> list[str]:
             faults.append(f"boards.{name}.port: found {port!r}, which board {seen[port]!r} has already")
         elif port is not None:
             seen[port] = name
+    return faults
+
+
+def _shared_outlets(file: RigFile) -> list[str]:
+    """Boards on one outlet are left with or without power together."""
+    seen: dict[str, str] = {}
+    faults = []
+    for name, config in file.boards.items():
+        if not isinstance(config.power, OutletPower):
+            continue
+        other = seen.setdefault(config.power.identity, name)
+        if file.boards[other].idle != config.idle:
+            faults.append(
+                f"boards.{name}.idle: found {config.idle!r}, expected {file.boards[other].idle!r}, as board {other!r} "
+                "has it: both are on one outlet"
+            )
     return faults

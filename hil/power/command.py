@@ -5,6 +5,7 @@ power = { kind = "command", on = "usbrelay BITFT_1=1", off = "usbrelay BITFT_1=0
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Literal
 
@@ -28,6 +29,11 @@ class CommandPower(OutletPower):
     off: str
     status: str | None = None
     timeout: Seconds = 10.0
+
+    @property
+    def identity(self) -> str:
+        """Two tables with the same commands are one outlet. Commands may hold what is not for all, so only a digest."""
+        return f"command {hashlib.sha256(chr(0).join((self.on, self.off)).encode()).hexdigest()[:12]}"
 
     def outlet(self, resolve: Resolve) -> CommandOutlet:
         return CommandOutlet(self)

@@ -10,6 +10,7 @@ to be safe needs a resistor. Reading a line that is not held does not change its
 from __future__ import annotations
 
 import errno
+import os
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -30,6 +31,11 @@ class GpioPower(OutletPower):
     def shortest(self) -> float | None:
         """One system call changes the line; the rest is this process's turn. What the line drives comes on top."""
         return 0.005
+
+    @property
+    def identity(self) -> str:
+        """A line named once by number and once by name counts as two."""
+        return f"gpio {os.path.realpath(self.chip)} line {self.line}"
 
     def outlet(self, resolve: Resolve) -> GpioOutlet:
         return GpioOutlet(self)

@@ -34,6 +34,10 @@ class HomeAssistantPower(OutletPower):
         """Seconds."""
         return self.patience_s
 
+    @property
+    def identity(self) -> str:
+        return f"home-assistant {self.url.rstrip('/')} {self.entity}"
+
     def outlet(self, resolve: Resolve) -> HomeAssistantOutlet:
         token = self.token.value("power.token")
         headers = {"Authorization": f"Bearer {token}"}

@@ -34,6 +34,12 @@ class LabgridPower(OutletPower):
     name: str | None = None
     timeout: Seconds = 30.0
 
+    @property
+    def identity(self) -> str:
+        return (
+            f"labgrid {self.coordinator or os.environ.get('LG_COORDINATOR', '')} {self.place} {self.name or ''}".strip()
+        )
+
     def outlet(self, resolve: Resolve) -> LabgridOutlet:
         return LabgridOutlet(self, str(resolve(self.program)) if "/" in self.program else self.program)
 

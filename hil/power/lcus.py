@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import re
 import threading
 import time
@@ -49,6 +50,10 @@ class LcusPower(OutletPower):
     def shortest(self) -> float | None:
         """Four bytes take 4.2 ms, a relay 10 ms to pull and 5 to release (Songle SRD-05VDC); twice that and more."""
         return 0.05
+
+    @property
+    def identity(self) -> str:
+        return f"lcus {os.path.realpath(self.port)} channel {self.channel}"
 
     def outlet(self, resolve: Resolve) -> LcusOutlet:
         return LcusOutlet(self)

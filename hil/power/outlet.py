@@ -58,13 +58,21 @@ class OutletPower(Strict):
         """Every secret that the table names."""
         return [value for _, value in self if isinstance(value, Secret)]
 
+    @property
+    def identity(self) -> str:
+        """What this outlet is, in the same words in every rig that names it. Others see it: no secret is in it."""
+        raise NotImplementedError
+
     def outlet(self, resolve: Resolve) -> Outlet:
         """The outlet, nothing opened yet. Raises MissingSecret."""
         raise NotImplementedError
 
 
 class OutletSwitch:
-    """A board's switch, made of one outlet. `secrets` are blanked in every error."""
+    """A board's switch, made of one outlet. `secrets` are blanked in every error.
+
+    `mates`: other boards on the same outlet. What is recorded for the board is recorded for each of them.
+    """
 
     can_cut = True
 
@@ -74,6 +82,7 @@ class OutletSwitch:
         outlet: Outlet,
         *,
         board: str,
+        mates: Sequence[str] = (),
         timeline: Timeline | None = None,
         shortest: float | None = None,
         patience: float = 0.0,
@@ -83,17 +92,18 @@ class OutletSwitch:
         self.shortest = shortest
         self._outlet = outlet
         self._board = board
+        self._mates = mates
         self._timeline = timeline
         self._patience = patience
         self._secrets = sorted(secrets, key=len, reverse=True)
 
     def on(self) -> None:
-        record(self._timeline, "on", self._board, self.kind)
+        self._record("on")
         self._switch(True)
 
     def off(self) -> None:
         self._switch(False)
-        record(self._timeline, "off", self._board, self.kind)
+        self._record("off")
 
     def is_on(self) -> bool | None:
         with self._told():
@@ -101,6 +111,10 @@ class OutletSwitch:
 
     def close(self) -> None:
         self._outlet.close()
+
+    def _record(self, state: str) -> None:
+        for board in (self._board, *self._mates):
+            record(self._timeline, state, board, self.kind)
 
     def _switch(self, on: bool) -> None:
         with self._told():
@@ -119,9 +133,18 @@ class OutletSwitch:
 
 
 def switch_of(
-    kind: str, power: OutletPower, resolve: Resolve, *, board: str, timeline: Timeline | None = None
+    kind: str,
+    power: OutletPower,
+    resolve: Resolve,
+    *,
+    board: str,
+    mates: Sequence[str] = (),
+    timeline: Timeline | None = None,
 ) -> OutletSwitch:
-    """The switch of a board as its table `power` says. Raises PowerError for a secret that is not there."""
+    """The switch of a board as its table `power` says. Raises PowerError for a secret that is not there.
+
+    `mates`: the other boards on the same outlet.
+    """
     try:
         secrets = [secret.value("power") for secret in power.secrets()]
         outlet = power.outlet(resolve)
@@ -134,6 +157,7 @@ def switch_of(
         kind,
         outlet,
         board=board,
+        mates=mates,
         timeline=timeline,
         shortest=power.shortest,
         patience=power.patience,

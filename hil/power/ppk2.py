@@ -9,6 +9,7 @@ and five commands need no library. No hardware has confirmed this file.
 
 from __future__ import annotations
 
+import os
 import re
 import time
 from typing import Annotated, Literal
@@ -48,6 +49,10 @@ class Ppk2Power(OutletPower):
         if self.low_millivolts is not None and self.low_millivolts >= self.millivolts:
             raise ValueError(f"found low_millivolts {self.low_millivolts}, expected less than {self.millivolts}")
         return self
+
+    @property
+    def identity(self) -> str:
+        return f"ppk2 {os.path.realpath(self.port)}"
 
     def outlet(self, resolve: Resolve) -> Ppk2Outlet:
         return Ppk2Outlet(self)

@@ -25,6 +25,10 @@ class ShellyGen1Power(WebRelayPower):
     channel: Annotated[int, Field(ge=0, le=7)] = 0
     user: str = "admin"
 
+    @property
+    def identity(self) -> str:
+        return self.relay(self.channel)
+
     def outlet(self, resolve: Resolve) -> ShellyGen1Outlet:
         return ShellyGen1Outlet(self.web("Shelly", self.user), self.channel)
 

@@ -23,6 +23,10 @@ class ShellyGen2Power(WebRelayPower):
     kind: Literal["shelly-gen2"] = "shelly-gen2"
     channel: Annotated[int, Field(ge=0, le=15)] = 0
 
+    @property
+    def identity(self) -> str:
+        return self.relay(self.channel)
+
     def outlet(self, resolve: Resolve) -> ShellyGen2Outlet:
         return ShellyGen2Outlet(self.web("Shelly", "admin", "digest"), self.channel)
 

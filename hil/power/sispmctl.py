@@ -30,6 +30,10 @@ class SispmctlPower(OutletPower):
         """A process for each change, and a mains relay; not measured on hardware."""
         return 0.2
 
+    @property
+    def identity(self) -> str:
+        return f"sispmctl {self.serial or 'the only one'} socket {self.socket}"
+
     def outlet(self, resolve: Resolve) -> SispmctlOutlet:
         return SispmctlOutlet(self)
 

@@ -97,6 +97,10 @@ class SnmpPower(OutletPower):
         """Seconds."""
         return self.patience_s
 
+    @property
+    def identity(self) -> str:
+        return f"snmp {self.host.lower()}:{self.port} {self.oid or f'outlet {self.outlet_number}'}"
+
     def outlet(self, resolve: Resolve) -> SnmpOutlet:
         return SnmpOutlet(self, self._settings())
 

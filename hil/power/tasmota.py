@@ -29,6 +29,10 @@ class TasmotaPower(WebRelayPower):
     channel: Annotated[int, Field(ge=1, le=32)] = 1
     user: str = "admin"
 
+    @property
+    def identity(self) -> str:
+        return self.relay(self.channel)
+
     def outlet(self, resolve: Resolve) -> TasmotaOutlet:
         return TasmotaOutlet(self.web("Tasmota", self.user), self.channel)
 

@@ -48,6 +48,10 @@ class TasmotaMqttPower(OutletPower):
         """Seconds."""
         return 2.0
 
+    @property
+    def identity(self) -> str:
+        return f"tasmota {self.topic} on {self.host.lower()}:{self.port} channel {self.channel}"
+
     def outlet(self, resolve: Resolve) -> TasmotaMqttOutlet:
         password = self.password.value("power.password") if self.password else None
         return TasmotaMqttOutlet(self, password, resolve(self.ca) if self.ca else None)

@@ -30,6 +30,10 @@ class UhubctlPower(OutletPower):
     timeout: Seconds = 15.0
     program: str = "uhubctl"
 
+    @property
+    def identity(self) -> str:
+        return f"uhubctl {self.location} port {self.port}"
+
     def outlet(self, resolve: Resolve) -> UhubctlOutlet:
         return UhubctlOutlet(self)
 

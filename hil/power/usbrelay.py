@@ -33,6 +33,10 @@ class UsbrelayPower(OutletPower):
         """A process for each change, and the relay's own 10 ms (Songle SRD-05VDC data sheet, operate time)."""
         return 0.1
 
+    @property
+    def identity(self) -> str:
+        return f"usbrelay {self.serial} channel {self.channel}"
+
     def outlet(self, resolve: Resolve) -> UsbrelayOutlet:
         return UsbrelayOutlet(self)
 

@@ -24,6 +24,10 @@ class WebRelayPower(OutletPower):
         """Seconds: it answers before its relay has moved."""
         return 2.0
 
+    def relay(self, channel: int) -> str:
+        """What `identity` says of one of its relays."""
+        return f"relay of {self.host.lower()}:{self.port} channel {channel}"
+
     def web(self, what: str, user: str, scheme: Literal["basic", "digest"] = "basic") -> Web:
         """The device, called `what` in errors. Raises MissingSecret."""
         password = self.password.value("power.password") if self.password else None

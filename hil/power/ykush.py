@@ -34,6 +34,10 @@ class YkushPower(OutletPower):
         """A process for each change of a solid-state switch; not measured on hardware."""
         return 0.1
 
+    @property
+    def identity(self) -> str:
+        return f"{self.model} {self.serial or 'the only one'} port {self.port}"
+
     def outlet(self, resolve: Resolve) -> YkushOutlet:
         return YkushOutlet(self)
 

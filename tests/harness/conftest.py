@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Started in the background by a shell without job control, a process ignores SIGINT, and so do its children: the tests
@@ -14,3 +16,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # How long an example takes says nothing on a busy machine.
 settings.register_profile("shared-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("shared-machine")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _locks_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """These tests make up ports and outlets, and a whole bench of somebody may stand on the same host."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HIL_LOCKS", str(tmp_path_factory.mktemp("locks")))
+        yield

@@ -1,0 +1,98 @@
+"""What a board and an outlet physically are: two names of one thing, in one rig file or two, give one identity.
+
+A board is what its port is: the USB interface on which a tty lies (its place in the tree of hubs, which survives a
+re-enumeration under another name, and which two boards with one serial number do not share), else the device's real
+path, else host and port of a URL. A virtual board is its name in the folder where its files lie.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from serial.tools import list_ports
+
+from hil.power.outlet import OutletPower
+from hil.rig import Rig, RigBoard
+
+#: A USB interface in sysfs: bus, ports from hub to hub, configuration, number ('1-1.4:1.0').
+_INTERFACE = re.compile(r"\d+-[\d.]+:\d+\.\d+")
+
+
+@dataclass(frozen=True)
+class Identity:
+    """`key` is the same wherever this thing is named; `what` is for people. Neither holds a secret."""
+
+    key: str
+    what: str
+
+
+def board(rig: Rig, entry: RigBoard, state: Path | None) -> Identity | None:
+    """A board's identity. `state`: the folder of virtual boards, None for one that this run alone knows.
+
+    None where nobody else can reach it: a virtual board of this run, a port within this process.
+    """
+    if entry.config.virtual is not None:
+        if state is None:
+            return None
+        return Identity(f"virtual {state.resolve()} {entry.name}", f"the virtual board in {state.resolve()}")
+    return port(str(entry.config.port))
+
+
+def port(name: str, sysfs: Path = Path("/sys")) -> Identity | None:
+    """The identity of a serial port, a device's path or any pyserial URL; None for one within this process."""
+    scheme, separator, rest = name.partition("://")
+    if not separator:
+        return _device(name, sysfs)
+    if scheme in ("spy", "alt"):
+        return _device(rest.partition("?")[0], sysfs)
+    if scheme == "hwgrep":
+        found = next(iter(list_ports.grep(rest.partition("&")[0])), None)
+        return Identity(f"port {name}", name) if found is None else _device(found.device, sysfs)
+    if scheme == "loop":
+        return None
+    try:
+        parts = urlsplit(name)
+        return Identity(f"net {_address(parts.hostname or '')}:{parts.port}", f"{parts.hostname}:{parts.port}")
+    except ValueError:
+        return Identity(f"port {name}", name)
+
+
+def outlet(rig: Rig, entry: RigBoard) -> Identity | None:
+    """The identity of what switches this board; None where nothing does, or where it is part of the board."""
+    power = entry.config.power
+    if not isinstance(power, OutletPower):
+        return None
+    told = power.identity
+    return Identity(f"outlet {told}", f"the outlet {told}")
+
+
+def mates(rig: Rig, name: str) -> list[str]:
+    """The other boards of this rig that lose their supply whenever board `name` does: those on the same outlet."""
+    mine = outlet(rig, rig.boards[name])
+    return [] if mine is None else [n for n, b in rig.boards.items() if n != name and outlet(rig, b) == mine]
+
+
+def _device(name: str, sysfs: Path) -> Identity:
+    path = os.path.realpath(name)
+    what = name if path == name else f"{name} ({path})"
+    tree = os.path.realpath(sysfs / "class" / "tty" / os.path.basename(path) / "device")
+    interfaces = [part for part in tree.split("/") if _INTERFACE.fullmatch(part)]
+    return Identity(f"usb {interfaces[-1]}", what) if interfaces else Identity(f"tty {path}", what)
+
+
+def _address(host: str) -> str:
+    """One spelling for each host, as far as this host can tell."""
+    try:
+        address = ipaddress.ip_address(host if host != "localhost" else "127.0.0.1")
+    except ValueError:
+        try:
+            address = ipaddress.ip_address(socket.gethostbyname(host))
+        except (OSError, ValueError):
+            return host.lower()
+    return "localhost" if address.is_loopback else str(address)
