@@ -88,6 +88,9 @@ def _shown(text: str) -> str:
 
 def _command() -> str:
     """The program's name, and for `hil` its subcommand: no other arguments, which may hold what is not for all."""
-    program = Path(sys.argv[0] or "python")
+    worker = os.environ.get("PYTEST_XDIST_WORKER")
+    if sys.argv[0] in ("", "-c"):
+        return f"pytest worker {worker}" if worker else "python"
+    program = Path(sys.argv[0])
     name = program.parent.name if program.name == "__main__.py" else program.name
     return f"{name} {sys.argv[1]}" if name == "hil" and sys.argv[1:] and sys.argv[1].isalpha() else name

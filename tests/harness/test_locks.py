@@ -122,7 +122,7 @@ def test_two_rigs_that_name_one_port_by_two_names_collide(tmp_path: Path) -> Non
         pass
     words = str(caught.value)
     assert re.fullmatch(
-        rf"board another: {tmp_path}/by-id \(/dev/null\) is held by \S+, pid {os.getpid()} \(.*pytest.*, rig "
+        rf"board another: {tmp_path}/by-id \(/dev/null\) is held by \S+, pid {os.getpid()} \(\S*pytest.*, rig "
         rf"{mine.path}, run folder {tmp_path}/runs/7\), since \d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d \(\d+ s\); wait for it "
         rf"with --wait SECONDS, or end it \(kill {os.getpid()}\)",
         words,
