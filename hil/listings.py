@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from pathlib import Path
 
 from rich.console import Console as Screen
-from rich.markup import escape
 from rich.table import Table
 
 from hil import catalogue
 from hil import diagnose as diagnoses
-from hil.guardian.holder import in_words
 from hil.guardian.lock_file import LockFileError, directory
 from hil.guardian.locks import held
 from hil.timeline import load
@@ -72,15 +69,11 @@ def diagnose(options: argparse.Namespace) -> int:
 def locks(options: argparse.Namespace) -> int:
     """List what is in use on this host, whoever's it is."""
     holders = held()
-    table = Table("board", "what", "user", "pid", "command", "rig", "since", box=None, pad_edge=False)
     for holder in holders:
-        since = f"{in_words(time.time() - holder.since)} ago" if holder.pid else ""
-        words = (holder.board, holder.what, holder.user, str(holder.pid or ""), holder.command, holder.rig, since)
-        table.add_row(*(escape(word) for word in words))
-    if holders:
-        _screen.print(table, soft_wrap=True)
-    else:
-        _screen.print(f"nothing is in use (locks are in {directory()})")
+        board = f"board {holder.board}: " if holder.board else ""
+        _screen.print(f"{board}{holder.what} is held by {holder.words}", soft_wrap=True, markup=False)
+    if not holders:
+        _screen.print(f"nothing is in use (locks are in {directory()})", soft_wrap=True, markup=False)
     return 0
 
 

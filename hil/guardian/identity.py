@@ -9,19 +9,18 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from serial.tools import list_ports
 
+from hil.ports import PortTable, UsbPort, connected
+from hil.ports.wanted import fits
 from hil.power.outlet import OutletPower
 from hil.rig import Rig, RigBoard
-
-#: A USB interface in sysfs: bus, ports from hub to hub, configuration, number ('1-1.4:1.0').
-_INTERFACE = re.compile(r"\d+-[\d.]+:\d+\.\d+")
 
 
 @dataclass(frozen=True)
@@ -41,19 +40,31 @@ def board(rig: Rig, entry: RigBoard, state: Path | None) -> Identity | None:
         if state is None:
             return None
         return Identity(f"virtual {state.resolve()} {entry.name}", f"the virtual board in {state.resolve()}")
-    return port(str(entry.config.port))
+    assert entry.config.port is not None
+    return port(entry.config.port)
 
 
-def port(name: str, sysfs: Path = Path("/sys")) -> Identity | None:
-    """The identity of a serial port, a device's path or any pyserial URL; None for one within this process."""
+def port(named: str | PortTable, where: Sequence[Path] | None = None) -> Identity | None:
+    """The identity of a serial port: a device's path, any pyserial URL, or marks; None for one within this process.
+
+    `where`: the trees with `dev` and `sys`, see hil.ports. A port that is not there now, or whose chip has to be asked
+    for its MAC address, is what the rig calls it.
+    """
+    if isinstance(named, PortTable):
+        found = [] if named.ask else [usb for usb in connected(where) if fits(named, usb)]
+        return _usb(found[0], str(named)) if len(found) == 1 else Identity(f"port {named}", f"the port with {named}")
+    return _named(named, where)
+
+
+def _named(name: str, where: Sequence[Path] | None) -> Identity | None:
     scheme, separator, rest = name.partition("://")
     if not separator:
-        return _device(name, sysfs)
+        return _device(name, where)
     if scheme in ("spy", "alt"):
-        return _device(rest.partition("?")[0], sysfs)
+        return _device(rest.partition("?")[0], where)
     if scheme == "hwgrep":
         found = next(iter(list_ports.grep(rest.partition("&")[0])), None)
-        return Identity(f"port {name}", name) if found is None else _device(found.device, sysfs)
+        return Identity(f"port {name}", name) if found is None else _device(found.device, where)
     if scheme == "loop":
         return None
     try:
@@ -78,12 +89,19 @@ def mates(rig: Rig, name: str) -> list[str]:
     return [] if mine is None else [n for n, b in rig.boards.items() if n != name and outlet(rig, b) == mine]
 
 
-def _device(name: str, sysfs: Path) -> Identity:
+def _device(name: str, where: Sequence[Path] | None) -> Identity:
     path = os.path.realpath(name)
-    what = name if path == name else f"{name} ({path})"
-    tree = os.path.realpath(sysfs / "class" / "tty" / os.path.basename(path) / "device")
-    interfaces = [part for part in tree.split("/") if _INTERFACE.fullmatch(part)]
-    return Identity(f"usb {interfaces[-1]}", what) if interfaces else Identity(f"tty {path}", what)
+    for usb in connected(where):
+        if os.path.realpath(usb.device) == path:
+            return _usb(usb, name)
+    return Identity(f"tty {path}", name if path == name else f"{name} ({path})")
+
+
+def _usb(port: UsbPort, name: str) -> Identity:
+    """By the place, in the tree of devices in which it was found: virtual boards have such trees of their own."""
+    tree = os.path.dirname(os.path.dirname(port.device))
+    what = port.device if name == port.device else f"{port.device} ({name})"
+    return Identity(f"usb {port.location} interface {port.interface or 0} below {tree}", what)
 
 
 def _address(host: str) -> str:

@@ -16,6 +16,7 @@ from hil.cli import main
 from hil.guardian import identity, lock_file
 from hil.guardian.holder import Holder, in_words
 from hil.guardian.locks import Locks, Taken, held, locked
+from hil.ports import PortTable
 from hil.power.command import CommandPower
 from hil.power.outlet import OutletPower, switch_of
 from hil.timeline import Timeline
@@ -44,28 +45,54 @@ def rig(folder: Path, file: str = "rig", top: str = "", **boards: str) -> rigs.R
 # -- what a thing is ---------------------------------------------------------------------------------------------------
 
 
-def tty(sysfs: Path, name: str, tree: str) -> None:
-    (sysfs / "devices" / tree / name).mkdir(parents=True)
-    (sysfs / "class" / "tty" / name).mkdir(parents=True)
-    (sysfs / "class" / "tty" / name / "device").symlink_to(sysfs / "devices" / tree / name)
+def tty(root: Path, name: str, place: str, interface: int) -> None:
+    """A USB serial port as the kernel shows it below `root`."""
+    device = root / "sys" / "devices" / place
+    device.mkdir(parents=True, exist_ok=True)
+    (device / "idVendor").write_text("0403\n")
+    (device / "serial").write_text("0001\n")
+    (device / str(interface)).mkdir()
+    (device / str(interface) / "bInterfaceNumber").write_text(f"{interface:02x}\n")
+    (root / "sys" / "class" / "tty" / name).mkdir(parents=True)
+    (root / "sys" / "class" / "tty" / name / "device").symlink_to(device / str(interface))
+    (root / "dev").mkdir(exist_ok=True)
+    (root / "dev" / name).touch()
 
 
-def test_a_usb_port_is_its_place_in_the_tree_whatever_it_is_called(tmp_path: Path) -> None:
-    tty(tmp_path, "ttyUSB0", "pci0/usb1/1-1/1-1.4/1-1.4:1.0")
-    tty(tmp_path, "ttyUSB1", "pci0/usb1/1-1/1-1.4/1-1.4:1.1")
+def key(named: str | PortTable, root: Path) -> str:
+    found = identity.port(named, [root])
+    assert found is not None
+    return found.key
+
+
+def test_a_usb_port_is_its_place_whatever_it_is_called(tmp_path: Path) -> None:
+    tty(tmp_path, "ttyUSB0", "1-1.4", 0)
+    tty(tmp_path, "ttyUSB1", "1-1.4", 1)
+    tty(tmp_path, "ttyUSB2", "1-1.2", 0)
+    device = f"{tmp_path}/dev/ttyUSB0"
     by_id = tmp_path / "usb-FTDI_FT2232-if00"
-    by_id.symlink_to("/dev/ttyUSB0")
-    first = identity.port("/dev/ttyUSB0", tmp_path)
-    assert first == identity.Identity("usb 1-1.4:1.0", "/dev/ttyUSB0")
-    link = identity.port(str(by_id), tmp_path)
-    assert link is not None
-    assert link.key == first.key
-    assert link.what == f"{by_id} (/dev/ttyUSB0)"
-    assert identity.port("spy:///dev/ttyUSB0?file=x", tmp_path) == first
-    second = identity.port("/dev/ttyUSB1", tmp_path)
-    assert second is not None
-    assert second.key == "usb 1-1.4:1.1", "a chip with two UARTs has two boards"
-    assert identity.port("/dev/ttyS0", tmp_path) == identity.Identity("tty /dev/ttyS0", "/dev/ttyS0")
+    by_id.symlink_to(device)
+    first = identity.port(device, [tmp_path])
+    assert first == identity.Identity(f"usb 1-1.4 interface 0 below {tmp_path}", device)
+    link = identity.port(str(by_id), [tmp_path])
+    assert link == identity.Identity(first.key, f"{device} ({by_id})")
+    assert key(f"spy://{device}?file=x", tmp_path) == first.key
+    assert key(PortTable(location="1-1.4", interface=0), tmp_path) == first.key
+    assert key(PortTable(serial_number="0001", location="1-1.2"), tmp_path) == key(f"{tmp_path}/dev/ttyUSB2", tmp_path)
+    names = [f"{tmp_path}/dev/ttyUSB{number}" for number in range(3)]
+    assert len({key(name, tmp_path) for name in names}) == 3, "one serial number, or one chip with two UARTs"
+    (tmp_path / "dev" / "ttyUSB0").rename(tmp_path / "dev" / "ttyUSB9")
+    (tmp_path / "sys" / "class" / "tty" / "ttyUSB0").rename(tmp_path / "sys" / "class" / "tty" / "ttyUSB9")
+    assert key(f"{tmp_path}/dev/ttyUSB9", tmp_path) == first.key, "back under another name"
+
+
+def test_a_port_that_cannot_be_found_is_what_the_rig_calls_it(tmp_path: Path) -> None:
+    assert key("/dev/ttyS7", tmp_path) == "tty /dev/ttyS7"
+    missing = PortTable(serial_number="none such")
+    assert identity.port(missing, [tmp_path]) == identity.Identity(
+        "port serial number none such", "the port with serial number none such"
+    )
+    assert key(PortTable(mac="24:0a:c4:00:01:10", ask=True), tmp_path) == "port MAC address 24:0a:c4:00:01:10"
 
 
 def test_a_url_is_its_host_and_port() -> None:
