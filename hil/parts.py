@@ -24,6 +24,8 @@ from hil.pki import bench as pki_bench
 from hil.pki.hierarchy import Pki
 from hil.ports import PortFinder, PortTable
 from hil.ports import asking as asking_chips
+from hil.ports.recognition import Recognition
+from hil.ports.seen import Register
 from hil.power import PowerSwitch
 from hil.power.control_port import VirtualSwitch
 from hil.power.none import NoSwitch
@@ -37,6 +39,9 @@ from hil.timeserver import TimeServer
 from hil.virtual_board import VirtualBoard
 
 Part = TypeVar("Part")
+
+#: The folder of what was last seen of each board, in the state folder.
+SEEN = "seen"
 
 
 def run_folder(rig: Rig) -> Path:
@@ -243,6 +248,13 @@ def port_of(board: RigBoard, timeline: Timeline, artifacts: Path) -> str | PortF
     return str(port)
 
 
+def make_recognition(rig: Rig, board: RigBoard, port: str | PortFinder, state: Path) -> Recognition:
+    """What judges whether the board on this port is the one that the rig means; `state` keeps what was seen before."""
+    macs = {name: other.config.mac for name, other in rig.boards.items() if other.config.mac is not None}
+    others = [name for name in rig.boards if name != board.name]
+    return Recognition(board.name, port, macs, others, Register(state / SEEN))
+
+
 def open_line(
     rig: Rig, board: RigBoard, timeline: Timeline, artifacts: Path, state: Path, closing: contextlib.ExitStack
 ) -> Line:
@@ -261,7 +273,8 @@ def open_line(
     console.open()
     closing.callback(console.close)
     raw = virtual.raw if virtual is not None else None
-    flasher = make_flasher(board, url, raw, console, timeline, artifacts, rig.resolve)
+    recognition = make_recognition(rig, board, url, state if virtual is not None else state_folder(rig))
+    flasher = make_flasher(board, url, raw, console, timeline, artifacts, rig.resolve, recognition)
     return Line(virtual, power, console, flasher)
 
 

@@ -23,6 +23,7 @@ from hil.console import Console, ConsoleError
 from hil.flash import FlashError, FlashResult, Image, check_images
 from hil.flash.output import keep, tail
 from hil.ports import PortFinder, PortNotFound, device_of
+from hil.ports.recognition import Recognition, WrongBoard
 from hil.process import Finished, run
 from hil.timeline import Timeline
 
@@ -102,6 +103,7 @@ class Avrdude:
         console: Console | None = None,
         artifacts: Path | None = None,
         command: Sequence[str] = ("avrdude",),
+        recognition: Recognition | None = None,
     ) -> None:
         self.timeline = timeline
         self.board = board
@@ -114,6 +116,7 @@ class Avrdude:
         self._console = console
         self._artifacts = artifacts
         self._command = list(command)
+        self._recognition = recognition
         self._depth = 0
         self._stopped = threading.Event()
         self._enough = threading.Event()
@@ -152,6 +155,7 @@ class Avrdude:
         self._check(images)
         begin, written, skipped, tries = time.monotonic(), 0, 0, 1
         self.timeline.record("flash", "start", self.board, tool=self.tool, images=[str(i.path) for i in images])
+        self._recognise()
         with self.session():
             for image in images:
                 there = 0 if force else self._there(image, baud)
@@ -168,6 +172,16 @@ class Avrdude:
             "flash", "done", self.board, seconds=result.seconds, written=written, skipped=skipped, attempts=tries
         )
         return result
+
+    def _recognise(self) -> None:
+        if self._recognition is None:
+            return
+        try:
+            self._recognition.port_says()
+        except WrongBoard as error:
+            reason = f"{error}; nothing was written"
+            self.timeline.record("flash", "failed", self.board, reason=reason, attempt=1)
+            raise FlashError(f"board {self.board}: {reason}") from None
 
     def verify(self, images: Sequence[Image]) -> None:
         """See `hil.flash.Flasher`."""

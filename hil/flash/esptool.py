@@ -17,76 +17,29 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from hil import reset
 from hil.console import Console, ConsoleError
 from hil.flash import SECTOR, FlashError, FlashResult, Image, check_images
+from hil.flash import esptool_failures as failures
+from hil.flash.identity import Identity, identity_of
 from hil.flash.output import keep, tail
 from hil.flash.progress import ProgressBar
 from hil.flash.security import ESP32_EFUSE_BYTES, ESP32_EFUSES, NotTold, Security, of_efuses, of_words
 from hil.ports import PortFinder, PortNotFound, device_of
+from hil.ports.recognition import Recognition, WrongBoard
 from hil.process import Finished, run
-from hil.timeline import Timeline
+from hil.timeline import Timeline, where
 
 # Makes pyserial quick on RFC 2217 ports, in esptool's process; see the file there.
 _TOOL_PATH = Path(__file__).parent / "tool_path"
 
-# What verify-flash says of flash with other contents.
-_DIFFERS = "Verification failed"
-
-# Words of failures that another attempt cannot mend.
-_HOPELESS = (
-    "Wrong chip argument",
-    "Wrong --chip argument",
-    "is not a valid",
-    "will not fit in",
-    "Unexpected chip ID",
-    "No such file",
-    "Usage:",
-    "Invalid value",
-    "security features",
-    "Secure Boot",
-    "Flash encryption",
-    "ModuleNotFoundError",
-    "No module named",
-    _DIFFERS,
-)
-
-# Words of a chip without GET_SECURITY_INFO: the ESP32.
-_UNSUPPORTED = ("unsupported", "not supported", "not implemented")
-
-# What each failure most often comes from; the first that is found in esptool's words is told.
-_CURES = (
-    ("port is busy or doesn't exist", "is the board plugged in, and its port free? `fuser -v` on the port shows who"),
-    ("Wrong boot mode", "hold the BOOT button, or check that DTR and RTS are wired to IO0 and EN"),
-    ("No serial data received", "check power, cable, and that DTR and RTS are wired to IO0 and EN"),
-    ("Failed to connect", "check power, cable, and that DTR and RTS are wired to IO0 and EN"),
-    ("Wrong chip argument", "name the chip that it is in the rig"),
-    ("Wrong --chip argument", "name the chip that it is in the rig"),
-    ("will not fit in", "build for this flash size, or name another offset"),
-    ("Verification failed", "flash it again"),
-    ("MD5 of file does not match", "the supply may be weak, or the flash worn: try a lower baud rate"),
-    ("Invalid head of packet", "the line loses data: try a lower baud rate or a shorter cable"),
-    ("stopped responding", "the line loses data: try a lower baud rate or a shorter cable"),
-    ("No module named esptool", "install it: pip install esptool"),
-)
-
 _WRITTEN = re.compile(r"Wrote (\d+) bytes")
 _SKIPPED = re.compile(r"0x([0-9a-fA-F]+)\s+already\s+in\s+flash")
-_CHIP = re.compile(r"Chip type:\s+(.+)")
-_MAC = re.compile(r"^(?:BASE )?MAC:\s+([0-9a-fA-F:]{17,23})", re.MULTILINE)
-_FLASH_SIZE = re.compile(r"Detected flash size:\s+(\S+)")
 
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who a chip says that it is: type with revision, MAC address, and flash size ('4MB'; None if not told)."""
-
-    chip: str
-    mac: str
-    flash_size: str | None
+#: What is done in runs that change the flash.
+_WRITING = ("flashing", "writing", "erasing")
 
 
 class Esptool:
@@ -97,6 +50,7 @@ class Esptool:
     fresh reset. `console`: who has the port; it is borrowed, and the board reset by it afterwards so that the console
     sees the boot from its first byte; without one, esptool resets the board. `artifacts`: where the output is kept.
     `before_retry` is called between attempts: to power-cycle a board whose port has no reset lines, for one.
+    `recognition` judges who the chip says that it is, before anything is written.
     """
 
     tool = "esptool"
@@ -119,6 +73,7 @@ class Esptool:
         options: Sequence[str] = (),
         before_retry: Callable[[], object] | None = None,
         show_progress: bool | None = None,
+        recognition: Recognition | None = None,
     ) -> None:
         self.timeline = timeline
         self.board = board
@@ -138,6 +93,8 @@ class Esptool:
         self._depth = 0
         self._stopped = threading.Event()
         self._security: Security | None = None
+        self._recognition = recognition
+        self._met: int | None = None
 
     def stop(self) -> None:
         """End the tool that another thread has running, and start none any more."""
@@ -203,6 +160,7 @@ class Esptool:
         arguments += [] if force or erase_all else ["--skip-flashed"]
         start = time.monotonic()
         with self.session():
+            self._meet()
             hindrance = self.security().hinders_flashing(images)
             if hindrance is not None:
                 self.timeline.record("flash", "failed", self.board, reason=hindrance, attempt=1)
@@ -237,6 +195,7 @@ class Esptool:
         # As it is: esptool would put its own flash settings into what looks like a bootloader's header.
         keep = ["--flash-mode", "keep", "--flash-freq", "keep", "--flash-size", "keep"]
         with self.session(), _private_file(data) as file:
+            self._meet()
             self._esptool(["write-flash", *keep, f"{offset:#x}", str(file)], "writing")
 
     def holds(self, offset: int, data: bytes) -> bool:
@@ -245,7 +204,7 @@ class Esptool:
             try:
                 self._esptool(["verify-flash", f"{offset:#x}", str(file)], "comparing")
             except FlashError as error:
-                if _DIFFERS not in str(error):
+                if failures.DIFFERS not in str(error):
                     raise
                 return False
         return True
@@ -253,6 +212,7 @@ class Esptool:
     def erase(self) -> None:
         """Erase the whole flash. Raises FlashError."""
         with self.session():
+            self._meet()
             self._esptool(["erase-flash"], "erasing")
 
     def erase_region(self, offset: int, size: int) -> None:
@@ -260,6 +220,7 @@ class Esptool:
         if offset % SECTOR or size % SECTOR or not size:
             raise ValueError(f"{size} bytes at {offset:#x} are not whole sectors of {SECTOR} bytes")
         with self.session():
+            self._meet()
             self._esptool(["erase-region", f"{offset:#x}", f"{size:#x}"], "erasing")
 
     def verify(self, images: Sequence[Image]) -> None:
@@ -272,10 +233,10 @@ class Esptool:
         """Ask the chip who it is. Raises FlashError."""
         with self.session():
             done, _ = self._esptool(["flash-id"], "asking")
-        chip, mac, size = _CHIP.search(done.output), _MAC.search(done.output), _FLASH_SIZE.search(done.output)
-        if chip is None or mac is None:
+        identity = identity_of(done.output)
+        if identity is None:
             raise FlashError(f"board {self.board}: esptool did not tell chip type and MAC address\n{tail(done)}")
-        return Identity(chip[1].strip(), mac[1].lower(), size[1] if size else None)
+        return identity
 
     def security(self) -> Security:
         """Ask the chip for flash encryption and secure boot; what it said is kept. Raises FlashError."""
@@ -308,7 +269,7 @@ class Esptool:
             raise FlashError(f"board {self.board}: esptool did not tell of flash encryption: {error}") from None
         except FlashError as error:
             words = " ".join(str(error).split())
-            if self.chip == "auto" and any(sign in words for sign in _UNSUPPORTED):
+            if self.chip == "auto" and any(sign in words for sign in failures.UNSUPPORTED):
                 return self._esp32_security()
             raise
 
@@ -347,15 +308,39 @@ class Esptool:
                     raise FlashError(f"board {self.board}: {self._command[0]} cannot be started: {error}") from error
             keep(self.log, self.timeline, command, done, attempt)
             if done.ended == "exit" and done.code == 0:
+                self._recognise(done, doing)
                 return done, attempt
-            reason = self._reason(done)
+            reason = self.timeline.redacted(failures.reason(done, self.timeout, self.silence))
             self.timeline.record("flash", "failed", self.board, reason=reason, attempt=attempt)
-            if any(words in " ".join(done.output.split()) for words in (*_HOPELESS, *_UNSUPPORTED)):
+            if any(words in " ".join(done.output.split()) for words in (*failures.HOPELESS, *failures.UNSUPPORTED)):
                 break
         log = f"\nfull output: {self.log}" if self.log is not None else ""
         tries = f" ({attempt} attempts)" if attempt > 1 else ""
         last = self.timeline.redacted(tail(done))
         raise FlashError(f"board {self.board}: {doing} failed{tries}: {reason}\n{last}{log}")
+
+    def _meet(self) -> None:
+        """Have the chip say who it is before it is written to: once, and again after its port was lost."""
+        if self._recognition is None:
+            return
+        lost = self.timeline.last(where("console", "port", self.board, state="lost"))
+        if self._met is None or (lost is not None and lost.sequence >= self._met):
+            self._security = None
+            self.security()
+
+    def _recognise(self, done: Finished, doing: str) -> None:
+        identity = identity_of(done.output) if self._recognition is not None else None
+        if self._recognition is None or identity is None:
+            return
+        try:
+            self._recognition.chip_says(identity.mac, identity.chip)
+        except WrongBoard as error:
+            reason = (
+                f"{error}; {'it was swapped meanwhile, and written to' if doing in _WRITING else 'nothing was written'}"
+            )
+            self.timeline.record("flash", "failed", self.board, reason=reason, attempt=1)
+            raise FlashError(f"board {self.board}: {reason}") from None
+        self._met = self.timeline.mark()
 
     def _device(self, doing: str) -> str:
         """Where the port is now: it may have come back under another name. Raises FlashError."""
@@ -366,20 +351,6 @@ class Esptool:
 
     def _tell_progress(self, offset: int, percent: float) -> None:
         self.timeline.record("flash", "progress", self.board, offset=offset, percent=percent)
-
-    def _reason(self, done: Finished) -> str:
-        if done.ended == "time-out":
-            what = f"esptool was not done after {self.timeout:g} s and has been ended"
-        elif done.ended == "stopped":
-            what = "esptool was stopped: the bench closes"
-        elif done.ended == "silence":
-            what = f"esptool had said nothing for {self.silence:g} s and has been ended"
-        else:
-            found = re.search(r"fatal error occurred:\s*(.+)|(\w*Exception\b.+)", done.output)
-            what = (found[1] or found[2]) if found else f"{done.last_words} (exit code {done.code})"
-        words = " ".join(done.output.split())
-        cure = next((cure for sign, cure in _CURES if sign in words), None)
-        return self.timeline.redacted(what.strip().rstrip(".") + (f"; {cure}" if cure else ""))
 
 
 @contextlib.contextmanager

@@ -15,6 +15,7 @@ from hil.flash.kinds import ArduinoCliFlasher, AvrdudeFlasher, BossacFlasher, Uf
 from hil.flash.uf2 import Uf2Copy
 from hil.flash.upload import Line, Uploader
 from hil.ports import PortFinder
+from hil.ports.recognition import Recognition
 from hil.rig import RigBoard
 from hil.timeline import Timeline
 
@@ -27,19 +28,30 @@ def make(
     timeline: Timeline,
     artifacts: Path,
     resolve: Callable[[str], Path],
+    recognition: Recognition | None = None,
 ) -> Flasher:
     """The flasher of a board whose console is at `url`; `raw`: 'host:port' for a program without RFC 2217.
 
-    `resolve` makes a path of one in the rig file.
+    `resolve` makes a path of one in the rig file. `recognition` judges whether it is the board that is meant.
     """
     name, config = board.name, board.config
     chosen = config.flasher or (AvrdudeFlasher() if config.virtual == "uno" else None)
     if isinstance(chosen, AvrdudeFlasher):
-        return _avrdude(chosen, name, chosen.port or (f"net:{raw}" if raw else url), console, timeline, artifacts)
+        line = Line(timeline, name, url, chosen.timeout, chosen.silence, console, artifacts, recognition=recognition)
+        return _avrdude(chosen, chosen.port or (f"net:{raw}" if raw else url), line)
     if isinstance(chosen, ArduinoCliFlasher | BossacFlasher | Uf2Flasher):
-        line = Line(timeline, name, url, chosen.timeout, chosen.silence, console, artifacts)
+        line = Line(timeline, name, url, chosen.timeout, chosen.silence, console, artifacts, recognition=recognition)
         return _uploader(chosen, line, resolve)
-    return Esptool(timeline, name, url, config.chip, baud=config.flash_baud, console=console, artifacts=artifacts)
+    return Esptool(
+        timeline,
+        name,
+        url,
+        config.chip,
+        baud=config.flash_baud,
+        console=console,
+        artifacts=artifacts,
+        recognition=recognition,
+    )
 
 
 def _uploader(
@@ -70,18 +82,17 @@ def _uploader(
     )
 
 
-def _avrdude(
-    chosen: AvrdudeFlasher, name: str, port: str | PortFinder, console: Console, timeline: Timeline, artifacts: Path
-) -> Avrdude:
+def _avrdude(chosen: AvrdudeFlasher, port: str | PortFinder, line: Line) -> Avrdude:
     known = BOARDS[chosen.board]
     return Avrdude(
-        timeline,
-        name,
+        line.timeline,
+        line.board,
         port,
         Target(chosen.part or known.part, chosen.programmer or known.programmer, known.bauds, known.flash),
         bauds=() if chosen.baud == "auto" else (chosen.baud,),
-        timeout=chosen.timeout,
-        silence=chosen.silence,
-        console=console,
-        artifacts=artifacts,
+        timeout=line.timeout,
+        silence=line.silence,
+        console=line.console,
+        artifacts=line.artifacts,
+        recognition=line.recognition,
     )

@@ -16,6 +16,7 @@ from hil.console import Console, ConsoleError
 from hil.flash import FlashError, FlashResult, Image
 from hil.flash.output import keep, tail
 from hil.ports import PortFinder, PortNotFound, device_of
+from hil.ports.recognition import Recognition, WrongBoard
 from hil.process import Finished, run
 from hil.timeline import Timeline
 
@@ -29,6 +30,7 @@ class Line:
 
     `timeout`: for a whole run of the tool, and `silence`: without any output, both in seconds. `console`: who has the
     port; it is borrowed. `artifacts`: where the output is kept. `command`: what is run, in place of the tool's name.
+    `recognition` judges whose port it is before anything is written.
     """
 
     timeline: Timeline
@@ -39,6 +41,7 @@ class Line:
     console: Console | None = None
     artifacts: Path | None = None
     command: Sequence[str] = ()
+    recognition: Recognition | None = None
 
 
 class Uploader:
@@ -62,6 +65,7 @@ class Uploader:
         self.stopped = threading.Event()
         self._command = list(line.command or [self.program])
         self._console = line.console
+        self._recognition = line.recognition
 
     @property
     def port(self) -> str:
@@ -70,6 +74,13 @@ class Uploader:
             return device_of(self._port)
         except PortNotFound as error:
             raise self.error(str(error)) from None
+
+    def _recognise(self) -> None:
+        if self._recognition is not None:
+            try:
+                self._recognition.port_says()
+            except WrongBoard as error:
+                raise self.error(f"{error}; nothing was written") from None
 
     def upload(self, image: Image) -> None:
         """Put this image onto the board, whose port is free meanwhile. Raises FlashError."""
@@ -88,6 +99,7 @@ class Uploader:
         begin = time.monotonic()
         self.timeline.record("flash", "start", self.board, tool=self.tool, images=[str(image.path)])
         try:
+            self._recognise()
             if self._console is None:
                 self.upload(image)
             else:

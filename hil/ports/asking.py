@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from hil.flash import FlashError
-from hil.flash.esptool import Esptool, Identity
+from hil.flash.esptool import Esptool
+from hil.flash.identity import Identity
 from hil.ports.finder import Asking
 from hil.ports.known import recognised
 from hil.ports.usb import UsbPort

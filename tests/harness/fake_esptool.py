@@ -1,7 +1,8 @@
 """Stands for esptool in tests: does what the plan beside it says, one entry for each run, and notes how it was called.
 
 The plan is a JSON list of {"say": text, "code": exit code, "hang": true, "read": text to write to the output file}.
-A question for the chip's eFuses is no run of the plan: the answer is what efuses.bin holds, or that none is burned.
+A question for the chip's eFuses is no run of the plan: the answer is what efuses.bin holds, or that none is burned;
+it says besides what who.txt holds.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ def main() -> int:
     if "dump-mem" in sys.argv:
         burned = folder / "efuses.bin"
         Path(sys.argv[-1]).write_bytes(burned.read_bytes() if burned.exists() else bytes(28))
+        who = folder / "who.txt"
+        if who.exists():
+            print(who.read_text())
         return 0
     calls = folder / "calls.jsonl"
     number = len(calls.read_text().splitlines()) if calls.exists() else 0
