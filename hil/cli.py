@@ -14,6 +14,7 @@ from hil import rig as rigs
 from hil.chain import command as chain
 from hil.pem import command as pem
 from hil.pki import command as pki
+from hil.ports import command as ports
 from hil.report import command as report
 from hil.toml import FileError
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 FAILED, USAGE = 1, 2
 
 #: The rooms that have commands of their own: each adds its parser, whose `run` takes the options.
-ROOMS = (chain, pem, pki, report)
+ROOMS = (chain, pem, pki, ports, report)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -104,7 +105,6 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, words: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=words, description=words, parents=[every])
 
-    add("boards", "list the boards of the rig: port, power, firmware")
     doctor = add(
         "doctor", "check ports, tools, power, broker, gateway address and clock, and say what to do about each fault"
     )

@@ -8,10 +8,8 @@ import itertools
 import sys
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 from rich.console import Console as Screen
-from rich.table import Table
 
 from hil import doctor as doctors
 from hil import parts, provisioning, reset
@@ -42,21 +40,6 @@ def _boards_left_alone(rig: Rig, chosen: list[RigBoard], *, broker_side: bool = 
     bench.leave_power_alone()
     with bench:
         yield list(bench.boards.values())
-
-
-def boards(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
-    """List the boards without opening a port."""
-    table = Table("board", "chip", "port", "power", "firmware", "client id", box=None, pad_edge=False)
-    for board in chosen:
-        config = board.config
-        port = f"virtual (speed {config.speed:g})" if config.virtual else str(config.port)
-        if isinstance(config.port, str) and "://" not in config.port and not Path(config.port).exists():
-            port += " (not there)"
-        table.add_row(
-            board.name, config.chip, port, config.power_kind, board.contract.name, board.contract.mqtt.client_id
-        )
-    _screen.print(table)
-    return 0
 
 
 def doctor(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
@@ -197,7 +180,6 @@ def monitor(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> in
 
 
 ALL = {
-    "boards": boards,
     "doctor": doctor,
     "flash": flash,
     "provision": provision,

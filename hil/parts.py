@@ -255,6 +255,11 @@ def make_recognition(rig: Rig, board: RigBoard, port: str | PortFinder, state: P
     return Recognition(board.name, port, macs, others, Register(state / SEEN))
 
 
+def register(rig: Rig) -> Register:
+    """What was last seen of each real board of the rig."""
+    return Register(state_folder(rig) / SEEN)
+
+
 def open_line(
     rig: Rig, board: RigBoard, timeline: Timeline, artifacts: Path, state: Path, closing: contextlib.ExitStack
 ) -> Line:

@@ -28,9 +28,15 @@ class Device:
     def unplug(self) -> None:
         if self._master >= 0:
             self.path.unlink(missing_ok=True)
-            os.close(self._slave)
+            self.let_go()
             os.close(self._master)
             self._master = -1
+
+    def let_go(self) -> None:
+        """Have the port open here no longer: only who opens it by its name has it open then."""
+        if self._slave >= 0:
+            os.close(self._slave)
+            self._slave = -1
 
     def say(self, data: bytes) -> None:
         while data:
