@@ -116,6 +116,8 @@ def _manifest(asked: argparse.Namespace) -> Manifest:
     options = [f"without:{word}" for word in asked.without] + [f"with:{word}" for word in asked.extra]
     if asked.firmware == REFERENCE:
         Build(options)  # raises for options that it does not have
+    if asked.chip == "esp8266" and asked.store != "constants":
+        raise ValueError(f"an esp8266 has no partition for --store {asked.store}; use --store constants")
     if asked.store != NVS:
         options.insert(0, f"store:{asked.store}")
     return Manifest(asked.firmware, asked.version, tuple(options), _constants(asked))

@@ -23,15 +23,16 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from hil.virtual.bootloader import ROM_TIME, Halt, Print, Reset, Start, boot, rom_banner
+from hil.virtual.boot_steps import ROM_TIME, Halt, Print, Rate, Reset, Start, rom_banner
+from hil.virtual.booting import boot
 from hil.virtual.chips import Chip
 from hil.virtual.efuses import Efuses
 from hil.virtual.flash import BLOCK, SECTOR, Flash, erase_steps
 from hil.virtual.host import Cause, Clock, Core, Host, Manifest, Radio
-from hil.virtual.loader import Action, Erase, Loader, Program, Run, Send, SetBaud
+from hil.virtual.loader import Action, Erase, Loader, Program, Run, Send, SetBaud, Watch
 from hil.virtual.registers import Registers
 from hil.virtual.serial_server import SerialServer
-from hil.virtual.uart import BOOT_BAUD, Uart
+from hil.virtual.uart import APP_BAUD, Uart
 
 EN_RISE = 0.005
 """Seconds from EN's release to the chip's start."""
@@ -40,6 +41,9 @@ EN_RISE_BOTH = 0.4
 SECTOR_ERASE = 0.045
 BLOCK_ERASE = 0.15
 """Seconds to erase 4 KiB and 64 KiB: typical values of SPI NOR data sheets."""
+WATCHDOG_DELAY = 0.2
+"""Seconds from arming the RTC watchdog to its reset, at any speed: a host sets it to some tens of milliseconds, and its
+next command, over a network, must still be answered."""
 BOOT_LOOP_PAUSE = 0.1
 """Least real seconds between two tries to boot, whatever the speed: a boot loop must not eat the host."""
 
@@ -77,6 +81,7 @@ class Board:
         self._held = False  # EN was pulled low by the lines, not only slow to rise after power-on
         self._rising: asyncio.TimerHandle | None = None
         self._life: asyncio.Task[None] | None = None
+        self._watchdog: asyncio.TimerHandle | None = None
         self._received: asyncio.Queue[bytes] = asyncio.Queue(MOST_RECEIVED)
         self._host: Host | None = None
         self._core: Core | None = None
@@ -142,7 +147,7 @@ class Board:
     def reset(self, cause: Cause) -> None:
         """Reset by the chip itself: software, panic, watchdog, brownout. Clock and power stay; what it said is sent."""
         self._stop(silent=False)
-        self._begin(self.chip.shown(cause), download=False)
+        self._begin(cause, download=False)
 
     def _follow_lines(self) -> None:
         if self._rts and not self._dtr:
@@ -157,10 +162,11 @@ class Board:
 
     def _risen(self) -> None:
         self._rising = None
+        cause = Cause.PIN if self._held else Cause.POWER_ON
         self._held = False
         # Power-on and EN alike clear all of the chip, its clock included.
         self._clock = Clock()
-        self._begin(Cause.POWER_ON, download=self._dtr and not self._rts and not self.efuses.download_disabled)
+        self._begin(cause, download=self._dtr and not self._rts and not self.efuses.download_disabled)
 
     def _begin(self, cause: Cause, *, download: bool) -> None:
         self.cause = cause
@@ -174,6 +180,9 @@ class Board:
         if self._rising is not None:
             self._rising.cancel()
             self._rising = None
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
         if self._life is not None:
             self._life.cancel()
             if self._life is not asyncio.current_task():
@@ -206,9 +215,10 @@ class Board:
     async def _live(self, cause: Cause, download: bool) -> None:
         await self._ended()
         await self._uart.drained()
-        self._uart.baud = BOOT_BAUD
+        # A crystal that the ROM takes for another has been found out by the firmware before a reset by the chip itself.
+        self._uart.baud = self.chip.rom_baud if cause in (Cause.POWER_ON, Cause.PIN) else APP_BAUD
         if download:
-            await self._load()
+            await self._load(cause)
         else:
             await self._boot(cause)
 
@@ -223,6 +233,9 @@ class Board:
                 case Print(seconds, text):
                     await self._wait(seconds)
                     self._uart.transmit(text.encode())
+                case Rate(baud):
+                    await self._uart.drained()
+                    self._uart.baud = baud
                 case Reset(next_cause):
                     await self._uart.drained()
                     await asyncio.sleep(began + BOOT_LOOP_PAUSE - loop.time())
@@ -260,7 +273,7 @@ class Board:
             chip=self.chip.name,
             mac=self.mac,
             speed=self.speed,
-            cause=cause,
+            cause=self.chip.shown(cause),
             flash=self.flash.path,
             app=start.app.offset,
             partitions={partition.label: (partition.offset, partition.size) for partition in start.table},
@@ -283,9 +296,9 @@ class Board:
 
     # -- download mode ---------------------------------------------------------------------------------------------
 
-    async def _load(self) -> None:
+    async def _load(self, cause: Cause) -> None:
         await self._wait(ROM_TIME)
-        self._uart.transmit(rom_banner(self.chip, Cause.POWER_ON, download=True).encode())
+        self._uart.transmit(rom_banner(self.chip, cause, download=True).encode())
         registers = Registers(self.chip, self.mac, self.flash.size, self.efuses.words())
         loader = Loader(self.chip, registers, self.flash, self.efuses.security_info())
         spoken = False
@@ -317,6 +330,16 @@ class Board:
             case Run():
                 await self._uart.drained()
                 self.reset(Cause.SOFTWARE)
+            case Watch(armed):
+                self._watch(armed)
+
+    def _watch(self, armed: bool) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+            self._watchdog = None
+        if armed:
+            loop = asyncio.get_running_loop()
+            self._watchdog = loop.call_later(WATCHDOG_DELAY, self.reset, Cause.WATCHDOG)
 
     async def _erase(self, offset: int, length: int) -> None:
         for start, size in erase_steps(offset, length):

@@ -10,11 +10,11 @@ from __future__ import annotations
 import struct
 import zlib
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass
-from typing import Protocol
 
+from hil.virtual.boot_steps import ROM_TIME, Halt, Print, Rate, ReadableFlash, Reset, Start, Step, rom_banner
 from hil.virtual.chips import Chip
 from hil.virtual.host import BadManifest, Cause, Manifest
+from hil.virtual.uart import APP_BAUD
 from hil.wire import esp_image, partitions
 from hil.wire.esp_image import BadImage, Flaw, Image
 from hil.wire.partitions import BadTable, Partition, Table, TableFlaw
@@ -23,60 +23,10 @@ INVALID_HEADERS = 8
 """How often the ROM says `invalid header` before its watchdog ends it."""
 INVALID_HEADER_PERIOD = 0.125
 """Seconds between two of these."""
-ROM_TIME = 0.03
-"""Seconds from reset to the banner."""
 HASH_RATE = 8_000_000
 """Bytes a second that the bootloader reads and hashes."""
 OTA_INVALID = 3
 OTA_ABORTED = 4
-
-
-class ReadableFlash(Protocol):
-    """What booting needs of the flash."""
-
-    size: int
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Raises ValueError outside of the flash."""
-
-
-@dataclass(frozen=True, slots=True)
-class Print:
-    """Wait `seconds` of a real chip's time, then put `text` on the console."""
-
-    seconds: float
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Reset:
-    """The chip gives up and starts anew."""
-
-    cause: Cause
-
-
-@dataclass(frozen=True, slots=True)
-class Start:
-    """A firmware that this board knows is to run."""
-
-    manifest: Manifest
-    app: Partition
-    table: Table
-
-
-@dataclass(frozen=True, slots=True)
-class Halt:
-    """The app is valid, and cannot be executed here: the chip does nothing until the next reset."""
-
-
-Step = Print | Reset | Start | Halt
-
-
-def rom_banner(chip: Chip, cause: Cause, *, download: bool) -> str:
-    """What the ROM says first after every reset."""
-    boot = chip.download_boot if download else chip.run_boot
-    text = f"{chip.banner}rst:0x{cause:x} ({chip.reset_name(cause)}),{boot}\r\n"
-    return text + "waiting for download\r\n" if download else text
 
 
 def boot(chip: Chip, flash: ReadableFlash, cause: Cause) -> Iterator[Step]:
@@ -91,6 +41,8 @@ def boot(chip: Chip, flash: ReadableFlash, cause: Cause) -> Iterator[Step]:
         yield Print(1.0, "")
         yield Reset(chip.empty_flash_reset)
         return
+    if chip.rom_baud != APP_BAUD:
+        yield Rate(APP_BAUD)
     yield from _SecondStage(chip, flash).run()
 
 
@@ -104,7 +56,7 @@ def _rom_load(chip: Chip, flash: ReadableFlash) -> Generator[Step, None, Image |
         image = esp_image.parse(data, verify_hash=False)
     except BadImage as error:
         if error.flaw in (Flaw.CHECKSUM, Flaw.TRUNCATED):
-            yield Print(0.01, _spi_lines(chip))
+            yield Print(0.01, chip.spi_lines)
             yield Print(
                 0.4, f"csum err:0x{error.expected & 0xFF:02x}!=0x{error.found & 0xFF:02x}\r\nets_main.c 371 \r\n"
             )
@@ -114,22 +66,12 @@ def _rom_load(chip: Chip, flash: ReadableFlash) -> Generator[Step, None, Image |
             for _ in range(INVALID_HEADERS):
                 yield Print(INVALID_HEADER_PERIOD, f"invalid header: 0x{header:08x}\r\n")
         return None
-    yield Print(0.01, _spi_lines(chip))
+    yield Print(0.01, chip.spi_lines)
     for segment in image.segments:
         size = str(len(segment.data)) if chip.name == "esp32" else f"0x{len(segment.data):x}"
         yield Print(0.005, f"load:0x{segment.address:08x},len:{size}\r\n")
     yield Print(0.0, f"entry 0x{image.entry:08x}\r\n")
     return image
-
-
-def _spi_lines(chip: Chip) -> str:
-    if chip.name == "esp32":
-        return (
-            "configsip: 0, SPIWP:0xee\r\n"
-            "clk_drv:0x00,q_drv:0x00,d_drv:0x00,cs0_drv:0x00,hd_drv:0x00,wp_drv:0x00\r\n"
-            "mode:DIO, clock div:1\r\n"
-        )
-    return "SPIWP:0xee\r\nmode:DIO, clock div:1\r\n"
 
 
 # -- the second stage --------------------------------------------------------------------------------------------------
@@ -248,8 +190,8 @@ class _SecondStage:
         if manifest is not None:
             yield Start(manifest, app, table)
             return
-        code = "RISC-V" if self._chip.name == "esp32c3" else "Xtensa"
-        yield self._log("E", "virtual", f"the app is valid, but this virtual board cannot execute {code} code")
+        code = f"cannot execute {self._chip.code} code"
+        yield self._log("E", "virtual", f"the app is valid, but this virtual board {code}")
         yield self._log(
             "E", "virtual", "it runs only images made by `python -m hil.virtual image`; it now does nothing"
         )

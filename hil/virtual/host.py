@@ -35,20 +35,22 @@ class BadManifest(ValueError):
 
 
 class Cause(IntEnum):
-    """Why the chip starts anew; the value is what the ROM prints after `rst:` on the ESP32.
+    """Why the chip starts anew; the value is what the ROM prints after `rst:` on most chips.
 
     SOFTWARE and PANIC are asked for by name: `esp_restart()` and the panic handler both end in a reset by software,
     which the ESP32 and the S3 show as 0xc and the C3 as 0x3. The chip picks the value; the caller need not know.
     """
 
-    POWER_ON = 0x01  # also what a reset by the EN pin shows
+    POWER_ON = 0x01  # also what a reset by the EN pin shows, but for the ESP8266
     SOFTWARE_SYSTEM = 0x03
     WATCHDOG_GROUP_0 = 0x07  # timer group 0: a later chip's ROM that finds nothing to boot
     WATCHDOG_TIMER = 0x08  # timer group 1: the interrupt watchdog gave up
     SOFTWARE = 0x0C
     BROWNOUT = 0x0F
     WATCHDOG = 0x10  # RTC watchdog: the bootloader's, and the last resort
+    USB = 0x15  # the chip's own USB port was told to reset it
     PANIC = 0x100  # no rst: value of its own: shown as a reset by software
+    PIN = 0x101  # EN: to a firmware a power-on
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,10 +164,10 @@ class Core(Protocol):
 class Host:
     """What the chip offers to the firmware during one boot.
 
-    `name` is the board's, `chip` one of 'esp32', 'esp32s3', 'esp32c3', `mac` the station's 6 bytes, `speed` the factor
-    by which a wait that stands for slow hardware is to be divided. `cause` is why the chip started (a `Cause` that is
-    never PANIC). `flash` is the flash file: read it freely (plain bytes, offset 0 is flash offset 0), but write only
-    through `flash_write` and `flash_erase`, which keep NOR rules. `app` is the flash offset of the app that was
+    `name` is the board's, `chip` the chip's ('esp32', 'esp32s3'), `mac` the station's 6 bytes, `speed` the factor by
+    which a wait that stands for slow hardware is to be divided. `cause` is why the chip started (a `Cause` that is
+    never PANIC or PIN). `flash` is the flash file: read it freely (plain bytes, offset 0 is flash offset 0), but write
+    only through `flash_write` and `flash_erase`, which keep NOR rules. `app` is the flash offset of the app that was
     booted, `partitions` maps each label of the validated partition table to (offset, size).
     """
 

@@ -1,5 +1,7 @@
 """Builds the images that a virtual board boots: bootloader, partition table, and an app that carries a manifest.
 
+An ESP8266 has one file, as the Arduino core's build makes it: eboot, padding, app.
+
 They are real images, as esptool reads, writes and verifies them. What runs is named by the manifest, which is data: a
 flash file never holds code for this host, because anybody who can reach the serial port can write flash.
 """
@@ -11,9 +13,10 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+from hil.virtual import eboot
 from hil.virtual.chips import Chip
 from hil.virtual.host import Manifest
-from hil.wire import esp_image, partitions
+from hil.wire import esp8266_image, esp_image, partitions
 from hil.wire.esp_image import AppDescription, Segment
 
 APP_OFFSET = 0x10000
@@ -60,18 +63,42 @@ def app(chip: Chip, manifest: Manifest, size: int) -> bytes:
     return esp_image.build(chip.name, segments, entry=chip.iram + 0x400)
 
 
+def esp8266_firmware(chip: Chip, manifest: Manifest, size: int) -> bytes:
+    """The file that is flashed to an ESP8266 at 0, of about `size` bytes. Raises ValueError for less than 8 KiB."""
+    if size < 2 * LEAST_SIZE:
+        raise ValueError(f"a firmware for the ESP8266 has at least {2 * LEAST_SIZE} bytes, not {size}")
+    start = esp8266_image.build([Segment(0x4010F000, _filler("eboot", 3460))], entry=0x4010F4E4)
+    encoded = manifest.encode()
+    small = 0x200
+    text = encoded + bytes(-len(encoded) % 16)
+    text += _filler("text", max(small, size - eboot.APP_OFFSET - 2 * small - len(text)))
+    segments = [
+        Segment(chip.irom, text),
+        Segment(chip.iram, _filler("iram", small)),
+        Segment(chip.dram, _filler("data", small)),
+    ]
+    return start.ljust(eboot.APP_OFFSET, b"\xff") + esp8266_image.build(segments, entry=chip.iram + 0x8)
+
+
 def write_images(
     directory: Path, chip: Chip, manifest: Manifest, size: int, table: tuple[partitions.Partition, ...]
 ) -> list[dict[str, int | str]]:
-    """Build all three into `directory`; returns [{"offset", "file"}] in the order of flashing."""
-    images = {
-        "bootloader.bin": (chip.bootloader_offset, bootloader(chip)),
-        "partition-table.bin": (partitions.TABLE_OFFSET, partitions.build(table)),
-        "firmware.bin": (APP_OFFSET, app(chip, manifest, size)),
-    }
-    room = next(p.size for p in table if p.offset == APP_OFFSET)
+    """Build all that is flashed into `directory`; returns [{"offset", "file"}] in the order of flashing.
+
+    Raises ValueError if the app is larger than its place, or smaller than an app can be.
+    """
+    if chip.name == "esp8266":
+        images = {"firmware.bin": (0, esp8266_firmware(chip, manifest, size))}
+        room = eboot.OWN_OFFSET
+    else:
+        images = {
+            "bootloader.bin": (chip.bootloader_offset, bootloader(chip)),
+            "partition-table.bin": (partitions.TABLE_OFFSET, partitions.build(table)),
+            "firmware.bin": (APP_OFFSET, app(chip, manifest, size)),
+        }
+        room = next(p.size for p in table if p.offset == APP_OFFSET)
     if len(images["firmware.bin"][1]) > room:
-        raise ValueError(f"the app has {len(images['firmware.bin'][1])} bytes, its partition only {room}")
+        raise ValueError(f"the app has {len(images['firmware.bin'][1])} bytes, its place only {room}")
     directory.mkdir(parents=True, exist_ok=True)
     listed: list[dict[str, int | str]] = []
     for name, (offset, data) in images.items():

@@ -13,6 +13,9 @@ is taken of what the flash holds then. The rules, as traces of the mask ROMs sho
   and behaves as Espressif's flasher stub does.
 - The ROM erases when a download begins, the stub as it writes. The ROM answers a block once it is written, the stub
   before that (as esptool expects it, cmds.py, write_flash). The ROM hashes in hex digits, the stub in raw bytes.
+- The ESP8266's ROM ends its replies in two status bytes, knows the commands 0x02 to 0x0A only, and erases more than it
+  is told (esptool, targets/esp8266.py: get_erase_size). How it answers a command that it does not know is not
+  confirmed; here it does as the ESP32's.
 """
 
 from __future__ import annotations
@@ -79,7 +82,14 @@ class Run:
     """Leave the loader: boot what is in flash."""
 
 
-Action = Send | Erase | Program | SetBaud | Run
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """The RTC watchdog was set to reset the chip soon, or stopped again."""
+
+    armed: bool
+
+
+Action = Send | Erase | Program | SetBaud | Run | Watch
 
 
 class ReadableFlash(Protocol):
@@ -131,6 +141,7 @@ class Loader:
         self.chip = chip
         self._told = security_info or chip.security_info
         self.is_stub = False
+        self._is_old = chip.name == "esp8266"
         self._registers = registers
         self._flash = flash
         self._frames = slip.Decoder()
@@ -193,6 +204,8 @@ class Loader:
 
     def _knows(self, op: int) -> bool:
         known = op != Command.READ_FLASH_SLOW if self.is_stub else op < Command.ERASE_FLASH
+        if self._is_old and not self.is_stub:
+            known = op <= Command.READ_REG
         return known and not (op == Command.GET_SECURITY_INFO and self.chip.security_info is None)
 
     def _unknown(self, request: Request) -> Iterator[Action]:
@@ -207,12 +220,13 @@ class Loader:
             return Send(slip.encode(Reply(op, value or 0, data + bytes(2)).encode()))
         if value is not None:
             self._value = value
-        return Send(slip.encode(Reply(op, self._value, data + bytes(4)).encode()))
+        return Send(slip.encode(Reply(op, self._value, data + bytes(2 if self._is_old else 4)).encode()))
 
     def _failed(self, op: int, rom: RomError, stub: StubError) -> Send:
         if self.is_stub:
             return Send(slip.encode(Reply(op, 0, bytes((stub, 0))).encode()))
-        return Send(slip.encode(Reply(op, self._value, bytes((1, rom, 0, 0))).encode()))
+        status = bytes((1, rom)) + (b"" if self._is_old else bytes(2))
+        return Send(slip.encode(Reply(op, self._value, status).encode()))
 
     def _accept(self, request: Request) -> Iterator[Action]:
         yield self._reply(request.op)
@@ -230,9 +244,12 @@ class Loader:
     def _write_register(self, request: Request) -> Iterator[Action]:
         if not request.data or len(request.data) % 16:
             raise Refused(RomError.INVALID_MESSAGE, StubError.BAD_LENGTH)
+        armed = self._registers.watchdog_bites
         for address, value, mask, _ in struct.iter_unpack("<IIII", request.data):
             self._registers.write(address, value, mask)
         yield self._reply(request.op)
+        if self._registers.watchdog_bites != armed:
+            yield Watch(not armed)
 
     def _security_info(self, request: Request) -> Iterator[Action]:
         yield self._reply(request.op, self._told or b"")
@@ -242,7 +259,8 @@ class Loader:
         if baud == 0:
             raise Refused(RomError.FAILED_TO_ACT, StubError.BAD_LENGTH)
         yield self._reply(request.op)
-        yield SetBaud(baud)
+        # A ROM that takes its crystal for another one sets another speed than it is asked for.
+        yield SetBaud(baud if self.is_stub else baud * self.chip.xtal // self.chip.assumed_xtal)
 
     def _memory_data(self, request: Request) -> Iterator[Action]:
         self._payload(request)
@@ -276,7 +294,9 @@ class Loader:
         if size:
             self._registers.flash_used()
         self._download = Download(offset, size, request.op == Command.FLASH_DEFL_BEGIN)
-        if not self.is_stub:
+        if self._is_old and not self.is_stub:
+            yield from self._erase_old(offset, size)
+        elif not self.is_stub:
             yield from self._erase_up_to(self._download, self._download.end)
         yield self._reply(request.op)
 
@@ -313,6 +333,14 @@ class Loader:
             length = BLOCK if whole_block else SECTOR
             yield Erase(download.erased, length)
             download.erased += length
+
+    def _erase_old(self, offset: int, told: int) -> Iterator[Action]:
+        """What the ESP8266's ROM erases: it counts the sectors up to the next block of 64 KiB twice."""
+        first, sectors = offset // SECTOR, -(-told // SECTOR)
+        sectors += min(sectors, BLOCK // SECTOR - first % (BLOCK // SECTOR))
+        length = min(sectors * SECTOR, self._flash.size - first * SECTOR)
+        if told and length > 0:
+            yield Erase(first * SECTOR, length)
 
     def _flash_end(self, request: Request) -> Iterator[Action]:
         if self._download is None:

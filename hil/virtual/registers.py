@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hil.virtual.chips import XTAL, Chip
+from hil.virtual.chips import Chip
 
 _USER_COMMAND = 1 << 18  # in the controller's command register: 'do it'; reads back 0 when done
 _HAS_MISO = 1 << 28  # in its user register: the command reads
+_WATCHDOG_KEY = 0x50D83AA1  # opens the watchdog's registers (technical reference manuals, 'Watchdog Timers')
+_WATCHDOG_ENABLE = 1 << 31
 MANUFACTURER = 0xC8
 MEMORY_TYPE = 0x40
 
@@ -34,10 +36,11 @@ class Registers:
         self.chip = chip
         self.uart_baud = 115200
         self.stub_runs = False
-        self._words = {**chip.registers, **chip.mac_words(mac)}
+        self.watchdog_bites = False
+        self._words = chip.fixed_words(mac)
+        self._fixed = {*self._words, *(field.register for field in chip.efuses.values())}
         for address, bits in (efuses or {}).items():
             self._words[address] = self._words.get(address, 0) | bits
-        self._fixed = {*chip.registers, *chip.mac_words(mac), *(field.register for field in chip.efuses.values())}
         spi = chip.spi
         self._words[spi.base + spi.user], self._words[spi.base + spi.user2] = spi.fresh
         self._status = [0, 0, 0]
@@ -58,6 +61,11 @@ class Registers:
             if word & _USER_COMMAND:
                 self._run()
             return
+        watchdog = self.chip.watchdog
+        if watchdog is not None and address == watchdog.config0:
+            if self._words.get(watchdog.protect) != _WATCHDOG_KEY:
+                return  # write-protected
+            self.watchdog_bites = bool(word & _WATCHDOG_ENABLE)
         self._words[address] = word
 
     def flash_used(self) -> None:
@@ -67,11 +75,20 @@ class Registers:
 
     def _uart_divider(self) -> int:
         # A host finds the crystal's frequency by it. The ROM measures the divider, a little low as the traces show;
-        # the stub runs the UART from 80 MHz and sets it, with the sixteenths above bit 20.
-        if not self.stub_runs:
-            return int(XTAL / self.uart_baud * 0.998)
-        sixteenths = 2 * XTAL * 16 // self.uart_baud
+        # the ESP32's stub runs the UART from 80 MHz and sets it, with the sixteenths above bit 20.
+        clock = self.chip.divided_clock
+        if not self.stub_runs or self.chip.name != "esp32":
+            return int(clock / self.uart_baud * 0.998)
+        sixteenths = 2 * clock * 16 // self.uart_baud
         return sixteenths // 16 | sixteenths % 16 << 20
+
+    def _bits(self, read: bool) -> int:
+        """How many bits the command set up in the controller reads, or writes."""
+        spi = self.chip.spi
+        if spi.miso_length is None or spi.mosi_length is None:
+            return (self._words.get(spi.base + spi.user1, 0) >> (8 if read else 17) & 0x1FF) + 1
+        length = spi.miso_length if read else spi.mosi_length
+        return (self._words.get(spi.base + length, 0) & 0x3FF) + 1
 
     def _run(self) -> None:
         spi = self.chip.spi
@@ -81,13 +98,10 @@ class Registers:
             self._write_status(_WRITE_STATUS[command], self._words.get(w0, 0))
         if not self._words.get(spi.base + spi.user, 0) & _HAS_MISO:
             return
-        bits = (self._words.get(spi.base + spi.miso_length, 0) & 0x3FF) + 1
-        self._words[w0] = self._answer(command) & (1 << min(bits, 32)) - 1
+        self._words[w0] = self._answer(command) & (1 << min(self._bits(read=True), 32)) - 1
 
     def _write_status(self, first: int, value: int) -> None:
-        spi = self.chip.spi
-        bits = (self._words.get(spi.base + spi.mosi_length, 0) & 0x3FF) + 1
-        for position, byte in enumerate(value.to_bytes(4, "little")[: max(1, bits // 8)]):
+        for position, byte in enumerate(value.to_bytes(4, "little")[: max(1, self._bits(read=False) // 8)]):
             if first + position < len(self._status):
                 # Bits 0 and 1 of the first are 'busy' and 'write enabled': states, not storage.
                 self._status[first + position] = byte & (0xFC if first + position == 0 else 0xFF)

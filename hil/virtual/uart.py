@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-BOOT_BAUD = 115200
+APP_BAUD = 115200
+"""What bootloaders and firmware set, whatever the ROM had."""
 SLICE = 0.005
 """Seconds' worth of bytes that leave at once: a real USB bridge gathers a few milliseconds, too."""
 TOLERANCE = 0.04
@@ -19,7 +20,7 @@ class Uart:
     """`send` gets the bytes that leave on TX, when they leave. `line_baud` tells the speed of the other side."""
 
     def __init__(self, speed: float, send: Callable[[bytes], None], line_baud: Callable[[], int]) -> None:
-        self.baud = BOOT_BAUD
+        self.baud = APP_BAUD
         self._speed = speed
         self._send = send
         self._line_baud = line_baud

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -21,7 +22,21 @@ from hil.wire.esp_loader import checksum as xor_checksum
 
 MAGIC = 0xE9
 DESCRIPTION_MAGIC = 0xABCD5432
-CHIP_IDS = {"esp32": 0x0000, "esp32s2": 0x0002, "esp32c3": 0x0005, "esp32s3": 0x0009, "esp32c6": 0x000D}
+CHIP_IDS = {
+    "esp32": 0,
+    "esp32s2": 2,
+    "esp32c3": 5,
+    "esp32s3": 9,
+    "esp32c2": 12,
+    "esp32c6": 13,
+    "esp32h2": 16,
+    "esp32p4": 18,
+    "esp32c61": 20,
+    "esp32c5": 23,
+}
+"""Source: esptool's IMAGE_CHIP_ID of each chip. The ESP8266's images have none (hil.wire.esp8266_image)."""
+FASTEST = {"esp32c6": 0x0}
+"""Code of the usual flash frequency where it is not 0xF: 80 MHz, on the C2 60, on the H2 48 (esptool)."""
 FLASH_MODES = {"qio": 0, "qout": 1, "dio": 2, "dout": 3}
 FLASH_SIZES = {1 << 20: 0, 2 << 20: 1, 4 << 20: 2, 8 << 20: 3, 16 << 20: 4}
 MOST_SEGMENTS = 16
@@ -107,9 +122,12 @@ class AppDescription:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """A whole image. `length` counts every byte up to and including checksum and SHA-256."""
+    """A whole image. `length` counts every byte up to and including checksum and SHA-256.
 
-    chip_id: int
+    `chip_id` is None for one of the ESP8266, whose format has no place for it.
+    """
+
+    chip_id: int | None
     entry: int
     segments: tuple[Segment, ...]
     flash_mode: int = FLASH_MODES["dio"]
@@ -144,24 +162,28 @@ def build(
         raise ValueError(f"flash mode {flash_mode!r} and size {flash_size} have no code in the image header")
     if not 1 <= len(segments) <= MOST_SEGMENTS:
         raise ValueError(f"an image has 1 to {MOST_SEGMENTS} segments, not {len(segments)}")
-    frequency = 0x0F if chip != "esp32c2" else 0x00  # 80 MHz
-    out = bytearray(
-        _HEADER.pack(
-            MAGIC,
-            len(segments),
-            FLASH_MODES[flash_mode],
-            FLASH_SIZES[flash_size] << 4 | frequency,
-            entry,
-            0xEE,  # WP pin: not used
-            bytes(3),
-            CHIP_IDS[chip],
-            0,
-            0,
-            0xFFFF,  # any revision
-            bytes(4),
-            int(hashed),
-        )
+    header = _HEADER.pack(
+        MAGIC,
+        len(segments),
+        FLASH_MODES[flash_mode],
+        FLASH_SIZES[flash_size] << 4 | FASTEST.get(chip, 0xF),
+        entry,
+        0xEE,  # WP pin: not used
+        bytes(3),
+        CHIP_IDS[chip],
+        0,
+        0,
+        0xFFFF,  # any revision
+        bytes(4),
+        int(hashed),
     )
+    out = pack_segments(header, segments)
+    return out + hashlib.sha256(out).digest() if hashed else out
+
+
+def pack_segments(header: bytes, segments: Sequence[Segment]) -> bytes:
+    """`header`, the segments with their data padded to 4 bytes, padding, and the checksum."""
+    out = bytearray(header)
     body = bytearray()
     for segment in segments:
         data = segment.data + bytes(-len(segment.data) % 4)
@@ -169,8 +191,6 @@ def build(
         body += data
     out += bytes(15 - len(out) % 16)
     out.append(xor_checksum(bytes(body)))
-    if hashed:
-        out += hashlib.sha256(out).digest()
     return bytes(out)
 
 
@@ -186,7 +206,15 @@ def parse(data: bytes, *, verify_hash: bool = True) -> Image:
         raise BadImage(Flaw.MAGIC, f"an image starts with 0x{MAGIC:02x}, not 0x{magic:02x}", magic, MAGIC)
     if not 1 <= count <= MOST_SEGMENTS:
         raise BadImage(Flaw.SEGMENTS, f"an image has 1 to {MOST_SEGMENTS} segments, not {count}", count, MOST_SEGMENTS)
-    segments, position = _segments(data, count)
+    segments, position = unpack_segments(data, count, HEADER_SIZE)
+    stored, position = body_checksum(data, segments, position)
+    digest = _digest(data, position) if hashed and verify_hash else None
+    length = position + (32 if hashed else 0)
+    return Image(chip_id, entry, tuple(segments), mode, size_speed, stored, digest, length)
+
+
+def body_checksum(data: bytes, segments: Sequence[Segment], position: int) -> tuple[int, int]:
+    """The checksum behind segments that end at `position`, and where the image goes on. Raises BadImage."""
     position += 15 - position % 16
     if position >= len(data):
         raise BadImage(Flaw.TRUNCATED, f"the image ends before its checksum at 0x{position:x}")
@@ -194,15 +222,12 @@ def parse(data: bytes, *, verify_hash: bool = True) -> Image:
     if stored != calculated:
         message = f"checksum: calculated 0x{calculated:02x}, the image says 0x{stored:02x}"
         raise BadImage(Flaw.CHECKSUM, message, stored, calculated)
-    position += 1
-    digest = _digest(data, position) if hashed and verify_hash else None
-    length = position + (32 if hashed else 0)
-    return Image(chip_id, entry, tuple(segments), mode, size_speed, stored, digest, length)
+    return stored, position + 1
 
 
-def _segments(data: bytes, count: int) -> tuple[list[Segment], int]:
+def unpack_segments(data: bytes, count: int, position: int) -> tuple[list[Segment], int]:
+    """`count` segments from `position` on, and where they end. Raises BadImage."""
     segments = []
-    position = HEADER_SIZE
     for number in range(count):
         if position + _SEGMENT.size > len(data):
             raise BadImage(Flaw.TRUNCATED, f"the image ends before the header of segment {number}")
@@ -225,7 +250,7 @@ def _digest(data: bytes, position: int) -> bytes:
     return stored
 
 
-def _checksum_of(segments: list[Segment]) -> int:
+def _checksum_of(segments: Sequence[Segment]) -> int:
     result = 0xEF
     for segment in segments:
         result ^= xor_checksum(segment.data) ^ 0xEF

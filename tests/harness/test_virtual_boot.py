@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from virtual_parts import board_here, flash_in, heard, images
 
 from hil.virtual.board import Board
-from hil.virtual.bootloader import Halt, Print, Reset, Start, boot
+from hil.virtual.boot_steps import Halt, Print, Reset, Start
+from hil.virtual.booting import boot
 from hil.virtual.chips import CHIPS
 from hil.virtual.flash import Flash
 from hil.virtual.host import Cause
