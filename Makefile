@@ -10,7 +10,7 @@ ARGS ?=
 # How long `make fuzz` fuzzes each of its targets, in seconds.
 SECONDS_EACH ?= 60
 
-.PHONY: bench test defects check format setup clean benchmarks fuzz
+.PHONY: bench test defects chips check format setup clean benchmarks fuzz
 
 setup: $(READY)
 
@@ -33,6 +33,10 @@ test: $(READY) check
 # Every broken firmware against every scenario; see docs/defects.md. ARGS="--only good" runs a part of it.
 defects: $(READY)
 	$(VENV)/bin/python -m tests.defects.matrix $(ARGS)
+
+# A virtual board of each chip is flashed, and comes online, at one cold boot after another.
+chips: $(READY)
+	$(VENV)/bin/python -m pytest tests/scenarios/test_comes_online.py --rig rigs/virtual-chips.toml $(SIDE_BY_SIDE) $(ARGS)
 
 check: $(READY)
 	$(VENV)/bin/ruff check .

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hil.boot import BOOT_SIGN, parse_boot
+from hil.boot import BOOT_SIGN, BootLines
 from hil.expecting import NotSeen, Seen, Waiter
 from hil.lines import LONGEST_LINE, Found, Mark, Pattern, Search, Stream
 from hil.ports import PortFinder, PortNotFound, device_of
@@ -65,6 +65,7 @@ class Console:
         self.baud = baud
         self.log = log
         self.newline = newline
+        self._boots = BootLines()
         self._redactor = Redactor(lambda: timeline.secrets)
         self._rawlog: RawLog | None = None
         self._stream = Stream()
@@ -205,7 +206,7 @@ class Console:
             if sign is not None:
                 cut = whole.find(b"\n", sign.start()) + 1 or len(whole)
                 line = whole[whole.rfind(b"\n", 0, cut - 1) + 1 : cut].rstrip(b"\n").decode("utf-8", "backslashreplace")
-                boot = parse_boot(line)
+                boot = self._boots.read(line)
             piece, whole = whole[:cut], whole[cut:]
             text = piece.removesuffix(b"\n").decode("utf-8", "backslashreplace")
             pieces.append((piece, self.timeline.record_lines("console", "line", self.board, text).start))

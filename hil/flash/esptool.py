@@ -261,6 +261,8 @@ class Esptool:
 
     def _ask_security(self) -> Security:
         # Without the stub: the ROM answers both questions, and is there at once.
+        if self.chip == "esp8266":
+            return Security()  # it has neither
         try:
             if self.chip == "esp32":
                 return self._esp32_security()
@@ -270,7 +272,7 @@ class Esptool:
         except FlashError as error:
             words = " ".join(str(error).split())
             if self.chip == "auto" and any(sign in words for sign in failures.UNSUPPORTED):
-                return self._esp32_security()
+                return Security() if "ESP8266" in words else self._esp32_security()
             raise
 
     def _esp32_security(self) -> Security:

@@ -27,7 +27,7 @@ HOPELESS = (
     DIFFERS,
 )
 
-# Words of a chip without GET_SECURITY_INFO: the ESP32.
+# Words of a chip without GET_SECURITY_INFO: the ESP32, the ESP8266.
 UNSUPPORTED = ("unsupported", "not supported", "not implemented")
 
 # What each failure most often comes from; the first that is found in esptool's words is told.

@@ -17,8 +17,8 @@ from hil.lines import Mark
 from hil.places import Talk
 from hil.provision import ProvisionError
 
-# What the mask ROM of every ESP32 prints first after a reset.
-_ROM = r"rst:0x[0-9a-fA-F]+"
+# What the mask ROM of every ESP32, and of the ESP8266, prints first after a reset.
+_ROM = r"rst:0x[0-9a-fA-F]+|rst cause:\d+"
 
 # What a line may have before an echo: 'esp32> ', 'uart:~$ ', '>>> '. A value that ends in the command has other things.
 _PROMPT = re.compile(r"\s*|[^=]*[>#$%:\]?]\s*")

@@ -50,10 +50,9 @@ def _rom_load(flash: ReadableFlash) -> Generator[Step, None, bool]:
             yield Print(0.01, f"chksum 0x{error.expected:02x}\r\ncsum 0x{error.found:02x}\r\ncsum err\r\n")
         yield Print(0.01, "ets_main.c 543 \r\n")
         return False
-    for number, segment in enumerate(image.segments):
+    for segment in image.segments:
         size = len(segment.data)
-        begin = "" if number else "\r\n"
-        yield Print(0.005, f"{begin}load 0x{segment.address:08x}, len {size}, room 16 \r\ntail {size % 16}\r\n")
+        yield Print(0.005, f"load 0x{segment.address:08x}, len {size}, room 16 \r\ntail {size % 16}\r\n")
     yield Print(0.005, f"chksum 0x{image.checksum:02x}\r\ncsum 0x{image.checksum:02x}\r\n")
     return True
 

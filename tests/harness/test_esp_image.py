@@ -12,6 +12,7 @@ from hil.virtual.host import BadManifest, Manifest
 from hil.virtual.image import app, bootloader
 from hil.wire.esp_image import CHIP_IDS, AppDescription, BadImage, Flaw, Segment, build, parse
 
+FAMILY = [chip for chip in CHIPS if chip != "esp8266"]  # whose format is another: test_virtual_esp8266.py
 ABOUT = AppDescription("weather", "2.3.4", "v5.1", "Jan  1 2025", "12:00:00", bytes(range(32)))
 
 
@@ -72,7 +73,7 @@ def test_texts_that_do_not_fit_are_refused() -> None:
         build("esp99", [Segment(0, b"")], entry=0)
 
 
-@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("chip", FAMILY)
 def test_esptool_finds_both_images_valid(chip: str, tmp_path: Path) -> None:
     facts = CHIPS[chip]
     manifest = Manifest("reference", "7.8.9", ("with:foreign-will",))
@@ -88,7 +89,7 @@ def test_esptool_finds_both_images_valid(chip: str, tmp_path: Path) -> None:
     assert told.stdout.count("(valid)") == 2, told.stdout
 
 
-@pytest.mark.parametrize("chip", CHIPS)
+@pytest.mark.parametrize("chip", FAMILY)
 def test_an_app_has_the_size_that_was_asked_for_and_maps_as_the_chip_can(chip: str) -> None:
     data = app(CHIPS[chip], Manifest("reference", "1"), 192 << 10)
     assert abs(len(data) - (192 << 10)) < 100

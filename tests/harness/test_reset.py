@@ -15,7 +15,6 @@ from ptys import Device
 from rfc2217_server import Rfc2217Server
 
 from hil import reset, serial_port
-from hil.boot import parse_boot
 from hil.console import Console, ConsoleError
 from hil.timeline import Timeline, where
 
@@ -127,8 +126,3 @@ def test_a_socket_carries_no_modem_lines() -> None:
         url = f"socket://127.0.0.1:{listener.getsockname()[1]}"
         with Console(Timeline(), "a", url) as console, pytest.raises(ConsoleError, match=r"use a tty or an rfc2217://"):
             reset.hard(console)
-
-
-def test_lines_that_tell_no_cause() -> None:
-    for line in ("rst:0x (X)", "first:0xzz", "rst:1 (POWERON)", "boot:0x13"):
-        assert parse_boot(line) is None

@@ -233,3 +233,8 @@ def test_an_esp32_is_asked_though_the_rig_does_not_name_it(tmp_path: Path) -> No
 def test_an_efuse_that_there_is_not(efuse: str, complaint: str, tmp_path: Path) -> None:
     with pytest.raises(virtual_board.VirtualBoardError, match=complaint):
         virtual_board.start("v", kind="esp32", chip="esp32", speed=20.0, folder=tmp_path, efuses=[efuse])
+
+
+def test_an_esp8266_has_nothing_to_be_asked_for() -> None:
+    nobody = Esptool(Timeline(), "a", "/dev/null", "esp8266", command=("false",))
+    assert nobody.security() == Security()

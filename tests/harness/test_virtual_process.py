@@ -192,7 +192,7 @@ def test_images_by_command(tmp_path: Path) -> None:
     assert [Path(entry["file"]).name for entry in listed] == ["bootloader.bin", "partition-table.bin", "firmware.bin"]
     told = run("image", "--out", str(tmp_path), "--size", "2M")
     assert told.returncode == 1
-    assert "its partition only 1310720" in told.stderr
+    assert "its place only 1310720" in told.stderr
     told = run("image", "--out", str(tmp_path), "--with", "magic")
     assert told.returncode == 1
     assert "the reference firmware has no option --with magic; it has: " in told.stderr

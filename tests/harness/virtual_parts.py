@@ -72,12 +72,14 @@ class RawPort:
         self.port = self
         self.heard = bytearray()
         self.changed = asyncio.Event()
+        self._spoken = False
         self._writer: asyncio.StreamWriter | None = None
         self._server: asyncio.Server | None = None
 
     @property
     def baudrate(self) -> int:
-        return self._board.baud
+        # A host that talks to a ROM of an odd speed does so at 115200, and the ROM takes it over.
+        return 115200 if self._spoken and self._board.baud == 74880 else self._board.baud
 
     async def start(self, bind: str, port: int) -> int:
         self._server = await asyncio.start_server(self._serve, bind, port)
@@ -87,7 +89,9 @@ class RawPort:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
         while data := await reader.read(65536):
+            self._spoken = True
             self._board.receive(data)
+        self._spoken = False
         self._writer = None
         writer.close()
 
@@ -145,7 +149,8 @@ async def heard(raw: RawPort, pattern: str, count: int = 1) -> str:
 
 def images(out: Path, chip: str = "esp32", size: int = 0x6000, version: str = "1.0.0") -> dict[str, tuple[int, Path]]:
     """Bootloader, table and app for `chip`; name -> (offset, file)."""
-    listed = write_images(out, CHIPS[chip], Manifest("reference", version), size, ARDUINO_DEFAULT)
+    options = ("store:constants",) if chip == "esp8266" else ()
+    listed = write_images(out, CHIPS[chip], Manifest("reference", version, options), size, ARDUINO_DEFAULT)
     return {Path(str(entry["file"])).stem: (int(entry["offset"]), Path(str(entry["file"]))) for entry in listed}
 
 

@@ -106,7 +106,7 @@ class Chip:
 
     def printed(self, cause: Cause) -> tuple[int, str]:
         """Number and name of the cause as the ROM prints them."""
-        known = cause if cause in self.resets else self.shown(cause)
+        known = cause if cause is Cause.PIN and cause in self.resets else self.shown(cause)
         return self.resets.get(known, (int(known), "UNKNOWN"))
 
 
