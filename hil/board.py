@@ -82,11 +82,12 @@ class Board:
         return 0.0 if self.config.virtual else self.config.off_time
 
     def hard_reset(self) -> None:
-        """Reset it through the modem lines: EN by RTS, or an Arduino's RESET by DTR.
+        """Reset it through the modem lines: EN by RTS, an Arduino's RESET by DTR, or as its wiring wants it.
 
-        To an ESP this is a power-on: clock and RTC memory are lost. An AVR keeps its RAM.
+        Through EN this is a power-on to an ESP: clock and RTC memory are lost. Through a USB port of its own it is not,
+        and an AVR keeps its RAM. Raises hil.console.ConsoleError where no line resets it.
         """
-        reset.dtr(self.console) if self.config.resets_by_dtr else reset.hard(self.console)
+        reset.hard(self.console)
 
     def soft_reset(self) -> None:
         """Ask the firmware to restart; the clock survives. Raises NotPromised where the contract has no command."""

@@ -27,6 +27,7 @@ from hil.rawlog import RawLog, Redactor
 from hil.reader import Reader, Turn
 from hil.serial_port import PortError, SerialPort
 from hil.timeline import Event, Timeline
+from hil.wiring import USB_UART, Wiring
 
 # A match of a regular expression at the end of an unfinished line might yet grow ('21.' of '21.5'): it counts once
 # the line is finished, or nothing more has come for this long, in seconds. Three latency timers of an FTDI chip.
@@ -47,6 +48,7 @@ class Console:
     A PortFinder in place of a URL looks for the port each time it is opened, also when it comes back.
 
     `log`: where all received bytes go (mode 0600; appended to), or None. `newline` ends what `send_line` sends.
+    `wiring`: how its modem lines reach the board; see hil/reset.py.
     """
 
     def __init__(
@@ -58,6 +60,7 @@ class Console:
         log: Path | None = None,
         *,
         newline: str = "\n",
+        wiring: Wiring = USB_UART,
     ) -> None:
         self.timeline = timeline
         self.board = board
@@ -65,6 +68,7 @@ class Console:
         self.baud = baud
         self.log = log
         self.newline = newline
+        self.wiring = wiring
         self._boots = BootLines()
         self._redactor = Redactor(lambda: timeline.secrets)
         self._rawlog: RawLog | None = None

@@ -73,6 +73,15 @@ def _power_cut(board: Board) -> str | None:
     return f"no switch can cut the power of {board.name} (power.kind '{board.power.kind}'); give it one in the rig"
 
 
+def _hard_reset(board: Board) -> str | None:
+    wiring = board.console.wiring
+    if wiring.hard is None:
+        return f"no line of its port resets {board.name} (reset '{wiring.name}')"
+    if not wiring.power_on:
+        return f"a reset of {board.name} through its own USB port keeps its clock (reset '{wiring.name}')"
+    return None
+
+
 def _promise(name: str, words: str) -> Callable[[Board], str | None]:
     def check(board: Board) -> str | None:
         promise: object = board.contract
@@ -112,6 +121,7 @@ _BENCH: dict[str, Callable[[Bench], str | None]] = {"gateway": _gateway, "namesp
 
 _BOARD: dict[str, Callable[[Board], str | None]] = {
     "power-cut": _power_cut,
+    "hard-reset": _hard_reset,
     "time": _time,
     "provisioning": _provisioning,
     "client-certificate": _certificate,

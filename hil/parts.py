@@ -22,7 +22,7 @@ from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy, namespace_policy
 from hil.guardian import identity
 from hil.pki import bench as pki_bench
 from hil.pki.hierarchy import Pki
-from hil.ports import PortFinder, PortTable
+from hil.ports import PortFinder, PortTable, port_seen
 from hil.ports import asking as asking_chips
 from hil.ports.recognition import Recognition
 from hil.ports.seen import Register
@@ -37,6 +37,9 @@ from hil.secret import Secret
 from hil.timeline import SHORTEST_SECRET, Timeline
 from hil.timeserver import TimeServer
 from hil.virtual_board import VirtualBoard
+from hil.wiring import ARDUINO, INVERTED, Wiring
+from hil.wiring import choosing as wirings
+from hil.wiring.kinds import WIRINGS
 
 Part = TypeVar("Part")
 
@@ -248,6 +251,18 @@ def port_of(board: RigBoard, timeline: Timeline, artifacts: Path) -> str | PortF
     return str(port)
 
 
+def wiring_of(board: RigBoard, port: str | PortFinder) -> Wiring:
+    """How the lines of a board's port reach it: as the rig says, or as its port is seen to be."""
+    config = board.config
+    if config.reset is not None:
+        return wirings.wiring_of(config.reset)
+    if config.resets_by_dtr:
+        return ARDUINO
+    if config.wiring is not None:
+        return INVERTED if config.wiring == "usb-uart-inverted" else WIRINGS[config.wiring]
+    return wirings.seen(port_seen(port))
+
+
 def make_recognition(rig: Rig, board: RigBoard, port: str | PortFinder, state: Path) -> Recognition:
     """What judges whether the board on this port is the one that the rig means; `state` keeps what was seen before."""
     macs = {name: other.config.mac for name, other in rig.boards.items() if other.config.mac is not None}
@@ -268,13 +283,20 @@ def open_line(
     virtual = None
     if config.virtual is not None:
         virtual = virtual_board.start(
-            name, kind=config.virtual, chip=config.chip, speed=config.speed, folder=state, mac=config.mac
+            name,
+            kind=config.virtual,
+            chip=config.chip,
+            speed=config.speed,
+            folder=state,
+            mac=config.mac,
+            wiring=config.wiring,
         )
         closing.callback(virtual.close)
     power = make_power(rig, board, virtual, timeline)
     closing.callback(power.close)
     url = virtual.serial if virtual is not None else port_of(board, timeline, artifacts)
-    console = Console(timeline, name, url, board.contract.console.baud, log=artifacts / f"{name}.console.log")
+    log, wiring = artifacts / f"{name}.console.log", wiring_of(board, url)
+    console = Console(timeline, name, url, board.contract.console.baud, log=log, wiring=wiring)
     console.open()
     closing.callback(console.close)
     raw = virtual.raw if virtual is not None else None

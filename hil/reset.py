@@ -1,14 +1,7 @@
-"""Resets through the modem lines, as dev kits are wired, and by the firmware's own command.
+"""Resets through the modem lines, as a board's wiring wants them, and by the firmware's own command.
 
-Two transistors cross the lines (Espressif, 'Boot Mode Selection', automatic bootloader; the same truth table holds
-for the USB-Serial-JTAG of newer chips):
-
-    RTS asserted, DTR not   EN low: the chip is held in reset
-    DTR asserted, RTS not   IO0 low: a chip that leaves reset now starts its ROM loader
-    both, or neither        EN and IO0 high: the chip runs
-
-Every step below changes what it must and passes no other state on the way: on a tty both lines change in one request,
-and hil/serial_port.py orders them where they cannot.
+On a tty both lines change in one request, and hil/serial_port.py orders them where they cannot. A chip whose USB port
+is its own may vanish from the bus at any step; what comes back has both lines released, and the sequence goes on.
 """
 
 from __future__ import annotations
@@ -16,41 +9,39 @@ from __future__ import annotations
 import time
 
 from hil.console import Console, ConsoleError
-
-# How long EN is held low, in seconds: well above the millisecond that the RC circuit at EN takes. Same as esptool.
-EN_LOW = 0.1
-# How long IO0 is held low after EN goes up, in seconds: until the ROM has read its straps, with a capacitor of some
-# microfarads at EN that makes it rise late. Same as esptool.
-IO0_LOW = 0.05
+from hil.wiring import ARDUINO, Sequence, Wait
 
 
 def hard(console: Console) -> None:
-    """Hold EN low for 100 ms: to the chip a power-on: its clock and RTC memory are lost. Raises ConsoleError.
+    """Reset the board as its wiring wants it. Raises ConsoleError, also where no line of its port can.
 
-    A chip whose USB port is its own vanishes from the bus meanwhile; this waits until it is back.
+    Through EN, behind a bridge, this is a power-on to the chip: its clock and RTC memory are lost. Through a USB port
+    of its own it is a reset of all but the RTC: both survive.
     """
+    sequence = console.wiring.hard
+    if sequence is None:
+        raise ConsoleError(
+            f"console of {console.board}: no line of its port resets it, as the rig says (reset = "
+            f'"{console.wiring.name}"): give it a power switch, or press its button'
+        )
     console.timeline.record("reset", "hard", console.board)
-    console.set_lines(dtr=False, rts=True)
-    time.sleep(EN_LOW)
-    _let_go(console)
+    _run(console, sequence)
 
 
 def dtr(console: Console) -> None:
     """Assert DTR for 100 ms: through a capacitor that pulls an Arduino's RESET low. Raises ConsoleError."""
     console.timeline.record("reset", "hard", console.board)
-    console.set_lines(dtr=True, rts=False)
-    time.sleep(EN_LOW)
-    _let_go(console)
+    assert ARDUINO.hard is not None
+    _run(console, ARDUINO.hard)
 
 
 def download(console: Console) -> None:
-    """Start the chip in its ROM loader, which waits for a flasher. Raises ConsoleError."""
+    """Start the chip in its ROM loader, which waits for a flasher. Raises ConsoleError, as `hard` does."""
+    sequence = console.wiring.download
+    if sequence is None:
+        raise ConsoleError(f"console of {console.board}: {console.wiring.cure}")
     console.timeline.record("reset", "download", console.board)
-    console.set_lines(dtr=False, rts=True)
-    time.sleep(EN_LOW)
-    console.set_lines(dtr=True, rts=False)
-    time.sleep(IO0_LOW)
-    _let_go(console)
+    _run(console, sequence)
 
 
 def soft(console: Console, command: str) -> None:
@@ -59,8 +50,17 @@ def soft(console: Console, command: str) -> None:
     console.send_line(command)
 
 
-def _let_go(console: Console) -> None:
-    try:
-        console.set_lines(dtr=False, rts=False)
-    except ConsoleError:
-        console.wait_open()  # the new connection has both lines released
+def _run(console: Console, sequence: Sequence) -> None:
+    dtr = rts = False
+    for step in sequence:
+        if isinstance(step, Wait):
+            time.sleep(step.seconds)
+            continue
+        dtr = dtr if step.dtr is None else step.dtr
+        rts = rts if step.rts is None else step.rts
+        try:
+            console.set_lines(dtr=dtr, rts=rts)
+        except ConsoleError:
+            console.wait_open()  # a new connection, which has both lines released
+            if dtr or rts:
+                console.set_lines(dtr=dtr, rts=rts)

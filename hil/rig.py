@@ -29,6 +29,7 @@ from hil.power.kinds import Power
 from hil.power.outlet import OutletPower
 from hil.secret import Secret
 from hil.toml import FileError, Strict, read
+from hil.wiring.choosing import Reset, misfit
 
 Port = Annotated[int, Field(ge=0, le=65535)]
 Denial = Literal["allow", "refuse", "drop", "disconnect"]
@@ -62,6 +63,8 @@ class BoardConfig(Strict):
     virtual: Literal["esp32", "uno"] | None = None
     port: SerialLine | None = None
     speed: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    reset: Reset | None = None
+    wiring: Literal["usb-uart", "usb-uart-inverted", "usb-serial-jtag", "usb-otg", "none"] | None = None
     flash_baud: Annotated[int, Field(gt=0)] = 460800
     flasher: Flasher | None = None
     power: Power | None = None
@@ -85,6 +88,20 @@ class BoardConfig(Strict):
             )
         if self.virtual is None and self.speed != 1.0:
             raise ValueError("found speed on a real board, expected it on a virtual one only")
+        return self
+
+    @model_validator(mode="after")
+    def _wired(self) -> BoardConfig:
+        if self.wiring is not None and self.virtual != "esp32":
+            raise ValueError(
+                'found wiring on another board, expected it beside virtual = "esp32" only; a real board has reset: how '
+                "its port's lines reach it"
+            )
+        if self.reset is not None and self.flasher is not None and self.flasher.kind != "esptool":
+            raise ValueError(f"found reset beside flasher.kind {self.flasher.kind!r}, expected it with esptool only")
+        wrong = misfit(self.reset, self.chip) if self.reset is not None else None
+        if wrong is not None:
+            raise ValueError(wrong)
         return self
 
     @property

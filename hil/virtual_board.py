@@ -70,11 +70,12 @@ def start(
     folder: Path,
     mac: str | None = None,
     efuses: Sequence[str] = (),
+    wiring: str | None = None,
 ) -> VirtualBoard:
     """The virtual board `name`, whose flash file and log lie in `folder`; powered off when new.
 
-    `speed` divides what is slow on a real board. `efuses` are burned for good ('FLASH_CRYPT_CNT=1'). Raises
-    VirtualBoardError.
+    `speed` divides what is slow on a real board. `efuses` are burned for good ('FLASH_CRYPT_CNT=1'). `wiring`: what DTR
+    and RTS of its port do ('usb-serial-jtag'); a bridge's without one. Raises VirtualBoardError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     description = folder / f"{name}.json"
@@ -86,6 +87,7 @@ def start(
     command += ["--speed", str(speed), "--follow-stdin"]
     if kind == "esp32":
         command += ["--chip", chip] + (["--mac", mac] if mac else [])
+    command += ["--wiring", wiring] if wiring is not None else []
     command += [word for efuse in efuses for word in ("--efuse", efuse)]
     with log.open("ab") as errors:
         # A process group of its own: Ctrl-C reaches this process, which then closes the bench in order.

@@ -10,7 +10,6 @@ and with --skip-flashed before writing, too.
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import sys
 import tempfile
@@ -23,17 +22,18 @@ from hil import reset
 from hil.console import Console, ConsoleError
 from hil.flash import SECTOR, FlashError, FlashResult, Image, check_images
 from hil.flash import esptool_failures as failures
+from hil.flash.esptool_environment import environment
 from hil.flash.identity import Identity, identity_of
 from hil.flash.output import keep, tail
+from hil.flash.private_file import private_file
 from hil.flash.progress import ProgressBar
 from hil.flash.security import ESP32_EFUSE_BYTES, ESP32_EFUSES, NotTold, Security, of_efuses, of_words
 from hil.ports import PortFinder, PortNotFound, device_of
 from hil.ports.recognition import Recognition, WrongBoard
 from hil.process import Finished, run
 from hil.timeline import Timeline, where
-
-# Makes pyserial quick on RFC 2217 ports, in esptool's process; see the file there.
-_TOOL_PATH = Path(__file__).parent / "tool_path"
+from hil.wiring import USB_UART, Wiring
+from hil.wiring.kinds import HAS_WATCHDOG_RESET
 
 _WRITTEN = re.compile(r"Wrote (\d+) bytes")
 _SKIPPED = re.compile(r"0x([0-9a-fA-F]+)\s+already\s+in\s+flash")
@@ -69,7 +69,7 @@ class Esptool:
         console: Console | None = None,
         artifacts: Path | None = None,
         command: Sequence[str] = (sys.executable, "-m", "esptool"),
-        before: str = "default-reset",
+        wiring: Wiring | None = None,
         options: Sequence[str] = (),
         before_retry: Callable[[], object] | None = None,
         show_progress: bool | None = None,
@@ -86,7 +86,7 @@ class Esptool:
         self._console = console
         self._artifacts = artifacts
         self._command = list(command)
-        self._before = before
+        self._wiring = wiring or (console.wiring if console is not None else USB_UART)
         self._options = list(options)
         self._before_retry = before_retry
         self._show_progress = show_progress
@@ -95,6 +95,7 @@ class Esptool:
         self._security: Security | None = None
         self._recognition = recognition
         self._met: int | None = None
+        self._used = False
 
     def stop(self) -> None:
         """End the tool that another thread has running, and start none any more."""
@@ -113,17 +114,19 @@ class Esptool:
         if self._depth:
             yield
             return
-        borrowed = contextlib.nullcontext() if self._console is None else self._console.released()
         self._depth = 1
         try:
-            with borrowed:
+            with self._lent():
                 yield
+                if self._used and self._wiring.leaving == "watchdog":
+                    self._leave_by_watchdog()
         except ConsoleError as error:
             raise FlashError(f"board {self.board}: its port cannot be borrowed and given back: {error}") from error
         except BaseException:
             # The board runs again if it can, but what went wrong before is what counts.
             with contextlib.suppress(ConsoleError):
-                self._run_again()
+                if self._console is not None:
+                    reset.hard(self._console)
             raise
         finally:
             self._depth = 0
@@ -132,8 +135,29 @@ class Esptool:
         except ConsoleError as error:
             raise FlashError(f"board {self.board}: cannot be reset after flashing: {error}") from error
 
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[None]:
+        self._used = self._wiring.goes_first
+        if self._console is None:
+            yield
+            return
+        if self._wiring.goes_first:
+            # Its port goes away as the loader starts, and another one comes: esptool would lose it in the middle.
+            reset.download(self._console)
+            self._console.wait_open()
+        with self._console.released():
+            yield
+
+    def _leave_by_watchdog(self) -> None:
+        """Have the chip's own watchdog reset it: no line of its port does, or none that reads the straps again."""
+        if self.chip in HAS_WATCHDOG_RESET:
+            self._esptool(["chip-id"], "leaving the loader", after="watchdog-reset")
+        else:
+            reason = f"no line of its port resets it, and esptool cannot have an {self.chip} do it: press its button"
+            self.timeline.record("flash", "not-reset", self.board, reason=reason)
+
     def _run_again(self) -> None:
-        if self._console is not None:
+        if self._console is not None and self._wiring.leaving == "lines":
             reset.hard(self._console)
 
     # -- what it does ------------------------------------------------------------------------------------------------
@@ -194,13 +218,13 @@ class Esptool:
             raise ValueError(f"{len(data)} bytes at {offset:#x} are not whole sectors of {SECTOR} bytes")
         # As it is: esptool would put its own flash settings into what looks like a bootloader's header.
         keep = ["--flash-mode", "keep", "--flash-freq", "keep", "--flash-size", "keep"]
-        with self.session(), _private_file(data) as file:
+        with self.session(), private_file(data) as file:
             self._meet()
             self._esptool(["write-flash", *keep, f"{offset:#x}", str(file)], "writing")
 
     def holds(self, offset: int, data: bytes) -> bool:
         """Whether the flash has `data` at `offset`, by the MD5 that the chip makes of it. Raises FlashError."""
-        with self.session(), _private_file(data) as file:
+        with self.session(), private_file(data) as file:
             try:
                 self._esptool(["verify-flash", f"{offset:#x}", str(file)], "comparing")
             except FlashError as error:
@@ -284,24 +308,32 @@ class Esptool:
 
     # -- the process -------------------------------------------------------------------------------------------------
 
-    def _esptool(self, arguments: list[str], doing: str, baud: int | None = None) -> tuple[Finished, int]:
-        """Run one command, again if the connection fails. Raises FlashError when all attempts have failed."""
-        words = ["--baud", str(baud or self.baud), "--before", self._before]
-        words += ["--after", "hard-reset" if self._console is None else "no-reset", *self._options, *arguments]
+    def _esptool(
+        self, arguments: list[str], doing: str, baud: int | None = None, *, after: str | None = None
+    ) -> tuple[Finished, int]:
+        """Run one command, again if the connection fails. Raises FlashError when all attempts have failed.
+
+        `after`: how the chip is to be left, in place of the usual way.
+        """
+        self._used = True
+        by_itself = self._console is None and self._wiring.leaving == "lines"
+        words = ["--after", after or ("hard-reset" if by_itself else "no-reset"), *self._options, *arguments]
         for attempt in range(1, self.attempts + 1):
             if self._stopped.is_set():
                 raise FlashError(f"board {self.board}: {doing} was stopped: the bench closes")
             if attempt > 1 and self._before_retry is not None:
                 self._before_retry()
-            command = [*self._command, "--chip", self.chip, "--port", self._device(doing), *words]
+            command = [*self._command, "--chip", self.chip, "--port", self._device(doing)]
+            command += ["--baud", str(baud or self.baud), "--before", self._before(attempt), *words]
             told = self._tell_progress if doing == "flashing" else None
-            with ProgressBar(f"{self.board}: {doing}", shown=self._show_progress, told=told) as bar:
+            bar = ProgressBar(f"{self.board}: {doing}", shown=self._show_progress, told=told)
+            with bar, environment(self._wiring) as env:
                 try:
                     done = run(
                         command,
                         timeout=self.timeout,
                         silence=self.silence,
-                        env=_environment(),
+                        env=env,
                         on_output=bar.feed,
                         merge=True,
                         stop=self._stopped,
@@ -312,7 +344,7 @@ class Esptool:
             if done.ended == "exit" and done.code == 0:
                 self._recognise(done, doing)
                 return done, attempt
-            reason = self.timeline.redacted(failures.reason(done, self.timeout, self.silence))
+            reason = self.timeline.redacted(failures.reason(done, self.timeout, self.silence, self._wiring.cure))
             self.timeline.record("flash", "failed", self.board, reason=reason, attempt=attempt)
             if any(words in " ".join(done.output.split()) for words in (*failures.HOPELESS, *failures.UNSUPPORTED)):
                 break
@@ -320,6 +352,12 @@ class Esptool:
         tries = f" ({attempt} attempts)" if attempt > 1 else ""
         last = self.timeline.redacted(tail(done))
         raise FlashError(f"board {self.board}: {doing} failed{tries}: {reason}\n{last}{log}")
+
+    def _before(self, attempt: int) -> str:
+        """esptool's way into the loader. Where the sequence went first, esptool has it to itself at another attempt."""
+        if self._wiring.goes_first and (self._console is None or attempt > 1):
+            return "default-reset"
+        return self._wiring.before
 
     def _meet(self) -> None:
         """Have the chip say who it is before it is written to: once, and again after its port was lost."""
@@ -355,25 +393,5 @@ class Esptool:
         self.timeline.record("flash", "progress", self.board, offset=offset, percent=percent)
 
 
-@contextlib.contextmanager
-def _private_file(data: bytes) -> Iterator[Path]:
-    """A file that only its owner can read, and that is overwritten and gone afterwards: it may hold keys."""
-    with tempfile.TemporaryDirectory(prefix="hil-flash-") as folder:
-        file = Path(folder) / "write.bin"
-        with open(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as out:
-            out.write(data)
-        try:
-            yield file
-        finally:
-            file.write_bytes(bytes(len(data)))
-
-
 def _pairs(images: Sequence[Image]) -> list[str]:
     return [word for image in images for word in (f"{image.offset:#x}", str(image.path))]
-
-
-def _environment() -> dict[str, str]:
-    """Plain output, unbuffered so that progress and silence are seen, and lines that are not broken at 80 columns."""
-    path = os.pathsep.join([str(_TOOL_PATH), *filter(None, [os.environ.get("PYTHONPATH")])])
-    plain = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"}
-    return {**os.environ, **plain, "PYTHONPATH": path}

@@ -33,9 +33,6 @@ UNSUPPORTED = ("unsupported", "not supported", "not implemented")
 # What each failure most often comes from; the first that is found in esptool's words is told.
 _CURES = (
     ("port is busy or doesn't exist", "is the board plugged in, and its port free? `fuser -v` on the port shows who"),
-    ("Wrong boot mode", "hold the BOOT button, or check that DTR and RTS are wired to IO0 and EN"),
-    ("No serial data received", "check power, cable, and that DTR and RTS are wired to IO0 and EN"),
-    ("Failed to connect", "check power, cable, and that DTR and RTS are wired to IO0 and EN"),
     ("Wrong chip argument", "name the chip that it is in the rig"),
     ("Wrong --chip argument", "name the chip that it is in the rig"),
     ("will not fit in", "build for this flash size, or name another offset"),
@@ -47,8 +44,15 @@ _CURES = (
 )
 
 
-def reason(done: Finished, timeout: float, silence: float) -> str:
-    """Why a run of esptool with these limits (seconds) failed, with the cure where one is known."""
+# Words of a chip that did not enter its loader: what helps is a matter of its wiring.
+_NO_LOADER = ("Wrong boot mode", "No serial data received", "Failed to connect")
+
+
+def reason(done: Finished, timeout: float, silence: float, loader_cure: str) -> str:
+    """Why a run of esptool with these limits (seconds) failed, with the cure where one is known.
+
+    `loader_cure`: what to do about a chip that does not enter its loader.
+    """
     if done.ended == "time-out":
         what = f"esptool was not done after {timeout:g} s and has been ended"
     elif done.ended == "stopped":
@@ -59,5 +63,6 @@ def reason(done: Finished, timeout: float, silence: float) -> str:
         found = re.search(r"fatal error occurred:\s*(.+)|(\w*Exception\b.+)", done.output)
         what = (found[1] or found[2]) if found else f"{done.last_words} (exit code {done.code})"
     words = " ".join(done.output.split())
-    cure = next((cure for sign, cure in _CURES if sign in words), None)
+    cures = (*_CURES, *((sign, loader_cure) for sign in _NO_LOADER))
+    cure = next((cure for sign, cure in cures if sign in words), None)
     return what.strip().rstrip(".") + (f"; {cure}" if cure else "")

@@ -12,12 +12,16 @@ from hil.ports.finder import Asking
 from hil.ports.known import recognised
 from hil.ports.usb import UsbPort
 from hil.timeline import Timeline
+from hil.wiring.choosing import seen
 
 
 def ask(port: UsbPort, timeline: Timeline, artifacts: Path | None) -> Identity:
     """What the chip on this port says that it is; it is reset before and after. Raises FlashError."""
     name = Path(port.device).name
-    return Esptool(timeline, name, port.lasting, attempts=1, artifacts=artifacts, show_progress=False).identity()
+    quiet = Esptool(
+        timeline, name, port.lasting, attempts=1, artifacts=artifacts, wiring=seen(port), show_progress=False
+    )
+    return quiet.identity()
 
 
 def may_be_asked(port: UsbPort) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from hil.ports.usb import UsbPort, connected
@@ -48,6 +49,17 @@ class PortFinder:
             asked = ", ".join(str(port) for port in candidates) or "none, as no port fits"
             raise PortNotFound(f"no chip says that it has {self.wanted}; asked: {asked}; plug it in, or correct mac")
         self.wanted = PortTable(location=there.location, interface=there.interface)
+
+
+def port_seen(port: str | PortFinder, listing: Callable[[], list[UsbPort]] = connected) -> UsbPort | None:
+    """What USB tells of a rig's port; None where it is not connected, or no USB port. Opens none, asks no chip."""
+    if isinstance(port, PortFinder) and port.wanted.ask:
+        return None
+    try:
+        device = os.path.realpath(device_of(port))
+    except PortNotFound:
+        return None
+    return next((known for known in listing() if os.path.realpath(known.device) == device), None)
 
 
 def device_of(port: str | PortFinder) -> str:

@@ -24,6 +24,7 @@ from hil.virtual.image import table_for, write_images
 from hil.virtual.process import Options, serve
 from hil.virtual.uno import build as uno_build
 from hil.virtual.uno import process as uno_process
+from hil.virtual.wiring import WIRINGS
 
 REFERENCE = "reference"
 
@@ -72,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     board.add_argument("--flash-size", choices=_FLASH_SIZES, default="4MB", help="default: %(default)s")
     board.add_argument(
         "--efuse", action="append", default=[], metavar="NAME[=N]", help="burn it, for good: FLASH_CRYPT_CNT=1"
+    )
+    board.add_argument(
+        "--wiring", choices=WIRINGS, default="usb-uart", help="what its port's DTR and RTS do (%(default)s)"
     )
     uno = commands.add_parser("uno", help="run a virtual Arduino Uno", description="Run one virtual Arduino Uno.")
     _board_arguments(uno)
@@ -142,6 +146,7 @@ def _options(asked: argparse.Namespace) -> Options:
         chip=asked.chip,
         mac=asked.mac,
         flash_size=_FLASH_SIZES[asked.flash_size],
+        wiring=asked.wiring,
         efuses=efuses.asked(asked.efuse),
     )
 

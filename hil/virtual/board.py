@@ -1,12 +1,6 @@
 """One virtual dev kit: power, the EN and IO0 circuit, and whatever the chip does between two resets.
 
-DTR and RTS reach EN and IO0 through the dev kit's two transistors (asserted is 1):
-
-    DTR RTS   EN    IO0
-     0   0    high  high
-     1   1    high  high
-     0   1    low   high    held in reset
-     1   0    high  low     sampled when EN rises: download mode
+What DTR and RTS do is a matter of the board's wiring (wiring.py). The buttons BOOT and RST are there besides.
 
 Modes: off (no power), reset (EN low), download (the ROM's loader), run (ROM, bootloader, app).
 
@@ -31,8 +25,10 @@ from hil.virtual.flash import BLOCK, SECTOR, Flash, erase_steps
 from hil.virtual.host import Cause, Clock, Core, Host, Manifest, Radio
 from hil.virtual.loader import Action, Erase, Loader, Program, Run, Send, SetBaud, Watch
 from hil.virtual.registers import Registers
-from hil.virtual.serial_server import SerialServer
+from hil.virtual.serial_server import Port, SerialServer
 from hil.virtual.uart import APP_BAUD, Uart
+from hil.virtual.wiring import Otg, Restart
+from hil.virtual.wiring import make as make_wiring
 
 EN_RISE = 0.005
 """Seconds from EN's release to the chip's start."""
@@ -61,7 +57,15 @@ class Board:
     """
 
     def __init__(
-        self, name: str, chip: Chip, mac: bytes, flash: Flash, speed: float, radio: Radio, start_core: StartCore
+        self,
+        name: str,
+        chip: Chip,
+        mac: bytes,
+        flash: Flash,
+        speed: float,
+        radio: Radio,
+        start_core: StartCore,
+        wiring: str = "usb-uart",
     ) -> None:
         self.name = name
         self.chip = chip
@@ -70,14 +74,15 @@ class Board:
         self.speed = speed
         self.radio = radio
         self.efuses = Efuses(flash.path.with_suffix(".efuses"), chip)
-        self.serial = SerialServer(self)
+        self.wiring = make_wiring(wiring, chip.name)
+        self.serial = SerialServer(self, Port(self, self.rate_changed))
         self.power = False
         self.mode = "off"
         self.cause = Cause.POWER_ON
         self._start_core = start_core
-        self._uart = Uart(speed, lambda data: self.serial.send(data), lambda: self.serial.port.baudrate)
+        self._uart = Uart(speed, lambda data: self.serial.send(data), self._line_baud)
         self._clock = Clock()
-        self._dtr = self._rts = False
+        self._boot_button = False
         self._held = False  # EN was pulled low by the lines, not only slow to rise after power-on
         self._rising: asyncio.TimerHandle | None = None
         self._life: asyncio.Task[None] | None = None
@@ -121,14 +126,33 @@ class Board:
         }
 
     def more_orders(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """The access point can be taken away, with the board running on."""
-        return {"radio-up": self._radio_up, "radio-down": self._radio_down}
+        """The access point can be taken away, with the board running on; its buttons can be pressed."""
+        return {
+            "radio-up": self._radio_up,
+            "radio-down": self._radio_down,
+            "hold-boot": self._hold_boot,
+            "release-boot": self._release_boot,
+            "press-reset": self._press_reset,
+        }
 
     async def _radio_up(self) -> None:
         self.radio.up()
 
     async def _radio_down(self) -> None:
         self.radio.down()
+
+    async def _hold_boot(self) -> None:
+        self._boot_button = True
+
+    async def _release_boot(self) -> None:
+        self._boot_button = False
+
+    async def _press_reset(self) -> None:
+        if self.power:
+            self._stop()
+            self.mode = "reset"
+            self._held = True
+            self._follow_lines()
 
     async def close(self) -> None:
         """The end of the virtual board: power off, ports closed."""
@@ -140,9 +164,25 @@ class Board:
 
     def lines_changed(self, dtr: bool, rts: bool) -> None:
         """DTR and RTS, as the client of the serial port has set them."""
-        self._dtr, self._rts = dtr, rts
-        if self.power:
-            self._follow_lines()
+        restart = self.wiring.lines(dtr, rts, self.mode)
+        if not self.power:
+            return
+        if restart is not None:
+            self._start_anew(restart)
+        self._follow_lines()
+
+    def rate_changed(self, baud: int) -> None:
+        """The speed, as the client of the serial port has set it."""
+        restart = self.wiring.rate(baud, self.mode)
+        if restart is not None and self.power:
+            self._start_anew(restart)
+
+    def _start_anew(self, restart: Restart) -> None:
+        self._stop(silent=False)
+        self._begin(restart.cause, download=restart.download and not self.efuses.download_disabled)
+
+    def _line_baud(self) -> int:
+        return self.serial.port.baudrate if self.wiring.is_uart else self._uart.baud
 
     def reset(self, cause: Cause) -> None:
         """Reset by the chip itself: software, panic, watchdog, brownout. Clock and power stay; what it said is sent."""
@@ -150,14 +190,14 @@ class Board:
         self._begin(cause, download=False)
 
     def _follow_lines(self) -> None:
-        if self._rts and not self._dtr:
+        if self.wiring.held:
             self._stop()
             self.mode = "reset"
             self._held = True
         elif self.mode == "reset":
             if self._rising is not None:
                 self._rising.cancel()
-            delay = EN_RISE_BOTH if self._held and self._dtr and self._rts else EN_RISE
+            delay = EN_RISE_BOTH if self._held and self.wiring.settling else EN_RISE
             self._rising = asyncio.get_running_loop().call_later(delay, self._risen)
 
     def _risen(self) -> None:
@@ -166,7 +206,10 @@ class Board:
         self._held = False
         # Power-on and EN alike clear all of the chip, its clock included.
         self._clock = Clock()
-        self._begin(cause, download=self._dtr and not self._rts and not self.efuses.download_disabled)
+        strap = self.wiring.strap or self._boot_button
+        if isinstance(self.wiring, Otg):
+            self.wiring.by_button = strap
+        self._begin(cause, download=strap and not self.efuses.download_disabled)
 
     def _begin(self, cause: Cause, *, download: bool) -> None:
         self.cause = cause
@@ -307,7 +350,7 @@ class Board:
             if not spoken:
                 # The ROM measures the host's speed by the first bytes that it gets.
                 await self._uart.drained()
-                self._uart.baud = self.serial.port.baudrate
+                self._uart.baud = self._line_baud()
             registers.uart_baud = self._uart.baud
             for action in loader.feed(await self._uart.received(data)):
                 spoken = True
@@ -339,7 +382,11 @@ class Board:
             self._watchdog = None
         if armed:
             loop = asyncio.get_running_loop()
-            self._watchdog = loop.call_later(WATCHDOG_DELAY, self.reset, Cause.WATCHDOG)
+            self._watchdog = loop.call_later(WATCHDOG_DELAY, self._bite)
+
+    def _bite(self) -> None:
+        # Unlike other resets by the chip itself this one reads the straps again.
+        self._start_anew(Restart(Cause.WATCHDOG, download=self.wiring.strap or self._boot_button))
 
     async def _erase(self, offset: int, length: int) -> None:
         for start, size in erase_steps(offset, length):

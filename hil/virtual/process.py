@@ -38,6 +38,7 @@ class Options:
     control_port: int
     powered: bool
     follow_stdin: bool
+    wiring: str = "usb-uart"
     efuses: dict[str, int] = field(default_factory=dict)
 
 
@@ -49,7 +50,7 @@ async def serve(options: Options) -> None:
     flash = Flash(options.directory / f"{options.name}.flash", options.flash_size)
     mac = options.mac or mac_of(options.name)
     radio = Radio(name=options.name, speed=options.speed)
-    board = Board(options.name, CHIPS[options.chip], mac, flash, options.speed, radio, _start_core)
+    board = Board(options.name, CHIPS[options.chip], mac, flash, options.speed, radio, _start_core, options.wiring)
     board.efuses.burn(options.efuses)
     stop = stopping(options.follow_stdin)
     token = secrets.token_urlsafe(24)

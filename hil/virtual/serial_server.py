@@ -37,8 +37,9 @@ class Wires(Protocol):
 class Port:
     """What PortManager takes for a pyserial port: settings, and the control lines that act on the board."""
 
-    def __init__(self, wires: Wires) -> None:
-        self.baudrate = 115200
+    def __init__(self, wires: Wires, on_rate: Callable[[int], None] = lambda baud: None) -> None:
+        self._baudrate = 115200
+        self._on_rate = on_rate
         self.bytesize = 8
         self.parity = "N"
         self.stopbits = 1
@@ -48,6 +49,17 @@ class Port:
         self.cts = self.dsr = self.ri = self.cd = False
         self._wires = wires
         self._dtr = self._rts = False
+
+    @property
+    def baudrate(self) -> int:
+        """bit/s."""
+        return self._baudrate
+
+    @baudrate.setter
+    def baudrate(self, baud: int) -> None:
+        changed, self._baudrate = baud != self._baudrate, baud
+        if changed:
+            self._on_rate(baud)
 
     @property
     def dtr(self) -> bool:

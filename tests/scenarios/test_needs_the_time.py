@@ -17,7 +17,7 @@ UNANSWERED = 2
 
 
 @pytest.mark.needs("gateway", "time")
-@pytest.mark.parametrize("how", ["power-cut", "hard-reset"])
+@pytest.mark.parametrize("how", ["power-cut", pytest.param("hard-reset", marks=pytest.mark.needs("hard-reset"))])
 @pytest.mark.time
 @pytest.mark.quick
 @pytest.mark.scenario(
