@@ -38,6 +38,9 @@ from hil.wiring.kinds import HAS_WATCHDOG_RESET
 _WRITTEN = re.compile(r"Wrote (\d+) bytes")
 _SKIPPED = re.compile(r"0x([0-9a-fA-F]+)\s+already\s+in\s+flash")
 
+#: The speed with which esptool begins, bit/s (esp_pylib, ESP_ROM_BAUD).
+FIRST_RATE = 115200
+
 #: What is done in runs that change the flash.
 _WRITING = ("flashing", "writing", "erasing")
 
@@ -324,7 +327,7 @@ class Esptool:
             if attempt > 1 and self._before_retry is not None:
                 self._before_retry()
             command = [*self._command, "--chip", self.chip, "--port", self._device(doing)]
-            command += ["--baud", str(baud or self.baud), "--before", self._before(attempt), *words]
+            command += ["--baud", str(self._rate(baud)), "--before", self._before(attempt), *words]
             told = self._tell_progress if doing == "flashing" else None
             bar = ProgressBar(f"{self.board}: {doing}", shown=self._show_progress, told=told)
             with bar, environment(self._wiring) as env:
@@ -352,6 +355,10 @@ class Esptool:
         tries = f" ({attempt} attempts)" if attempt > 1 else ""
         last = self.timeline.redacted(tail(done))
         raise FlashError(f"board {self.board}: {doing} failed{tries}: {reason}\n{last}{log}")
+
+    def _rate(self, baud: int | None) -> int:
+        # A loader that nothing resets between two runs stays at the first one's speed; esptool begins with its own.
+        return FIRST_RATE if self._wiring.hard is None else baud or self.baud
 
     def _before(self, attempt: int) -> str:
         """esptool's way into the loader. Where the sequence went first, esptool has it to itself at another attempt."""

@@ -63,6 +63,6 @@ def reason(done: Finished, timeout: float, silence: float, loader_cure: str) -> 
         found = re.search(r"fatal error occurred:\s*(.+)|(\w*Exception\b.+)", done.output)
         what = (found[1] or found[2]) if found else f"{done.last_words} (exit code {done.code})"
     words = " ".join(done.output.split())
-    cures = (*_CURES, *((sign, loader_cure) for sign in _NO_LOADER))
+    cures = (*((sign, loader_cure) for sign in _NO_LOADER), *_CURES)
     cure = next((cure for sign, cure in cures if sign in words), None)
     return what.strip().rstrip(".") + (f"; {cure}" if cure else "")

@@ -110,7 +110,7 @@ def test_every_sequence_leaves_both_lines_released(wiring: Wiring) -> None:
 
 
 def outcome(kind: str, chip: str, sequence: Sequence, mode: str = "run") -> str:
-    """Where a chip in `mode` is after a sequence: 'untouched', 'run' or 'download' after a reset, or held in 'reset'."""
+    """Where a chip in `mode` is after a sequence: 'untouched', 'run' or 'download' after a reset, held in 'reset'."""
     circuit = circuits.make(kind, chip)
     told = "untouched"
     for dtr, rts in states(sequence):
@@ -148,8 +148,9 @@ def test_only_the_fitting_sequence_starts_the_loader(kind: str, sequence: str) -
     download = FITTING[sequence].download
     assert download is not None
     ends = outcome(kind, CHIPS[kind], download)
-    # The order of USB-OTG's sequence is the bridge's, too: it only does not wait for a capacitor.
-    fits = kind == sequence or (kind, sequence) == ("usb-uart", "usb-otg")
+    # By their tables two more come there: the order of USB-OTG's sequence is the bridge's, too (it only does not wait
+    # for a capacitor), and the inverted one sets USB-Serial/JTAG's flag before it resets.
+    fits = kind == sequence or (kind, sequence) in (("usb-uart", "usb-otg"), ("usb-serial-jtag", "usb-uart-inverted"))
     assert (ends == "download") == fits, ends
 
 
