@@ -93,10 +93,7 @@ class BoardConfig(Strict):
     @model_validator(mode="after")
     def _wired(self) -> BoardConfig:
         if self.wiring is not None and self.virtual != "esp32":
-            raise ValueError(
-                'found wiring on another board, expected it beside virtual = "esp32" only; a real board has reset: how '
-                "its port's lines reach it"
-            )
+            raise ValueError('found wiring, expected it beside virtual = "esp32" only; a real board has reset')
         if self.reset is not None and self.flasher is not None and self.flasher.kind != "esptool":
             raise ValueError(f"found reset beside flasher.kind {self.flasher.kind!r}, expected it with esptool only")
         wrong = misfit(self.reset, self.chip) if self.reset is not None else None

@@ -22,7 +22,7 @@ from hil import reset
 from hil.console import Console, ConsoleError
 from hil.flash import SECTOR, FlashError, FlashResult, Image, check_images
 from hil.flash import esptool_failures as failures
-from hil.flash.esptool_environment import environment
+from hil.flash.esptool_environment import FIRST_RATE, environment
 from hil.flash.identity import Identity, identity_of
 from hil.flash.output import keep, tail
 from hil.flash.private_file import private_file
@@ -37,9 +37,6 @@ from hil.wiring.kinds import HAS_WATCHDOG_RESET
 
 _WRITTEN = re.compile(r"Wrote (\d+) bytes")
 _SKIPPED = re.compile(r"0x([0-9a-fA-F]+)\s+already\s+in\s+flash")
-
-#: The speed with which esptool begins, bit/s (esp_pylib, ESP_ROM_BAUD).
-FIRST_RATE = 115200
 
 #: What is done in runs that change the flash.
 _WRITING = ("flashing", "writing", "erasing")
@@ -314,10 +311,7 @@ class Esptool:
     def _esptool(
         self, arguments: list[str], doing: str, baud: int | None = None, *, after: str | None = None
     ) -> tuple[Finished, int]:
-        """Run one command, again if the connection fails. Raises FlashError when all attempts have failed.
-
-        `after`: how the chip is to be left, in place of the usual way.
-        """
+        """Run one command, again if the connection fails; `after`: how it leaves the chip. Raises FlashError."""
         self._used = True
         by_itself = self._console is None and self._wiring.leaving == "lines"
         words = ["--after", after or ("hard-reset" if by_itself else "no-reset"), *self._options, *arguments]

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from hil.wiring import Wiring
 
+#: The speed with which esptool begins, bit/s (esp_pylib, ESP_ROM_BAUD).
+FIRST_RATE = 115200
+
 # Makes pyserial quick on RFC 2217 ports, in esptool's process; see the file there.
 _TOOL_PATH = Path(__file__).parent / "tool_path"
 

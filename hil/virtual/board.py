@@ -38,8 +38,7 @@ SECTOR_ERASE = 0.045
 BLOCK_ERASE = 0.15
 """Seconds to erase 4 KiB and 64 KiB: typical values of SPI NOR data sheets."""
 WATCHDOG_DELAY = 0.2
-"""Seconds from arming the RTC watchdog to its reset, at any speed: a host sets it to some tens of milliseconds, and its
-next command, over a network, must still be answered."""
+"""Seconds from arming the RTC watchdog to its reset, at any speed: a host's next command must still be answered."""
 BOOT_LOOP_PAUSE = 0.1
 """Least real seconds between two tries to boot, whatever the speed: a boot loop must not eat the host."""
 
@@ -385,7 +384,7 @@ class Board:
             self._watchdog = loop.call_later(WATCHDOG_DELAY, self._bite)
 
     def _bite(self) -> None:
-        # Unlike other resets by the chip itself this one reads the straps again.
+        # Unlike other resets by the chip this one reads the straps again.
         self._start_anew(Restart(Cause.WATCHDOG, download=self.wiring.strap or self._boot_button))
 
     async def _erase(self, offset: int, length: int) -> None:

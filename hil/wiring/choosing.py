@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Discriminator, field_validator
+from pydantic import BeforeValidator, Discriminator, field_validator
 
 from hil.ports import UsbPort
 from hil.ports.known import recognised
@@ -17,7 +17,11 @@ from hil.toml import Strict
 from hil.wiring.kinds import HAS_USB, INVERTED, USB_OTG, USB_SERIAL_JTAG, USB_UART, WIRINGS, Wiring, custom
 from hil.wiring.sequence import BadSequence, Sequence
 
-Kind = Literal["usb-uart", "usb-serial-jtag", "usb-otg", "none"]
+
+class Plain(Strict):
+    """One that has no keys of its own."""
+
+    kind: Literal["usb-serial-jtag", "usb-otg", "none"]
 
 
 class Bridge(Strict):
@@ -45,7 +49,12 @@ class Custom(Strict):
         return value
 
 
-Reset = Kind | Annotated[Bridge | Custom, Discriminator("kind")]
+def _table(value: object) -> object:
+    return {"kind": value} if isinstance(value, str) else value
+
+
+Reset = Annotated[Annotated[Bridge | Plain | Custom, Discriminator("kind")], BeforeValidator(_table)]
+"""As a rig has it: the kind alone, or a table."""
 
 
 def wiring_of(reset: Reset) -> Wiring:
@@ -54,7 +63,7 @@ def wiring_of(reset: Reset) -> Wiring:
         return INVERTED if reset.inverted else USB_UART
     if isinstance(reset, Custom):
         return custom(reset.download, reset.hard)
-    return WIRINGS[reset]
+    return WIRINGS[reset.kind]
 
 
 def seen(port: UsbPort | None) -> Wiring:
@@ -65,9 +74,9 @@ def seen(port: UsbPort | None) -> Wiring:
 
 def misfit(reset: Reset, chip: str) -> str | None:
     """Why a chip cannot be wired so, as a phrase; None if it can, or nothing is known of it."""
-    chips = HAS_USB.get(reset) if isinstance(reset, str) else None
+    chips = HAS_USB.get(reset.kind)
     if chips is None or chip in chips or chip == "auto":
         return None
     others = [kind for kind, having in HAS_USB.items() if chip in having]
     expected = " or ".join(f'"{kind}"' for kind in ("usb-uart", *others))
-    return f'found reset "{reset}" on an {chip}, which has no such port of its own; expected {expected}'
+    return f'found reset "{reset.kind}" on an {chip}, which has no such port of its own; expected {expected}'

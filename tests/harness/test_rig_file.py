@@ -92,6 +92,42 @@ def test_each_fault_names_the_key_and_the_cure(tmp_path: Path, change: tuple[str
     assert any(expected in fault for fault in faults), faults
 
 
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        (
+            'reset = "usb-jtag"',
+            "boards.one.reset.kind: found 'usb-jtag', expected one of 'usb-uart', 'usb-serial-jtag', 'usb-otg'",
+        ),
+        (
+            'reset = "usb-serial-jtag"',
+            'boards.one: found reset "usb-serial-jtag" on an esp32, which has no such port of its own; expected "usb-uart"',
+        ),
+        ('reset = { kind = "custom" }', "boards.one.reset.download: found nothing"),
+        (
+            'reset = { kind = "custom", download = "D0|R2" }',
+            "boards.one.reset.download: found step 'R2', expected D0, D1, R0, R1",
+        ),
+        (
+            'reset = { kind = "usb-uart", inverted = "rts" }',
+            "boards.one.reset.inverted: found 'rts', expected boolean",
+        ),
+        (
+            'reset = { kind = "usb" }',
+            "boards.one.reset.kind: found 'usb', expected one of 'usb-uart', 'usb-serial-jtag'",
+        ),
+        ('wiring = "usb-otg"', 'boards.one: found wiring, expected it beside virtual = "esp32" only'),
+        (
+            'reset = "none"\nflasher = { kind = "avrdude" }',
+            "boards.one: found reset beside flasher.kind 'avrdude', expected it with esptool only",
+        ),
+    ],
+)
+def test_how_a_boards_lines_reach_it(line: str, expected: str, tmp_path: Path) -> None:
+    faults = faults_of(tmp_path, BOARD.replace('virtual = "esp32"', f'port = "/dev/x"\n{line}'))
+    assert any(fault.startswith(expected) for fault in faults), faults
+
+
 def test_all_faults_are_told_at_once(tmp_path: Path) -> None:
     faults = faults_of(tmp_path, BOARD.replace('name = "bench"', "name = 7").replace("virtual", "virtaul"))
     assert len(faults) == 2

@@ -29,7 +29,7 @@ from hil.wiring import (
     Wiring,
     custom,
 )
-from hil.wiring.choosing import Bridge, Custom, misfit, seen, wiring_of
+from hil.wiring.choosing import Bridge, Custom, Plain, misfit, seen, wiring_of
 from hil.wiring.kinds import HAS_USB
 
 # -- the notation ------------------------------------------------------------------------------------------------------
@@ -212,8 +212,8 @@ def test_a_chip_without_such_a_port_is_refused() -> None:
 
 
 def test_what_a_rig_says() -> None:
-    assert wiring_of("usb-serial-jtag") is USB_SERIAL_JTAG
-    assert wiring_of("none") is NONE
+    assert wiring_of(Plain(kind="usb-serial-jtag")) is USB_SERIAL_JTAG
+    assert wiring_of(Plain(kind="none")) is NONE
     assert wiring_of(Bridge(kind="usb-uart")) is USB_UART
     assert wiring_of(Bridge(kind="usb-uart", inverted=True)) is INVERTED
     own = wiring_of(Custom(kind="custom", download="D1|R1|W0.2|R0|W0.1|D0"))
@@ -233,14 +233,14 @@ def test_what_a_port_is_seen_to_be() -> None:
 
 
 def test_a_chip_that_cannot_be_wired_so() -> None:
-    assert misfit("usb-serial-jtag", "esp32") == (
+    assert misfit(Plain(kind="usb-serial-jtag"), "esp32") == (
         'found reset "usb-serial-jtag" on an esp32, which has no such port of its own; expected "usb-uart"'
     )
-    told = misfit("usb-otg", "esp32c3")
+    told = misfit(Plain(kind="usb-otg"), "esp32c3")
     assert told is not None
     assert told.endswith('expected "usb-uart" or "usb-serial-jtag"')
-    assert misfit("usb-otg", "esp32s2") is None
-    assert misfit("usb-otg", "auto") is None
+    assert misfit(Plain(kind="usb-otg"), "esp32s2") is None
+    assert misfit(Plain(kind="usb-otg"), "auto") is None
     assert misfit(Custom(kind="custom", download="R1|R0"), "esp8266") is None
 
 
