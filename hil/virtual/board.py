@@ -41,7 +41,6 @@ WATCHDOG_DELAY = 0.2
 """Seconds from arming the RTC watchdog to its reset, at any speed: a host's next command must still be answered."""
 BOOT_LOOP_PAUSE = 0.1
 """Least real seconds between two tries to boot, whatever the speed: a boot loop must not eat the host."""
-
 MOST_RECEIVED = 4096
 """Pieces of input that wait for the chip."""
 LOG = logging.getLogger(__name__)
