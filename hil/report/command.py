@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 #: The names of hil.report.files.FORMS, which is imported when it is needed.
-_FORMS = ("json", "junit", "markdown", "terminal")
+_FORMS = ("html", "json", "junit", "markdown", "terminal")
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command and its options."""
-    words = "make the reports of a run again from its artifacts: JSON, JUnit XML, Markdown, terminal"
+    words = "make the reports of a run again from its artifacts: HTML, JSON, JUnit XML, Markdown, terminal"
     report = commands.add_parser("report", help=words, description=words)
     report.set_defaults(run=run)
     report.add_argument("folder", metavar="RUN", type=Path, help="the folder of the run, such as artifacts/20261127-1")

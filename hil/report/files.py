@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from hil.report.html import as_html
 from hil.report.junit import as_junit
 from hil.report.markdown import as_markdown
 from hil.report.runs import Run
@@ -23,6 +24,7 @@ class Form:
 
 
 FORMS: Mapping[str, Form] = {
+    "html": Form(as_html, "report.html"),
     "json": Form(as_json, "summary.json"),
     "junit": Form(as_junit, "junit.xml"),
     "markdown": Form(as_markdown, "summary.md"),

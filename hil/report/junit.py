@@ -75,9 +75,9 @@ def _verdict(case: ET.Element, test: Mapping[str, Any]) -> None:
 
 
 def message_of(failure: str) -> str:
-    """What pytest marks as the error in a failure: the lines that begin with an E; its last line without such."""
-    marked = " ".join(line[1:].strip() for line in failure.splitlines() if line.startswith("E  "))
-    return marked or (failure.strip().splitlines()[-1:] or ["the run ended before this test did"])[0]
+    """What pytest marks as the error in a failure: the first line that begins with an E; the last one without such."""
+    marked = (line[1:].strip() for line in failure.splitlines() if line.startswith("E  "))
+    return next(marked, "") or (failure.strip().splitlines()[-1:] or ["the run ended before this test did"])[0]
 
 
 def _clean(text: object) -> str:

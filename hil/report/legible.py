@@ -6,7 +6,7 @@ import re
 import unicodedata
 
 _UNSEEN = frozenset("\u2028\u2029\ufeff\u00ad")
-_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 """What sets colours (ECMA-48, SGR): firmware logs are full of it."""
 
 
@@ -18,7 +18,7 @@ def legible(text: str, *, keep: str = "\n\t") -> str:
     """
     if text.isascii() and text.isprintable():
         return text
-    return "".join(c if c in keep or not _hides(c) else _escaped(c) for c in _COLOUR.sub("", text))
+    return "".join(c if c in keep or not _hides(c) else _escaped(c) for c in COLOUR.sub("", text))
 
 
 def _hides(character: str) -> bool:

@@ -149,7 +149,7 @@ def test_a_warning_is_a_verdict_of_its_own(tmp_path: Path, more: tuple[str, ...]
     ]
     assert told["boards"][0]["firmware"][0]["version"]
     assert told["boards"][0]["credentials"][0]["subject"] == "CN=esp32-a"
-    for form in ("summary.json", "junit.xml", "summary.md"):
+    for form in ("report.html", "summary.json", "junit.xml", "summary.md"):
         assert f"report: {left / form}" in done.stdout
 
 

@@ -1,0 +1,130 @@
+"""What the page needs to show one test: compressed, and unpacked by the browser only when the test is opened.
+
+A chunk is JSON, deflated (RFC 1951) and in base64, whose alphabet no HTML parser can stumble over. Events stand in it
+as columns: `t`, microseconds since the one before; `k`, an index into `kinds` (source, kind, row of `lanes`, tone,
+whether it is a board's); `s`, the difference of sequence numbers; `d`, an index into `texts`: '=' and the event's text,
+where that is all its data, or else its data as JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hil.diagnose import Diagnosis
+from hil.report.html.lanes import ALWAYS, LANES, lane, tone
+from hil.report.html.spans import Span, spans
+from hil.report.results import Result
+from hil.report.runs import Run
+from hil.timeline import Event
+
+LONGEST_TEXT = 4096
+"""Characters of the longest text of an event that the page holds; the timeline's file has all of it."""
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
+
+
+def packed(run: Run, result: Result) -> str:
+    """The chunk of a test, as text that may stand anywhere in HTML."""
+    return pack(chunk(run, result))
+
+
+def pack(data: Any) -> str:
+    """Plain data as deflated JSON in base64."""
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
+    raw = _encode(data).encode("utf-8", "backslashreplace")
+    return base64.b64encode(deflate.compress(raw) + deflate.flush()).decode("ascii")
+
+
+def chunk(run: Run, result: Result) -> dict[str, Any]:
+    """A test as plain data; times in microseconds since it began."""
+    events = run.events_of(result)
+    lasting = spans(events, result)
+    seen = {*ALWAYS, *(lane(event) for event in events), *(span.lane for span in lasting)}
+    rows = {name: row for row, name in enumerate(name for name in LANES if name in seen)}
+    part = run.part_of(result)
+    last = result.phases[-1]
+    return {
+        **{key: getattr(result, key) for key in ("test", "name", "board", "scenario", "verdict", "about", "worker")},
+        "place": f"{result.file}:{result.line + 1}" if result.file and result.line is not None else result.file,
+        "began": result.began + (part.wall_offset if part and part.events else last.wall - last.ended),
+        "length": _micro(result.ended - result.began),
+        "failed": None if result.failed_at is None else _micro(result.failed_at - result.began),
+        "phases": [[p.when, p.outcome, p.seconds] for p in result.phases],
+        "reasons": _each(phase.reason for phase in result.phases),
+        "warnings": _each(words for phase in result.phases for words in phase.warnings),
+        "findings": _each(words for phase in result.phases for words in phase.findings),
+        "failures": [[p.when, p.failure] for p in result.phases if p.failure],
+        "sections": [[title, words] for phase in result.phases for title, words in phase.sections],
+        "diagnoses": [_diagnosis(one) for one in run.diagnoses(result)],
+        "lanes": list(rows),
+        "spans": [_bar(span, rows[span.lane], result.began) for span in lasting],
+        **_columns(events, result.began, rows),
+    }
+
+
+def _each(words: Any) -> list[str]:
+    return list(dict.fromkeys(word for word in words if word))
+
+
+def _micro(seconds: float) -> int:
+    return max(0, round(seconds * 1e6))
+
+
+def _columns(events: Sequence[Event], began: float, rows: Mapping[str, int]) -> dict[str, Any]:
+    kinds: dict[tuple[str, str, int, int, bool], int] = {}
+    texts: dict[str, int] = {}
+    t, k, s, d = [], [], [], []
+    before, sequence = 0, -1
+    for event in events:
+        at = max(before, _micro(event.monotonic - began))
+        t.append(at - before)
+        before = at
+        kind = (event.source, event.kind, rows[lane(event)], tone(event), event.board is not None)
+        k.append(kinds.setdefault(kind, len(kinds)))
+        s.append(event.sequence - sequence)
+        sequence = event.sequence
+        d.append(texts.setdefault(_text(event.data), len(texts)))
+    return {"kinds": list(kinds), "texts": list(texts), "t": t, "k": k, "s": s, "d": d}
+
+
+def _text(data: Mapping[str, Any]) -> str:
+    if len(data) == 1 and isinstance(data.get("text"), str):
+        return "=" + _short(data["text"])
+    return _encode(_shortened(data)) if data else ""
+
+
+def _short(text: str) -> str:
+    if len(text) <= LONGEST_TEXT:
+        return text
+    return f"{text[:LONGEST_TEXT]}… {len(text) - LONGEST_TEXT} more characters: see the timeline's file"
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, str):
+        return _short(value)
+    if isinstance(value, bytes):
+        return {"bytes": len(value), "hex": _short(value.hex(" "))}
+    if isinstance(value, Mapping):
+        return {str(k): _shortened(v) for k, v in value.items() if v is not None}
+    if isinstance(value, list | tuple):
+        return [_shortened(v) for v in value]
+    return value
+
+
+def _bar(span: Span, row: int, began: float) -> list[Any]:
+    ended = None if span.ended is None else _micro(span.ended - began)
+    return [row, _micro(span.began - began), ended, span.tone, span.label, span.part]
+
+
+def _diagnosis(one: Diagnosis) -> dict[str, Any]:
+    evidence = {event.sequence: str(event) for event in one.evidence}
+    return {
+        **{key: getattr(one, key) for key in ("cause", "title", "confidence", "explanation")},
+        "against": list(one.against),
+        "next": list(one.next_steps),
+        "evidence": sorted(evidence.items()),
+    }

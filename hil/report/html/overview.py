@@ -1,0 +1,231 @@
+"""The first page of a report: what failed, the matrix, notes, boards, the rig. Plain HTML, legible without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hil.report.html.markup import Html, element, joined
+from hil.report.junit import message_of
+from hil.report.legible import one_line
+from hil.report.summary import VERDICTS
+from hil.report.verdicts import worse
+
+SIGNS = {"FAIL": "✕", "ERROR": "⚡", "WARN": "!", "pass": "✓", "n/a": "–", "unfinished": "…"}
+"""Verdicts have a sign as well as a colour."""
+
+Told = Mapping[str, Any]
+
+
+def counts(told: Told) -> Html:
+    """A button for each verdict that there is, with its number: it filters the matrix."""
+    return joined(
+        element(
+            *("button", element("span", SIGNS[verdict], class_="sign", aria_hidden="true"), f" {number} {verdict}"),
+            type="button",
+            class_="count",
+            data_verdict=verdict,
+            aria_pressed="true",
+        )
+        for verdict in VERDICTS
+        if (number := told["verdicts"][verdict])
+    )
+
+
+def facts(told: Told) -> Html:
+    """When, how long, on what."""
+    day, _, time = told["began"].rstrip("Z").partition("T")
+    said = [f"{day} {time[:8]} UTC", length(told["seconds"]), *told["brokers"], f"{told['events']:,} events"]
+    return joined(element("li", words) for words in said)
+
+
+def length(seconds: float) -> str:
+    """A length of time for people."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
+
+
+def failures(told: Told) -> Html:
+    """A card for each test that is not as it should be, with its most probable cause; nothing if all is well."""
+    bad = [(n, test) for n, test in enumerate(told["tests"]) if test["verdict"] in ("FAIL", "ERROR", "unfinished")]
+    if not bad:
+        return Html("")
+    cards = [element("li", _card(number, test)) for number, test in bad]
+    return element(
+        "section", element("h2", "What failed"), element("ul", cards, class_="cards"), aria_label="What failed"
+    )
+
+
+def _card(number: int, test: Told) -> Html:
+    causes = test["diagnoses"][:1]
+    return element(
+        "a",
+        element(
+            "span", badge(test["verdict"]), element("b", test["scenario"]), element("i", _where(test)), class_="top"
+        ),
+        element("span", one_line(message_of(test["failure"] or ""), 300), class_="why"),
+        [
+            element("span", element("b", one["title"]), f" {one['confidence']:.0%}", class_="guess")
+            for one in causes
+            if one["cause"] != "cannot-tell"
+        ],
+        href=f"#test-{number}",
+        class_="card",
+        data_verdict=test["verdict"],
+    )
+
+
+def _where(test: Told) -> str:
+    """The board, and with what parameters, where a test has more than its board."""
+    inside = test["test"].rpartition("::")[2].partition("[")[2].removesuffix("]")
+    return " · ".join(filter(None, (test["board"], inside.replace(test["board"], "", 1).strip("-"))))
+
+
+def worst(told: Told) -> Html:
+    """The worst verdict of the run, and how many have it; nothing without tests."""
+    found = next((verdict for verdict in VERDICTS if told["verdicts"][verdict]), None)
+    return Html("") if found is None else badge(found, f" {told['verdicts'][found]} of {len(told['tests'])}")
+
+
+def badge(verdict: str, more: str = "") -> Html:
+    """A verdict with its sign."""
+    return element(
+        *("span", element("span", SIGNS[verdict], class_="sign", aria_hidden="true"), f" {verdict}{more}"),
+        class_="badge",
+        data_verdict=verdict,
+    )
+
+
+def matrix(told: Told) -> Html:
+    """Scenario by board; each cell leads to its test, to the worst where there are several."""
+    tested = {test["board"] for test in told["tests"]}
+    boards = [board["name"] for board in told["boards"] if board["name"] in tested]
+    rows: dict[str, dict[str, list[int]]] = {}
+    for number, test in enumerate(told["tests"]):
+        rows.setdefault(test["scenario"], {}).setdefault(test["board"], []).append(number)
+    head = element("tr", element("th", "scenario", scope="col"), (element("th", b, scope="col") for b in boards))
+    return element(
+        "table",
+        element("thead", head),
+        element("tbody", (_row(told["tests"], scenario, row, boards) for scenario, row in rows.items())),
+        id="matrix",
+    )
+
+
+def _row(tests: Sequence[Told], scenario: str, row: Mapping[str, list[int]], boards: Sequence[str]) -> Html:
+    cells = (element("td", _cell(tests, row[board]) if board in row else None) for board in boards)
+    return element("tr", element("th", scenario, scope="row"), cells)
+
+
+def _cell(tests: Sequence[Told], numbers: Sequence[int]) -> Html:
+    verdict = ""
+    for number in numbers:
+        verdict = worse(verdict, tests[number]["verdict"])
+    first = next(number for number in numbers if tests[number]["verdict"] == verdict)
+    seconds = sum(tests[number]["seconds"] for number in numbers)
+    notes = sum(len(tests[number][key]) for number in numbers for key in ("warnings", "findings"))
+    several = f" {len(numbers)} tests" if len(numbers) > 1 else ""
+    reasons = "; ".join(reason for number in numbers for reason in tests[number]["reasons"])
+    return element(
+        "a",
+        badge(verdict),
+        element("span", several.strip(), class_="several") if several else None,
+        element("span", f"{notes} note{'s' * (notes > 1)}", class_="several") if notes else None,
+        element("span", length(seconds), class_="seconds"),
+        href=f"#test-{first}",
+        data_verdict=verdict,
+        data_tests=" ".join(map(str, numbers)),
+        title=reasons or None,
+        aria_label=f"{verdict}: {tests[first]['scenario']}, {tests[first]['board']}, {length(seconds)}{several}",
+    )
+
+
+def notes(told: Told) -> Html:
+    """Warnings, findings, and what was not applicable and why."""
+    blocks = (("Warnings", "warnings"), ("Findings", "findings"), ("Not applicable", "reasons"))
+    return joined(_notes(heading, _said(told["tests"], key)) for heading, key in blocks)
+
+
+def _said(tests: Sequence[Told], key: str) -> dict[tuple[str, str, str], int]:
+    found: dict[tuple[str, str, str], int] = {}
+    for number, test in enumerate(tests):
+        for words in test[key]:
+            found.setdefault((test["board"], test["scenario"], words), number)
+    return found
+
+
+def _notes(heading: str, said: Mapping[tuple[str, str, str], int]) -> Html:
+    if not said:
+        return Html("")
+    lines = (
+        element(
+            *("li", element("span", board, class_="board"), element("span", words, class_="words")),
+            element("a", scenario, href=f"#test-{number}"),
+        )
+        for (board, scenario, words), number in said.items()
+    )
+    return element("section", element("h2", heading), element("ul", lines, class_="notes"), aria_label=heading)
+
+
+def boards(told: Told) -> Html:
+    """What each board is, what was flashed into it, which certificates it got, which faults it met."""
+    return joined(_board(board) for board in told["boards"])
+
+
+def _board(board: Told) -> Html:
+    about = [board[key] for key in ("chip", "contract", "where") if board[key]]
+    return element(
+        "article",
+        element("h3", board["name"]),
+        element("p", " · ".join(about), class_="quiet"),
+        [_firmware(one) for one in board["firmware"]],
+        table(("certificate", "serial number", "put in by"), _credentials(board["credentials"])),
+        table(("injected fault", "times"), ((name, str(times)) for name, times in board["faults"].items())),
+        class_="board-card",
+    )
+
+
+def _firmware(one: Told) -> Html:
+    told = " ".join(str(one[key]) for key in ("project", "version") if one[key])
+    rows = ((i["file"], f"0x{i['offset']:x}", f"{i['bytes']:,}", i["sha256"]) for i in one["images"])
+    return joined(
+        element(
+            "h4", "Firmware ", element("b", told or "of no known version"), " ", element("code", one["sha256"][:16])
+        ),
+        table(("image", "offset", "bytes", "SHA-256"), rows),
+    )
+
+
+def _credentials(credentials: Iterable[Told]) -> Iterable[tuple[str, ...]]:
+    return ((one["subject"] or "", one["serial"], one["method"] or "") for one in credentials)
+
+
+def about(told: Told, rig: Mapping[str, Any]) -> Html:
+    """Rig, host and versions."""
+    host = [(key, str(value)) for key, value in told["host"].items() if value is not None]
+    return joined(
+        element("div", element("h3", "Versions"), table(("", ""), told["versions"].items())),
+        element("div", element("h3", "Host"), table(("", ""), host)),
+        element("div", element("h3", "Rig"), table(("", ""), _flat(rig)), class_="wide"),
+    )
+
+
+def _flat(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
+    """A nested table as lines of its keys."""
+    if isinstance(value, Mapping) and value:
+        for key, inner in value.items():
+            yield from _flat(inner, f"{path}.{key}" if path else str(key))
+    elif value not in ({}, [], ""):
+        yield path, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
+    """A table of texts; nothing without rows."""
+    lines = [element("tr", (element("td", cell) for cell in row)) for row in rows]
+    if not lines:
+        return Html("")
+    head = element("thead", element("tr", (element("th", words, scope="col") for words in heads)))
+    return element("div", element("table", head if any(heads) else None, element("tbody", lines)), class_="scroll")

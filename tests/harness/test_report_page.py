@@ -1,0 +1,249 @@
+"""The report's page in a real browser: pointer, keys, colours, paper, and text that tries to get out of its place."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hostile_run import ATTACKS, hostile_run
+from run_folders import failing_run
+
+from hil.report import files, runs
+from hil.report.legible import legible
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+expect = playwright.expect
+CHROMIUM = os.environ.get("HIL_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as tools:
+        # Without the sandbox: root in a container cannot have it.
+        opened = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def failing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(failing_run(tmp_path_factory.mktemp("runs") / "failing"))
+
+
+def written(folder: Path) -> Path:
+    files.write(runs.read(folder), ["html"])
+    return folder / "report.html"
+
+
+class Window:
+    """A page of the browser, and all that it complained about or asked the network for."""
+
+    def __init__(self, browser: Any, **options: Any) -> None:
+        self.context = browser.new_context(viewport={"width": 1400, "height": 1000}, **options)
+        self.page = self.context.new_page()
+        self.complaints: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda m: self.complaints.append(f"{m.type}: {m.text}"))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(f"dialog {dialog.message}"))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+
+    def open(self, path: Path, address: str = "") -> Any:
+        self.page.goto(f"file://{path}{address}")
+        self.page.wait_for_selector("html[data-ready]")
+        return self.page
+
+
+@pytest.fixture
+def window(browser: Any) -> Iterator[Window]:
+    opened = Window(browser)
+    yield opened
+    opened.context.close()
+    assert not opened.complaints
+    assert all(url.startswith("file:") for url in opened.asked), opened.asked
+
+
+def ink(page: Any) -> str:
+    """What is painted on the picture, when all that glides has come to rest."""
+    page.wait_for_timeout(250)
+    return str(page.evaluate("document.getElementById('picture').toDataURL()"))
+
+
+def in_lane(page: Any, name: str, share: float) -> dict[str, float]:
+    """A point in a lane, for the pointer; `share` of the plot's width."""
+    row = page.locator("#p-lanes button").all_inner_texts().index(name)
+    box = page.locator("#picture").bounding_box()
+    return {"x": box["x"] + 124 + (box["width"] - 132) * share, "y": box["y"] + 64 + row * 40 + 24}
+
+
+def test_pointer(window: Window, failing: Path) -> None:
+    page = window.open(failing)
+    assert page.locator("#matrix tbody tr").count() == 6
+    page.click("#matrix a[data-verdict=FAIL]")
+    assert page.locator("#d-title").inner_text() == "last will after a power cut"
+    assert "will <[redacted]>" in page.locator("#d-why").inner_text()
+    whole = ink(page)
+
+    page.mouse.move(**in_lane(page, "power", 0.95))
+    page.wait_for_selector("#tip:not([hidden])")
+    assert "on" in page.locator("#tip").inner_text()
+    page.mouse.wheel(0, -600)
+    zoomed = ink(page)
+    assert zoomed != whole
+    page.mouse.down()
+    page.mouse.move(**in_lane(page, "power", 0.5))
+    page.mouse.up()
+    assert ink(page) != zoomed
+    page.click("#p-fit")
+
+    page.locator(".cause[open] .evidence").first.click()
+    assert page.locator("#event-box h3").inner_text().startswith(("gateway.", "board."))
+    expect(page.locator("#list .row[aria-selected=true]")).to_have_count(1)
+    page.locator("#list .row", has_text="provision.done").click()
+    assert "CN=esp32-a" in page.locator("#event-box").inner_text()
+    page.click("#p-failure")
+    assert "#" in page.locator("#event-box dl").inner_text()
+
+    page.fill("#p-filter", "ELSEWHERE/status")
+    expect(page.locator("#list .row")).to_have_count(6)
+    assert page.locator("#p-count").inner_text().startswith("6 of ")
+    page.fill("#p-filter", "")
+    page.click("#p-lanes button[data-lane=console]")
+    expect(page.locator("#list .row", has_text="console.line")).to_have_count(0)
+    page.click("#p-lanes button[data-lane=console]")
+    page.click("#tab-console")
+    expect(page.locator("#list .row .text")).to_have_text(["E (120) mqtt: connect failed", "password [redacted]"] * 3)
+    page.click("#tab-failure")
+    assert "AssertionError" in page.locator("#pane-failure").inner_text()
+
+    page.click("#d-back")
+    assert page.locator("#overview").is_visible()
+    page.click(".count[data-verdict=WARN]")
+    assert page.locator("#matrix tbody tr:visible").count() == 1
+    page.click(".count[data-verdict=WARN]")
+    assert page.locator("#matrix tbody tr:visible").count() == 6
+
+
+def test_keys(window: Window, failing: Path) -> None:
+    page = window.open(failing)
+    press = page.keyboard.press
+    press("/")
+    page.keyboard.type("wheels")
+    assert page.locator("#matrix-empty").is_visible()
+    press("Escape")
+    press("Escape")
+    assert page.locator("#matrix tbody tr:visible").count() == 6
+    page.locator("#matrix a[tabindex='0']").focus()
+    press("ArrowDown")
+    assert "WARN" in page.evaluate("document.activeElement.getAttribute('aria-label')")
+    press("ArrowUp")
+    press("Enter")
+    page.wait_for_selector("#detail:not([hidden])")
+    whole = ink(page)
+    press("f")
+    failed = page.locator("#event-box dl").inner_text()
+    assert ink(page) != whole
+    press("p")
+    assert page.locator("#event-box dl").inner_text() != failed
+    press("n")
+    assert page.locator("#event-box dl").inner_text() == failed
+    press("0")
+    page.locator("#picture").focus()
+    for key in ("+", "ArrowRight", "-", "ArrowLeft", "Home", "PageDown"):
+        press(key)
+        ink(page)
+    press("ArrowUp")
+    lane = page.locator("#event-box h3").inner_text()
+    press("ArrowUp")
+    assert page.locator("#event-box h3").inner_text() != lane
+    press("?")
+    assert page.locator("#help").is_visible()
+    press("Escape")
+    assert page.locator("#detail").is_visible()
+    page.locator("#tab-events").focus()
+    press("ArrowRight")
+    assert page.locator("#tab-console").get_attribute("aria-selected") == "true"
+    press("]")
+    page.locator("#d-title", has_text="test_warns").wait_for()
+    press("[")
+    page.locator("#d-title", has_text="last will").wait_for()
+    press("Escape")
+    assert page.locator("#overview").is_visible()
+    assert "FAIL" in page.evaluate("document.activeElement.getAttribute('aria-label')")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_is_accessible_in_both_schemes(browser: Any, failing: Path, scheme: str) -> None:
+    """By axe-core, contrast of colours and names of controls included."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    window = Window(browser, color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
+    page = window.open(failing)
+    for address in ("", "#test-0"):
+        page.evaluate(f"location.hash = '{address}'")
+        page.wait_for_timeout(100)
+        found = axe.Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+    ground = page.evaluate("getComputedStyle(document.documentElement).backgroundColor")
+    assert (sum(map(int, ground[4:-1].split(","))) > 384) == (scheme == "light")
+    page.keyboard.press("t")
+    page.keyboard.press("t")
+    assert page.evaluate("getComputedStyle(document.documentElement).colorScheme") == "dark"
+    window.context.close()
+    assert not window.complaints
+
+
+def test_on_paper(browser: Any, failing: Path) -> None:
+    window = Window(browser, color_scheme="dark")
+    page = window.open(failing, "#test-0")
+    dark = ink(page)
+    page.emulate_media(media="print", color_scheme="dark")
+    assert ink(page) != dark
+    corner = "[...document.getElementById('picture').getContext('2d').getImageData(20, 170, 1, 1).data].slice(0, 3)"
+    assert min(page.evaluate(corner)) > 200, "dark lanes on paper"
+    assert not page.locator("#list").is_visible()
+    assert page.locator("#diagnosis").is_visible()
+    assert page.pdf().startswith(b"%PDF")
+    page.emulate_media(media="screen", color_scheme="dark")
+    ink(page)
+    assert max(page.evaluate(corner)) < 100
+    window.context.close()
+
+
+def test_without_scripts_the_first_page_is_there(browser: Any, failing: Path) -> None:
+    window = Window(browser, java_script_enabled=False)
+    window.page.goto(f"file://{failing}")
+    assert "The last will's topic is not allowed" in window.page.locator("#overview").inner_text()
+    assert window.page.locator("#matrix tbody tr").count() == 6
+    window.context.close()
+
+
+def test_hostile_text_stays_text(window: Window, tmp_path: Path) -> None:
+    page = window.open(written(hostile_run(tmp_path / "hostile")))
+    assert page.title().startswith("✕ virtual")
+    page.click("#matrix a[data-verdict=FAIL]")
+    everything = legible(" ".join(ATTACKS))
+    assert page.locator("#d-title").evaluate("e => e.textContent") == everything
+    seen = []
+    page.locator("#list").focus()
+    for _ in range(4 * len(ATTACKS) + 8):
+        page.keyboard.press("ArrowDown")
+        seen.append(page.locator("#event-box").evaluate("e => e.textContent"))
+    for attack in ATTACKS:
+        assert sum(legible(attack) in text for text in seen) >= 3, attack
+    assert any("ff fe 00 80" in text for text in seen)
+    page.click("#tab-console")
+    expect(page.locator("#list .row", has_text="<b><b><b>")).to_have_count(1)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1400
+    page.click("#tab-failure")
+    assert everything in page.locator("#pane-failure pre").first.evaluate("e => e.textContent")
+    for row in range(page.locator("#p-lanes button").count()):
+        for share in (0.02, 0.5, 0.98):
+            page.mouse.move(**in_lane(page, page.locator("#p-lanes button").nth(row).inner_text(), share))
+    assert page.evaluate("window.pwned") is None
+    assert page.evaluate("({}).polluted") is None
+    assert page.locator("iframe, img, svg, base, #main script").count() == 0
