@@ -197,6 +197,8 @@ class Bench:
         return self.boards[name]
 
     def _open_board(self, name: str) -> None:
+        if self.gateway is not None:
+            parts.serve(self.rig, self.gateway, name)
         names = parts.setting_names(self.rig, name, self.gateway, self._broker, self._time_server, self.timeline)
         board = parts.make_board(
             self.rig, name, names, self.authority, self.timeline, self.artifacts, self._state, self._exit

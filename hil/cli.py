@@ -167,6 +167,9 @@ def _add_listings(commands: argparse._SubParsersAction[argparse.ArgumentParser])
     diagnose.add_argument(
         "--after", type=int, metavar="N", help="from this position on (default: each test of the timeline by itself)"
     )
+    words = "make one timeline of those that the workers of a run left, as after a run that was killed"
+    merge = commands.add_parser("merge", help=words, description=words)
+    merge.add_argument("run_folder", metavar="RUN", help="the run's artifacts folder: the one that holds workers/")
 
 
 if __name__ == "__main__":

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console as Screen
 from rich.table import Table
 
-from hil import catalogue
+from hil import catalogue, run_folder
 from hil import diagnose as diagnoses
 from hil.guardian.lock_file import LockFileError, directory
 from hil.guardian.locks import held
-from hil.timeline import load
+from hil.timeline import Event, load_by_worker
 
 #: Errors that end a command with one line and exit code 1.
 EXPECTED = (OSError, ValueError, LockFileError)
@@ -44,25 +45,20 @@ def diagnose(options: argparse.Namespace) -> int:
     if options.timeline is None:
         print("hil: found no TIMELINE, expected a timeline.jsonl or the folder that holds it", file=sys.stderr)
         return 2
-    path = Path(options.timeline)
-    events = load(path / "timeline.jsonl" if path.is_dir() else path)
-    known = diagnoses.boards(events)
+    path, merged = run_folder.timeline_of(Path(options.timeline))
+    if merged is not None:
+        print(f"hil: note: merged what the workers of a run that was cut off had left: {merged}", file=sys.stderr)
+    seen = load_by_worker(path)
+    known = list(dict.fromkeys(name for events in seen.values() for name in diagnoses.boards(events)))
     wrong = [name for name in options.board or [] if name not in known]
     if wrong:
         names = ", ".join(known) or "none"
         print(f"hil: no board {wrong[0]!r} on this timeline; it has: {names}", file=sys.stderr)
         return 2
-    found = 0
-    for board in options.board or known:
-        whole = [diagnoses.Stretch(board, f"from position {options.after}", options.after or 0, None)]
-        for stretch in whole if options.after is not None else diagnoses.stretches(events, board):
-            named = diagnoses.diagnose(events, board, after=stretch.after, before=stretch.before)
-            if named:
-                found += 1
-                start = next((e.monotonic for e in events if e.sequence >= stretch.after), 0.0)
-                print(f"{board}, {stretch.name}:\n\n{diagnoses.render(named, start=start)}\n")
-    if not found:
-        print(f"nothing looks wrong with {', '.join(options.board or known) or 'any board'}")
+    chosen = options.board or known
+    # What one worker saw explains what became of its own boards, and of no others.
+    found = [text for board in chosen for events in seen.values() for text in _wrong_with(board, events, options.after)]
+    print("\n".join(found) or f"nothing looks wrong with {', '.join(chosen) or 'any board'}")
     return 0
 
 
@@ -77,4 +73,22 @@ def locks(options: argparse.Namespace) -> int:
     return 0
 
 
-ALL = {"scenarios": scenarios, "diagnose": diagnose, "locks": locks}
+def _wrong_with(board: str, events: Sequence[Event], after: int | None) -> Iterator[str]:
+    """What probably went wrong with one board, test by test or from a position on."""
+    if board not in diagnoses.boards(events):
+        return
+    whole = [diagnoses.Stretch(board, f"from position {after}", after or 0, None)]
+    for stretch in whole if after is not None else diagnoses.stretches(events, board):
+        named = diagnoses.diagnose(events, board, after=stretch.after, before=stretch.before)
+        if named:
+            start = next((e.monotonic for e in events if e.sequence >= stretch.after), 0.0)
+            yield f"{board}, {stretch.name}:\n\n{diagnoses.render(named, start=start)}\n"
+
+
+def merge(options: argparse.Namespace) -> int:
+    """Make one timeline of those of a run's workers, and lay their logs beside it."""
+    print(run_folder.merge(Path(options.run_folder)))
+    return 0
+
+
+ALL = {"scenarios": scenarios, "diagnose": diagnose, "merge": merge, "locks": locks}

@@ -143,16 +143,18 @@ def server_names(rig: Rig) -> list[str]:
 
 
 def make_gateway(rig: Rig, broker: Broker, timeline: Timeline, loop: Loop, issuer: Authority) -> Gateway | None:
-    """The gateway, not started yet; None in front of an external broker, which boards reach directly."""
+    """The gateway, not started yet; None in front of an external broker, which boards reach directly.
+
+    It serves no board yet, see `serve`: other processes may have other boards of this rig, and their ports.
+    """
     if broker.kind == "external":
         return None
     config = rig.file.gateway
-    ports = {name: config.first_port + i if config.first_port else 0 for i, name in enumerate(rig.boards)}
     gateway = Gateway(
         timeline,
         loop,
         bind=config.bind,
-        boards=ports,
+        boards={},
         upstream=(broker.host, broker.port),
         server=issuer.issue_server(server_names(rig)),
         client_ca=issuer.trust_anchors_pem if config.client_certificates else None,
@@ -161,6 +163,12 @@ def make_gateway(rig: Rig, broker: Broker, timeline: Timeline, loop: Loop, issue
     if isinstance(broker, Mosquitto | Embedded):
         broker.attribute(gateway.board_of_port)
     return gateway
+
+
+def serve(rig: Rig, gateway: Gateway, name: str) -> None:
+    """Have the gateway listen for one board, on the port that the rig gives it. Raises GatewayError."""
+    first = rig.file.gateway.first_port
+    gateway.serve(name, first + list(rig.boards).index(name) if first else 0)
 
 
 # -- boards --------------------------------------------------------------------------------------------------------

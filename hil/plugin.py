@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,8 +94,33 @@ def pytest_configure(config: pytest.Config) -> None:
         *(f"{name}: {words}" for name, words in GROUPS.items()),
     ):
         config.addinivalue_line("markers", line)
-    if not _worker(config):  # a worker's reports go to the process that started it
+    if not hasattr(config, "workerinput"):  # a worker's reports go to the process that started it
         config.pluginmanager.register(Summary(), "hil-summary")
+    if (config.getoption("tx", None) or hasattr(config, "workerinput")) and _rig_may_be_there(config):
+        from hil.side_by_side import take_part
+
+        take_part(config, lambda: _rig(config), _on_boards)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """`-n auto` on a bench: a worker for each board."""
+    if config.option.numprocesses != "auto" or not _rig_may_be_there(config):
+        return None
+    from hil.side_by_side import auto_workers
+
+    return auto_workers(lambda: _rig(config), config.getoption("--board"))
+
+
+def _rig_path(config: pytest.Config) -> tuple[Path, bool]:
+    """The rig file, and whether somebody named it."""
+    given = config.getoption("--rig") or os.environ.get("HIL_RIG")
+    return (Path(given), True) if given else (config.rootpath / "rigs" / "virtual.toml", False)
+
+
+def _rig_may_be_there(config: pytest.Config) -> bool:
+    path, named = _rig_path(config)
+    return named or path.exists()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -121,7 +146,9 @@ def _parametrized(metafunc: pytest.Metafunc, name: str) -> bool:
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if _fault_key in config.stash:
-        raise pytest.UsageError(config.stash[_fault_key])
+        from hil.side_by_side import refuse
+
+        refuse(config, items, config.stash[_fault_key])
     for item in items:
         if not any(_is_ours(item, name) for name in FIXTURES):
             continue
@@ -129,27 +156,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             # signal, not thread: the thread method ends the process, and no fixture would switch the power off.
             item.add_marker(pytest.mark.timeout(TEST_TIMEOUT, method="signal"))
 
-    if config.pluginmanager.hasplugin("xdist"):
-        _share(config, [item for item in items if _is_ours(item, "board")])
 
-
-def _share(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Say which tests have to run in one worker, for --dist loadgroup."""
-    on_boards: list[Any] = [item for item in items if "board" in getattr(getattr(item, "callspec", None), "params", ())]
-    if not on_boards:
-        return
-    from hil.sharing import groups
-
-    virtual = frozenset(name for name, board in _rig(config).boards.items() if board.config.virtual)
-    workers = int(_worker(config).get("workercount", 1))
-    names = groups([item.callspec.params["board"] for item in on_boards], virtual, workers)
-    for item, name in zip(on_boards, names, strict=True):
-        item.add_marker(pytest.mark.xdist_group(name))
-
-
-def _worker(config: pytest.Config) -> dict[str, Any]:
-    """What xdist tells this process if it is one of its workers; its environment is inherited, and tells nothing."""
-    return getattr(config, "workerinput", {})
+def _on_boards(items: Sequence[pytest.Item]) -> dict[pytest.Item, str]:
+    """The tests that are for one board, with its name."""
+    named = {item: getattr(getattr(item, "callspec", None), "params", {}).get("board") for item in items}
+    return {item: name for item, name in named.items() if isinstance(name, str) and _is_ours(item, "board")}
 
 
 def _timeout_is_set(config: pytest.Config) -> bool:
@@ -162,9 +173,8 @@ def _rig(config: pytest.Config) -> Rig:
         from hil import rig as rigs
         from hil.toml import FileError
 
-        given = config.getoption("--rig") or os.environ.get("HIL_RIG")
-        path = Path(given) if given else config.rootpath / "rigs" / "virtual.toml"
-        if not given and not path.exists():
+        path, named = _rig_path(config)
+        if not named and not path.exists():
             raise FileError(path, ["no such rig file; say --rig FILE or set HIL_RIG"])
         config.stash[_rig_key] = rigs.load(path).waiting(config.getoption("--wait"))
     return config.stash[_rig_key]
@@ -179,25 +189,23 @@ def rig(request: pytest.FixtureRequest) -> Rig:
 @pytest.fixture(scope="session")
 def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """The opened rig: boards, broker, gateway, monitor and time server, for the whole session."""
+    from hil import side_by_side
     from hil.bench import Bench, BenchError, BoardUnavailable
     from hil.signals import terminated_as
     from hil.toml import FileError
 
     config = request.config
-    artifacts = config.getoption("--artifacts")
+    given = config.getoption("--artifacts")
     # With xdist each worker has a bench of its own, with those boards alone whose tests it gets.
-    worker = _worker(config)
-    if artifacts and worker:
-        artifacts = os.path.join(artifacts, str(worker["workerid"]))
+    worker = side_by_side.told(config)
 
     def end() -> None:
         pytest.exit("terminated; the bench has been closed", returncode=143)
 
     with terminated_as(end), contextlib.ExitStack() as closing:
         try:
-            opened = closing.enter_context(
-                Bench(_rig(config), boards=[], artifacts=Path(artifacts) if artifacts else None)
-            )
+            artifacts = side_by_side.folder_of(config) or (Path(given) if given else None)
+            opened = closing.enter_context(Bench(_rig(config), boards=[], artifacts=artifacts))
             for board in [] if worker else _rig(config).select(config.getoption("--board")):
                 with contextlib.suppress(BoardUnavailable):  # told by each of its tests
                     opened.open_board(board.name)
@@ -321,6 +329,9 @@ def pytest_runtest_makereport(
     bench = item.config.stash.get(_bench_key, None)
     if bench is None or not _is_ours(item, "board"):
         return report
+    from hil.side_by_side import left_behind
+
+    run, timeline = map(str, left_behind(item.config, bench))
     board = item.callspec.params.get("board", "") if hasattr(item, "callspec") else ""
     scenario = item.get_closest_marker("scenario")
     title = str(scenario.args[0]) if scenario and scenario.args else getattr(item, "originalname", item.name)
@@ -328,24 +339,25 @@ def pytest_runtest_makereport(
         (reports.BOARD, board),
         (reports.SCENARIO, title),
         (reports.BROKER, bench.broker_words),
-        (reports.ARTIFACTS, str(bench.artifacts)),
+        (reports.ARTIFACTS, run),
     ]
     sections: list[tuple[str, str]] = list(report.sections)
     if report.failed and item.stash.get(_mark_key, None) is not None:
         mark = item.stash[_mark_key]
         report.sections.append((f"diagnosis of {board}", bench.diagnosis(board, after=mark)))
         stretch = bench.stretch(board, after=mark)
-        report.sections.append((f"timeline of {board} ({bench.timeline.path})", stretch))
-    _account_for(item, report, bench, sections)
+        report.sections.append((f"timeline of {board} ({timeline})", stretch))
+    _account_for(item, report, bench, run, sections)
     return report
 
 
-def _account_for(item: Any, report: pytest.TestReport, bench: Bench, sections: list[tuple[str, str]]) -> None:
+def _account_for(item: Any, report: pytest.TestReport, bench: Bench, run: str, sections: list[tuple[str, str]]) -> None:
     """Put what results.jsonl shall say of this phase on the report, for the process that writes it."""
     from hil.report import results
+    from hil.side_by_side import told
 
     about = {
-        "test": item.nodeid,
+        "test": results.without_group(item.nodeid),
         "name": item.name,
         "board": reports.told(report, reports.BOARD)[0],
         "scenario": reports.told(report, reports.SCENARIO)[0],
@@ -353,9 +365,9 @@ def _account_for(item: Any, report: pytest.TestReport, bench: Bench, sections: l
         "file": report.location[0],
         "line": report.location[1],
         "groups": [name for name in GROUPS if item.get_closest_marker(name)],
-        "worker": _worker(item.config).get("workerid"),
+        "worker": told(item.config).get("workerid"),
         "broker": bench.broker_words,
-        "artifacts": str(bench.artifacts),
+        "artifacts": run,
     }
     text = report.longreprtext if report.failed else ""
     found = results.account(report, about=about, sections=sections, text=text, redacted=bench.timeline.redacted)
@@ -388,11 +400,13 @@ class Summary:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         if self._verdicts and self._results is not None:
+            from hil import side_by_side
             from hil.report.ending import leave_reports
 
             terminalreporter.section("hil: board by scenario")
             told = leave_reports(self._results.folders, config.getoption("--reports"))
-            for line in [*self._verdicts.summary(), *told]:
+            merged = side_by_side.outcome(config)
+            for line in [*self._verdicts.summary(), *merged, *told]:
                 terminalreporter.write_line(line)
 
     def pytest_unconfigure(self) -> None:

@@ -107,6 +107,18 @@ class Gateway:
         """Listen for every board. Raises GatewayError where that cannot be, with nothing left open."""
         self._loop.run(self._start())
 
+    def serve(self, board: str, port: int = 0) -> None:
+        """Listen for one more board, from now on; for one that is served already this does nothing.
+
+        Raises GatewayError where that cannot be.
+        """
+
+        def serving() -> None:
+            if board not in self._ports:
+                self._listen(board, port)
+
+        self._loop.call(serving)
+
     def close(self) -> None:
         """Stop listening, end every connection, clear every fault. Closing twice does nothing."""
         if not self._closed:
@@ -229,12 +241,16 @@ class Gateway:
     async def _start(self) -> None:
         try:
             for board, port in self._boards.items():
-                sock = self._bound(board, port)
-                self._ports[board] = sock.getsockname()[1]
-                self._house.open(sock, self._stations[board])
+                self._listen(board, port)
         except BaseException:
             await self._close()
             raise
+
+    def _listen(self, board: str, port: int) -> None:
+        sock = self._bound(board, port)
+        self._boards[board] = port
+        self._ports[board] = sock.getsockname()[1]
+        self._house.open(sock, self._stations.setdefault(board, Station(self, board)))
 
     def _bound(self, board: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._bind else socket.AF_INET

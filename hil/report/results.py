@@ -45,7 +45,7 @@ def account(
     text: str,
     redacted: Callable[[str], str],
 ) -> dict[str, Any]:
-    """What one phase of a test came to, as plain data. `about` names test, board, scenario and where the bench is.
+    """What one phase of a test came to, as plain data. `about` names test, board, scenario and the run's folder.
 
     `began` and `ended` are monotonic seconds, as on the timeline; `wall` is when it ended, in seconds since 1970.
     `text` is the failure as pytest shows it. `redacted` blanks secrets, and gets every text.
@@ -66,6 +66,12 @@ def account(
         "warnings": [redacted(words) for words in told(report, WARNING)],
         "findings": [redacted(words) for words in told(report, FINDING)],
     }
+
+
+def without_group(nodeid: str) -> str:
+    """The id of a test on a board, without the name of its group that pytest-xdist puts behind it ('...[a]@a')."""
+    end = nodeid.rfind("]") + 1
+    return nodeid[:end] if end and nodeid[end : end + 1] == "@" else nodeid
 
 
 def _ends(text: str) -> str:
@@ -98,7 +104,7 @@ class Writer:
             return None
         line = dict(told_here)
         self._nodes[line["test"]] = told_here
-        folder = run_folder(Path(line.pop("artifacts")), line.get("worker"))
+        folder = Path(line.pop("artifacts"))
         if folder not in self._files:
             folder.mkdir(parents=True, exist_ok=True)
             self._files[folder] = os.open(folder / FILE, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
@@ -112,15 +118,16 @@ class Writer:
         """pytest-xdist reports a test whose worker died under it with a phase of its own, '???', and nothing else."""
         if report.when != "???" or not report.failed or not self._nodes:
             return None
-        known = self._nodes.get(report.nodeid)
+        nodeid = without_group(report.nodeid)
+        known = self._nodes.get(nodeid)
         boards = {line["board"] for line in self._nodes.values()}
-        board = next((name for name in boards if name and f"[{name}" in report.nodeid), None)
+        board = next((name for name in boards if name and f"[{name}" in nodeid), None)
         like = known or next((line for line in self._nodes.values() if line["board"] == board), None)
         if like is None or board is None:
             return None
-        name = report.nodeid.rsplit("::", 1)[-1]
+        name = nodeid.rsplit("::", 1)[-1]
         about = {key: like[key] for key in ("board", "artifacts", "worker", "broker")}
-        about |= {"test": report.nodeid, "name": name, "scenario": known["scenario"] if known else name.split("[")[0]}
+        about |= {"test": nodeid, "name": name, "scenario": known["scenario"] if known else name.split("[")[0]}
         return account(report, about=about, sections=(), text=str(report.longrepr), redacted=str)
 
     def close(self) -> None:
@@ -128,11 +135,6 @@ class Writer:
         for file in self._files.values():
             os.close(file)
         self._files = {}
-
-
-def run_folder(artifacts: Path, worker: str | None) -> Path:
-    """The folder of the run, from the one of the bench: a worker's bench may have one inside, named after it."""
-    return artifacts.parent if worker and artifacts.name == worker else artifacts
 
 
 @dataclass(slots=True)

@@ -1,7 +1,7 @@
 """A run, read back from its folder: tests, timelines, facts. All that a report is made from, and nothing else.
 
 A run folder holds results.jsonl, and beside it timeline.jsonl and run.json; or, where workers of pytest-xdist had a
-bench each, these two in a folder for each worker.
+bench each, these two in a folder for each worker: see `hil.run_folder`.
 """
 
 from __future__ import annotations
@@ -19,9 +19,8 @@ from hil.diagnose import CANNOT_TELL, Diagnosis, boards, cannot_tell, diagnose, 
 from hil.diagnose.case import Case
 from hil.report import results
 from hil.report.results import Phase, Result
+from hil.run_folder import TIMELINE, timelines_of_workers
 from hil.timeline import Event, load
-
-TIMELINE = "timeline.jsonl"
 
 
 class RunError(Exception):
@@ -141,10 +140,8 @@ def read(folder: Path) -> Run:
 
 
 def _parts(folder: Path) -> Iterator[Part]:
-    own = folder / TIMELINE
-    paths = [own] if own.exists() else sorted(folder.glob(f"*/{TIMELINE}"))
-    for path in paths:
-        name = "" if path == own else path.parent.name
+    own = {"": folder / TIMELINE} if (folder / TIMELINE).exists() else {}
+    for name, path in (timelines_of_workers(folder) or own).items():
         yield Part(name, path.parent, _facts(path.parent / facts.FILE), load(path))
 
 

@@ -118,8 +118,13 @@ class Verdicts:
         lines += _block("Not applicable:", self._not_applicable())
         lines += _block("Findings:", (f"{board}: {text}" for board, text in self._findings))
         lines.append("")
-        lines += [f"{name.removeprefix('hil.')}: {text}" for name, seen in self._facts.items() for text in seen]
+        lines += [f"{name.removeprefix('hil.')}: {', '.join(seen)}" for name, seen in self._facts.items() if seen]
         return lines
+
+    @property
+    def artifacts(self) -> list[str]:
+        """The folders of the run: one, however many workers it had."""
+        return list(self._facts[ARTIFACTS])
 
     def _not_applicable(self) -> Iterable[str]:
         for title, row in self._cells.items():

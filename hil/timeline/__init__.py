@@ -14,14 +14,16 @@ from __future__ import annotations
 
 from hil.timeline.burst import Row
 from hil.timeline.event import Event, Predicate
-from hil.timeline.jsonl import load
+from hil.timeline.jsonl import load, load_by_worker
 from hil.timeline.match import Match, where
+from hil.timeline.merging import Merged, merge
 from hil.timeline.timeline import SHORTEST_SECRET, NoSuchEvent, Timeline, TimelineClosed, UnwantedEvent, render
 
 __all__ = [
     "SHORTEST_SECRET",
     "Event",
     "Match",
+    "Merged",
     "NoSuchEvent",
     "Predicate",
     "Row",
@@ -29,6 +31,8 @@ __all__ = [
     "TimelineClosed",
     "UnwantedEvent",
     "load",
+    "load_by_worker",
+    "merge",
     "render",
     "where",
 ]

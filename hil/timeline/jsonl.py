@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from json.encoder import encode_basestring
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,21 @@ def load(path: Path) -> list[Event]:
 
     Raises ValueError naming the file and the line for anything else that is not an event.
     """
-    events = []
+    return [event for _, event in _read(path)]
+
+
+def load_by_worker(path: Path) -> dict[str, list[Event]]:
+    """Like `load`, but of a timeline that `merge` made, each worker's events by its name; all under "" of any other.
+
+    What one worker saw explains only what became of its own boards: its gateway counts its own connections.
+    """
+    found: dict[str, list[Event]] = {}
+    for worker, event in _read(path):
+        found.setdefault(worker, []).append(event)
+    return found
+
+
+def _read(path: Path) -> Iterator[tuple[str, Event]]:
     lines = path.read_text(encoding="utf-8").split("\n")
     for number, line in enumerate(lines, 1):
         if not line:
@@ -30,17 +44,18 @@ def load(path: Path) -> list[Event]:
             raw = json.loads(line)
             moment = raw["monotonic"], raw["wall"]
             about = raw["source"], raw["kind"], raw["board"]
-            sequence, data = raw["sequence"], raw["data"]
+            sequence, data, worker = raw["sequence"], raw["data"], raw.get("worker", "")
             if "lines" in raw:
                 texts = enumerate(data["text"].split("\n"), sequence)
-                events += [Event(at, *moment, *about, {"text": text}) for at, text in texts]
+                events = [Event(at, *moment, *about, {"text": text}) for at, text in texts]
             else:
-                events.append(Event(sequence, *moment, *about, restored(data)))
+                events = [Event(sequence, *moment, *about, restored(data))]
         except (ValueError, KeyError, TypeError) as error:
             if number == len(lines):
-                break
+                return
             raise ValueError(f"{path}:{number}: not an event of a timeline ({error})") from error
-    return events
+        for event in events:
+            yield worker, event
 
 
 _CONSTANTS: Mapping[bool | None, str] = {None: "null", True: "true", False: "false"}

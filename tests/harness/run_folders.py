@@ -10,6 +10,7 @@ from typing import Any
 from hil import facts, rig
 from hil.report import results
 from hil.report.verdicts import BOARD, FINDING, SCENARIO, WARNING
+from hil.run_folder import worker_folder
 from hil.timeline import Timeline
 
 RIG = rig.load(Path(__file__).parents[2] / "rigs" / "virtual.toml")
@@ -34,7 +35,7 @@ class RunFolder:
     def __init__(self, folder: Path, worker: str | None = None) -> None:
         self.folder = folder
         self.worker = worker
-        self.bench = folder / worker if worker else folder
+        self.bench = worker_folder(folder, worker) if worker else folder
         self.bench.mkdir(parents=True, exist_ok=True)
         facts.write(RIG, self.bench)
         self.timeline = Timeline(self.bench / "timeline.jsonl")
@@ -53,7 +54,7 @@ class RunFolder:
             about_it = {
                 **{"test": told.nodeid, "name": name, "board": board, "scenario": scenario or name, "about": about},
                 **{"file": "tests/scenarios/test_it.py", "line": 6, "groups": ["mqtt"], "worker": self.worker},
-                **{"broker": "mosquitto at 127.0.0.1:1883", "artifacts": str(self.bench)},
+                **{"broker": "mosquitto at 127.0.0.1:1883", "artifacts": str(self.folder)},
             }
             account = results.account(
                 told,

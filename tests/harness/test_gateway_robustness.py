@@ -223,6 +223,7 @@ def test_it_wants_a_client_certificate_unless_the_rig_says_otherwise(
     with gateway:
         import ssl
 
+        parts.serve(rig, gateway, "a")
         context = ssl.create_default_context(cadata=authority.trust_anchors_pem.decode())
         with contextlib.suppress(OSError), socket.create_connection(gateway.endpoint("a"), timeout=LIMIT) as raw:
             with context.wrap_socket(raw, server_hostname=rig.file.gateway.name) as wrapped:

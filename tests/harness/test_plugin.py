@@ -127,11 +127,9 @@ def test_is_right(board, finding):
 """
 
 
-@pytest.mark.parametrize("more", [(), ("-n", "1")], ids=["here", "in-a-worker"])
-def test_a_warning_is_a_verdict_of_its_own(tmp_path: Path, more: tuple[str, ...]) -> None:
-    """Also where the tests run in another process than the one that prints the summary."""
+def test_a_warning_is_a_verdict_of_its_own(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
-    done = run(tmp_path, *on_virtual_board(tmp_path), *more, f"--junitxml={report}", text=WARNS)
+    done = run(tmp_path, *on_virtual_board(tmp_path), f"--junitxml={report}", text=WARNS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"test_is_not_quite_right +WARN", done.stdout)
     assert re.search(r"test_is_right +pass", done.stdout)

@@ -130,12 +130,13 @@ def test_a_crashed_worker_s_test_is_an_error(tmp_path: Path) -> None:
     part = RunFolder(tmp_path / "run", "gw0")
     part.test("test_lives[esp32-a]")
     nodeid = "tests/scenarios/test_it.py::test_dies[esp32-a]"
-    part.writer.add(Told(nodeid, "???", failed=True, longrepr="worker 'gw0' crashed"))
+    part.writer.add(Told(f"{nodeid}@esp32-a/1", "???", failed=True, longrepr="worker 'gw0' crashed"))
     run = runs.read(part.close())
     assert [(r.name, r.board, r.verdict) for r in run.results] == [
         ("test_lives[esp32-a]", "esp32-a", "pass"),
         ("test_dies[esp32-a]", "esp32-a", "ERROR"),
     ]
+    assert [r.test for r in run.results][1] == nodeid
 
 
 def test_a_run_without_results_shows_what_was_seen(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,105 @@
+"""Runs with several workers: as many as boards, one folder, one timeline, one summary, and refusals in one line."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from hil import rig as rigs
+from hil.diagnose import boards
+from hil.side_by_side import auto_workers
+from hil.timeline import load, load_by_worker, where
+from tests.harness.test_plugin import run
+
+CONTRACT = Path(__file__).parents[2] / "rigs" / "contracts" / "reference.toml"
+
+
+def rig_file(folder: Path, *, before: str = "", **boards: str) -> Path:
+    """A rig whose boards are virtual, unless their words say otherwise."""
+    text = f'name = "two"\n{before}\n'
+    for name, words in boards.items():
+        words = words or 'virtual = "esp32"\nspeed = 40'
+        text += f'[boards.{name}]\ncontract = "{CONTRACT}"\nwifi = {{ ssid = "x" }}\n{words}\n'
+    file = folder / "rig.toml"
+    file.write_text(text)
+    return file
+
+
+TESTS = """
+import pytest
+
+def test_without_a_board():
+    pass
+
+def test_is_online(online_board, bench, finding, warn):
+    finding(f"{len(bench.boards)} board opened, {len(bench.gateway.connections())} connected")
+    warn("it stutters")
+
+def test_fails(board):
+    assert board.name == "esp32-b"
+"""
+
+
+def test_each_board_has_a_worker_and_all_of_it_is_one_run(tmp_path: Path) -> None:
+    rig = rig_file(tmp_path, **{"esp32-a": "", "esp32-b": ""})
+    done = run(tmp_path, f"--rig={rig}", "-n", "auto", text=TESTS)
+    assert done.returncode == 1, done.stdout + done.stderr
+    (folder,) = (tmp_path / "artifacts").iterdir()
+    for words in (r"test_is_online +WARN", r"test_fails +(FAIL|pass) [\d.]+ s +(FAIL|pass)", rf"artifacts: {folder}\n"):
+        assert re.search(words, done.stdout), done.stdout
+    summary = done.stdout.split("board by scenario")[1]
+    assert summary.count("1 board opened, 1 connected") == 2
+    assert "esp32-b: test_is_online: it stutters" in summary
+    assert "2 warned" in done.stdout
+    assert f"timeline of esp32-a ({folder / 'timeline.jsonl'})" in done.stdout
+    for name in ("esp32-a", "esp32-b"):
+        assert "app: reference firmware" in (folder / f"{name}.console.log").read_text()
+        assert "write-flash" in (folder / f"{name}.esptool.log").read_text()
+
+    reported = json.loads((folder / "summary.json").read_text())
+    assert {(test["test"].split("::")[1], test["worker"] is not None) for test in reported["tests"]} == {
+        (f"{name}[{board}]", True) for name in ("test_is_online", "test_fails") for board in ("esp32-a", "esp32-b")
+    }
+    assert [len(test["diagnoses"]) > 0 for test in reported["tests"] if test["verdict"] == "FAIL"] == [True]
+
+    seen = load_by_worker(folder / "timeline.jsonl")
+    assert sorted(boards(events) for events in seen.values()) == [["esp32-a"], ["esp32-b"]]
+    events = load(folder / "timeline.jsonl")
+    assert [event.sequence for event in events] == list(range(len(events)))
+    assert [event.monotonic for event in events] == sorted(event.monotonic for event in events)
+    starts = [event.board for event in events if where("test", "start")(event)]
+    assert sorted(map(str, starts)) == ["esp32-a", "esp32-a", "esp32-b", "esp32-b"]
+
+
+FIXED = "[gateway]\nfirst_port = 21883"
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--dist=loadfile",), "found --dist loadfile, which may send tests of board a to several workers"),
+        (("--board=nobody",), "found no board 'nobody'; the rig has a, b"),
+    ],
+)
+def test_what_cannot_be_is_told_in_one_line(tmp_path: Path, options: tuple[str, ...], told: str) -> None:
+    rig = rig_file(tmp_path, before=FIXED, a="", b="")
+    done = run(tmp_path, f"--rig={rig}", "-n2", *options, text="def test_it(board): pass\n")
+    assert done.returncode == pytest.ExitCode.USAGE_ERROR
+    (line,) = [line for line in done.stderr.splitlines() if line]
+    assert line.startswith("ERROR: ")
+    assert told in line
+    assert "INTERNALERROR" not in done.stdout
+    assert not list((tmp_path / "artifacts").iterdir())
+
+
+def test_auto_is_a_worker_for_each_outlet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("PYTEST_XDIST_AUTO_NUM_WORKERS", raising=False)
+    words = 'port = "/dev/serial/by-id/{}"\npower = {{ kind = "ykush", port = 1, serial = "Y1" }}'
+    rig = rigs.load(rig_file(tmp_path, a="", b="", c=words.format(1), d=words.format(2)))
+    assert auto_workers(lambda: rig, None) == 3
+    assert auto_workers(lambda: rig, ["a"]) == 1
+    monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "7")
+    assert auto_workers(lambda: rig, None) is None
