@@ -96,9 +96,9 @@ class BoardConfig(Strict):
             raise ValueError('found wiring, expected it beside virtual = "esp32" only; a real board has reset')
         if self.reset is not None and self.flasher is not None and self.flasher.kind != "esptool":
             raise ValueError(f"found reset beside flasher.kind {self.flasher.kind!r}, expected it with esptool only")
-        wrong = misfit(self.reset, self.chip) if self.reset is not None else None
-        if wrong is not None:
-            raise ValueError(wrong)
+        for key, kind in (("reset", self.reset.kind if self.reset else ""), ("wiring", self.wiring or "")):
+            if (wrong := misfit(key, kind, self.chip)) is not None:
+                raise ValueError(wrong)
         return self
 
     @property

@@ -27,7 +27,7 @@ from hil.flash.identity import Identity, identity_of
 from hil.flash.output import keep, tail
 from hil.flash.private_file import private_file
 from hil.flash.progress import ProgressBar
-from hil.flash.security import ESP32_EFUSE_BYTES, ESP32_EFUSES, NotTold, Security, of_efuses, of_words
+from hil.flash.security import ESP32_EFUSE_BYTES, ESP32_EFUSES, NO_PARTITIONS, NotTold, Security, of_efuses, of_words
 from hil.ports import PortFinder, PortNotFound, device_of
 from hil.ports.recognition import Recognition, WrongBoard
 from hil.process import Finished, run
@@ -281,7 +281,7 @@ class Esptool:
 
     def hindrance(self) -> str | None:
         """See `hil.flash.Flasher`."""
-        return self.security().hinders_provisioning
+        return NO_PARTITIONS if self.chip == "esp8266" else self.security().hinders_provisioning
 
     def _ask_security(self) -> Security:
         # Without the stub: the ROM answers both questions, and is there at once.

@@ -22,6 +22,12 @@ ESP32_EFUSES = 0x3FF5A000
 """Where the ESP32 shows block 0 of its eFuses."""
 ESP32_EFUSE_BYTES = 28
 
+NO_PARTITIONS = (
+    "an ESP8266 has no partition table, so nothing can be put into a partition: set provision.method to 'constants' or "
+    "'console', or to 'none'"
+)
+"""Why an ESP8266 cannot be provisioned through its flash, and the cure."""
+
 _SIGNATURE = 68  # bytes behind an image: a version and an ECDSA signature (V1); V2 has a sector of 4096
 _SECURE_DOWNLOAD = 1 << 2
 _COUNT = re.compile(r"\((\w+_CRYPT_CNT)\):\s+(0x[0-9a-fA-F]+)")

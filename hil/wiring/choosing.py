@@ -72,11 +72,11 @@ def seen(port: UsbPort | None) -> Wiring:
     return {"usb-serial-jtag": USB_SERIAL_JTAG, "usb-otg": USB_OTG}.get("" if known is None else known.kind, USB_UART)
 
 
-def misfit(reset: Reset, chip: str) -> str | None:
-    """Why a chip cannot be wired so, as a phrase; None if it can, or nothing is known of it."""
-    chips = HAS_USB.get(reset.kind)
+def misfit(key: str, kind: str, chip: str) -> str | None:
+    """Why a chip cannot be wired as `key` of a rig says, as a phrase; None if it can, or nothing is known of it."""
+    chips = HAS_USB.get(kind)
     if chips is None or chip in chips or chip == "auto":
         return None
     others = [kind for kind, having in HAS_USB.items() if chip in having]
     expected = " or ".join(f'"{kind}"' for kind in ("usb-uart", *others))
-    return f'found reset "{reset.kind}" on an {chip}, which has no such port of its own; expected {expected}'
+    return f'found {key} "{kind}" on an {chip}, which has no such port of its own; expected {expected}'

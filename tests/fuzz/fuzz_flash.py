@@ -1,4 +1,4 @@
-"""What lies in a board's flash and is read back: partition tables, images.
+"""What lies in a board's flash and is read back: partition tables, images of the ESP32 family and of the ESP8266.
 
 An input is a byte of plan and the contents. The plan says what they are taken for, and whether sums over them are
 mended first: arbitrary bytes have none that fits.
@@ -15,11 +15,12 @@ from typing import Final
 
 from fuzz_reason import check_reason
 
-from hil.wire import esp_image, partitions
+from hil.wire import esp8266_image, esp_image, partitions
 
 IMAGE = 0x01
 MENDED = 0x02
 UNHASHED = 0x04
+ESP8266 = 0x08
 
 
 def run(data: bytes) -> None:
@@ -27,7 +28,9 @@ def run(data: bytes) -> None:
     if not data:
         return
     plan, contents = data[0], data[1:]
-    if plan & IMAGE:
+    if plan & ESP8266:
+        check_old_image(contents)
+    elif plan & IMAGE:
         check_image(mended_image(contents) if plan & MENDED else contents, not plan & UNHASHED)
     else:
         check_table(mended_table(contents) if plan & MENDED else contents)
@@ -65,6 +68,20 @@ def check_image(contents: bytes, verify: bool) -> None:
         except esp_image.BadImage:
             return
         raise AssertionError("understood, though its end is missing")
+
+
+def check_old_image(contents: bytes) -> None:
+    try:
+        image = esp8266_image.parse(contents)
+    except esp_image.BadImage as error:
+        check_reason(error)
+        return
+    assert esp8266_image.parse(contents[: image.length]) == image
+    try:
+        esp8266_image.parse(contents[: image.length - 1])
+    except esp_image.BadImage:
+        return
+    raise AssertionError("understood, though its end is missing")
 
 
 def mended_table(contents: bytes) -> bytes:
@@ -116,6 +133,7 @@ def seeds() -> list[bytes]:
         bytes((IMAGE | MENDED,)) + image,
         bytes((IMAGE | MENDED | UNHASHED,)) + image[:60],
         bytes((IMAGE | MENDED,)) + esp_image.build("esp32c3", [esp_image.Segment(4, b"abcd")], entry=0, hashed=False),
+        bytes((ESP8266,)) + esp8266_image.build([esp_image.Segment(0x40201010, b"irom" * 8)], entry=0x40100004),
     ]
 
 

@@ -238,3 +238,4 @@ def test_an_efuse_that_there_is_not(efuse: str, complaint: str, tmp_path: Path) 
 def test_an_esp8266_has_nothing_to_be_asked_for() -> None:
     nobody = Esptool(Timeline(), "a", "/dev/null", "esp8266", command=("false",))
     assert nobody.security() == Security()
+    assert "an ESP8266 has no partition table" in str(nobody.hindrance())

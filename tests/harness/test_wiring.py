@@ -233,15 +233,15 @@ def test_what_a_port_is_seen_to_be() -> None:
 
 
 def test_a_chip_that_cannot_be_wired_so() -> None:
-    assert misfit(Plain(kind="usb-serial-jtag"), "esp32") == (
+    assert misfit("reset", "usb-serial-jtag", "esp32") == (
         'found reset "usb-serial-jtag" on an esp32, which has no such port of its own; expected "usb-uart"'
     )
-    told = misfit(Plain(kind="usb-otg"), "esp32c3")
+    told = misfit("wiring", "usb-otg", "esp32c3")
     assert told is not None
     assert told.endswith('expected "usb-uart" or "usb-serial-jtag"')
-    assert misfit(Plain(kind="usb-otg"), "esp32s2") is None
-    assert misfit(Plain(kind="usb-otg"), "auto") is None
-    assert misfit(Custom(kind="custom", download="R1|R0"), "esp8266") is None
+    assert misfit("wiring", "usb-otg", "esp32s2") is None
+    assert misfit("wiring", "usb-otg", "auto") is None
+    assert misfit("reset", "custom", "esp8266") is None
 
 
 def test_virtual_and_real_wirings_know_the_same_chips() -> None:
