@@ -105,13 +105,8 @@ def _parser() -> argparse.ArgumentParser:
     def add(name: str, words: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=words, description=words, parents=[every])
 
-    doctor = add(
-        "doctor", "check ports, tools, power, broker, gateway address and clock, and say what to do about each fault"
-    )
-    doctor.add_argument(
-        "--probe",
-        action="store_true",
-        help="ask each chip, too, for flash encryption and secure boot: resets the boards",
+    _add_doctor(
+        add("doctor", "check all of the bench's parts, and say what to do about each fault; touches no board unasked")
     )
     flash = add("flash", "build the firmware if its contract says how, and flash what differs")
     flash.add_argument("--force", action="store_true", help="write everything, even what lies in flash already")
@@ -148,6 +143,16 @@ def _seconds(text: str) -> float:
     if not 0 <= seconds <= threading.TIMEOUT_MAX:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, 0 or more")
     return seconds
+
+
+def _add_doctor(doctor: argparse.ArgumentParser) -> None:
+    doctor.add_argument(
+        "--probe",
+        action="store_true",
+        help="ask each chip, too, for flash encryption and secure boot: resets the boards",
+    )
+    doctor.add_argument("--all", action="store_true", help="show each check that found nothing wrong, too")
+    doctor.add_argument("--json", action="store_true", help="print all findings as one JSON object")
 
 
 def _add_listings(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import itertools
 import sys
 import threading
 from collections.abc import Iterator
 
 from rich.console import Console as Screen
 
-from hil import doctor as doctors
 from hil import parts, provisioning, reset
 from hil.bench import FAULTS, Bench, BenchError
 from hil.board import Board, NotPromised
+from hil.doctor import command as doctor
 from hil.guardian import identity
 from hil.guardian.locks import locked
-from hil.probe import probe
 from hil.rig import Rig, RigBoard
 from hil.timeline import Event, where
 from hil.virtual_board import VirtualBoard, running
@@ -40,20 +38,6 @@ def _boards_left_alone(rig: Rig, chosen: list[RigBoard], *, broker_side: bool = 
     bench.leave_power_alone()
     with bench:
         yield list(bench.boards.values())
-
-
-def doctor(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
-    """Print every finding; 1 if one of them is a fault."""
-    faults = 0
-    asked = probe(rig, chosen, parts.run_folder(rig)) if options.probe else ()
-    for finding in itertools.chain(doctors.examine(rig, chosen, probed=options.probe), asked):
-        faults += finding.level == "fault"
-        mark = {"ok": "[green]ok   [/]", "note": "[yellow]note [/]", "fault": "[red]FAULT[/]"}[finding.level]
-        _screen.print(f"{mark} {finding.about}: {finding.found}", soft_wrap=True)
-        if finding.cure:
-            _screen.print(f"      -> {finding.cure}", soft_wrap=True, markup=False)
-    _screen.print(f"{faults} faults" if faults else "no faults: the bench can be opened")
-    return 1 if faults else 0
 
 
 def flash(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
@@ -180,7 +164,7 @@ def monitor(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> in
 
 
 ALL = {
-    "doctor": doctor,
+    "doctor": doctor.run,
     "flash": flash,
     "provision": provision,
     "power": power,

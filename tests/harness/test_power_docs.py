@@ -69,7 +69,7 @@ def test_the_command_and_the_doctor_read_a_switch(
         assert "one power: power of one: power: the environment variable SWITCH_PW is not set" in said("doctor")
         monkeypatch.setenv("SWITCH_PW", PASSWORD)
         assert "one: on" in said("power", "status")
-        assert "one power: shelly-gen1: on" in said("doctor")
+        assert "one power: shelly-gen1: on" in said("doctor", "--all")
         monkeypatch.setenv("SWITCH_PW", "some other one")
         assert "power of one: Shelly at 127.0.0.1" in said("power", "status")
         assert not any("turn" in path for path in device.paths), "looking switches nothing"

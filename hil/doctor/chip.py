@@ -1,6 +1,6 @@
 """What only the chip itself can say: does it answer, does it encrypt its flash, does it ask for signatures.
 
-Asking resets a board, so this is no part of `hil.doctor.examine`; `hil doctor --probe` does it.
+Asking resets a board, so it is done for `hil doctor --probe` only.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from pathlib import Path
 
 from hil import parts, places
 from hil.console import ConsoleError
-from hil.doctor import Finding
+from hil.doctor.check import Case, Check
+from hil.doctor.finding import Finding
 from hil.flash import FlashError
 from hil.flash.esptool import Esptool
 from hil.flash.security import Security
@@ -25,18 +26,26 @@ from hil.virtual_board import VirtualBoardError
 _NOT_THROUGH_FLASH = (places.ConsolePlace, places.EspAtPlace, places.Nowhere)
 
 
-def probe(rig: Rig, boards: list[RigBoard], artifacts: Path) -> Iterator[Finding]:
-    """Ask each chip, one after the other. Each is reset, and has its power afterwards as it had it before.
+def _not_asked(case: Case) -> Iterator[Finding]:
+    for board in case.real if "--probe" not in case.options else ():
+        if not board.config.resets_by_dtr:
+            yield Finding(
+                "note",
+                f"{board.name} chip",
+                "was not asked for flash encryption and secure boot",
+                f"hil doctor --probe --board {board.name} asks it, which resets the board",
+            )
 
-    `artifacts`: the folder for the tool's log and the console's.
-    """
-    for board in boards:
+
+def _probe(case: Case) -> Iterator[Finding]:
+    """Ask each chip, one after the other. Each is reset, and has its power afterwards as it had it before."""
+    for board in case.boards:
         about = f"{board.name} chip"
         try:
-            found = _ask(rig, board, artifacts)
+            found = _ask(case.rig, board, case.artifacts)
         except (ConsoleError, FlashError, PowerError, VirtualBoardError, Taken) as error:
             reason = str(error).split("\n")[0].removeprefix(f"board {board.name}: ")
-            yield Finding("fault", about, reason, f"more is in {artifacts}")
+            yield Finding("fault", about, reason, f"more is in {case.artifacts}")
             continue
         if found is None:
             yield Finding("ok", about, "not asked: only chips that esptool flashes have something to say")
@@ -74,3 +83,20 @@ def judge(about: str, found: Security, board: RigBoard) -> Iterator[Finding]:
             f"secure boot is on ({found.secure_boot}): an app without a signature does not start",
             "sign what is flashed (espsecure sign-data), or take a board without it",
         )
+
+
+CHECKS = (
+    Check(
+        "chip-unasked",
+        "whether the chips have been asked for flash encryption and secure boot",
+        "`hil doctor --probe`",
+        _not_asked,
+    ),
+    Check(
+        "chip",
+        "the chip answers esptool, and says whether it encrypts its flash and asks for signatures; resets the board",
+        "another board; signed images",
+        _probe,
+        asked="--probe",
+    ),
+)
