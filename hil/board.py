@@ -26,6 +26,9 @@ from hil.provision.rehearsal import Difference, Rehearsal
 from hil.rig import BoardConfig
 from hil.timeline import Event, Match, Timeline, where
 
+#: Seconds within which the port of a board with USB of its own has to be there after it got its supply.
+PORT_COMES = 10.0
+
 
 class NotPromised(Exception):
     """Something was asked of a board that its contract does not promise; the message names the missing key."""
@@ -56,9 +59,13 @@ class Board:
     # -- power and reset -------------------------------------------------------------------------------------------
 
     def power_on(self) -> None:
-        """Give the board its supply; it boots. Without a switch this does nothing: it has power already."""
+        """Give the board its supply; it boots. Without a switch this does nothing: it has power already.
+
+        Where the board's port is its own, this waits until it is there. Raises hil.console.ConsoleError.
+        """
         if self.power.can_cut:
             self.power.on()
+            self._await_port()
 
     def power_off(self) -> None:
         """Cut the supply, with no goodbye. Raises hil.power.CannotCut where no switch can."""
@@ -75,6 +82,11 @@ class Board:
         self.power.off()
         time.sleep(self.off_seconds)
         self.power.on()
+        self._await_port()
+
+    def _await_port(self) -> None:
+        if self.console.is_away:
+            self.console.wait_open(PORT_COMES)
 
     @property
     def off_seconds(self) -> float:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from hil.lines import LONGEST_LINE, Found, Mark, Pattern, Search, Stream
 from hil.ports import PortFinder, PortNotFound, device_of
 from hil.rawlog import RawLog, Redactor
 from hil.reader import Reader, Turn
-from hil.serial_port import PortError, SerialPort
+from hil.serial_port import PortAbsent, PortError, PortLost, SerialPort
 from hil.timeline import Event, Timeline
 from hil.wiring import USB_UART, Wiring
 
@@ -85,14 +85,20 @@ class Console:
 
     # -- opening and closing -----------------------------------------------------------------------------------------
 
-    def open(self) -> Console:
-        """Open the port, without resetting the board, and start to listen. Raises ConsoleError."""
+    def open(self, *, awaited: Callable[[], bool] = lambda: False) -> Console:
+        """Open the port, without resetting the board, and start to listen. Raises ConsoleError.
+
+        `awaited` is asked where the port is not there: if it may come with the power, it is opened then.
+        """
         if self._opened:
             return self
+        port: SerialPort | None = None
         try:
             port = SerialPort.open(self.url, self.baud)
         except PortError as error:
-            raise ConsoleError(f"console of {self.board}: {error}") from error
+            if not (isinstance(error, PortAbsent) and awaited()):
+                raise ConsoleError(f"console of {self.board}: {error}") from error
+            self._reader.why_away = str(error)
         if self.log is not None and self._rawlog is None:
             self._rawlog = RawLog(self.log, self._redactor)
         self._opened = True
@@ -109,8 +115,7 @@ class Console:
         if self._rawlog is not None:
             self._rawlog.close()
             self._rawlog = None
-        with self._changed:
-            self._changed.notify_all()
+        self._wake()
 
     def __enter__(self) -> Console:
         return self.open()
@@ -122,6 +127,11 @@ class Console:
     def is_open(self) -> bool:
         """Whether the port is there now: not lent, not lost, not closed."""
         return self._reader.port is not None
+
+    @property
+    def is_away(self) -> bool:
+        """Whether it is not there by itself, neither lent nor closed."""
+        return self._opened and not self._lent and not self.is_open
 
     def wait_open(self, timeout: float = 10.0) -> None:
         """Wait until the port is there. Raises ConsoleError after `timeout` seconds, ConsoleClosed when closed."""
@@ -152,10 +162,8 @@ class Console:
             self.wait_open(timeout)
 
     def _device(self) -> str:
-        try:
+        with self._port_errors():
             return device_of(self.url)
-        except PortNotFound as error:
-            raise ConsoleError(f"console of {self.board}: {error}") from None
 
     def _take_back(self) -> bool:
         self._lent -= 1
@@ -245,8 +253,15 @@ class Console:
 
     def set_lines(self, *, dtr: bool, rts: bool) -> None:
         """Assert or release the modem lines; what for, reset.py knows. Raises ConsoleError, ConsoleClosed."""
-        with self._port_errors():
-            self._port_now().set_lines(dtr=dtr, rts=rts)
+        port = self._port_now()
+        try:
+            with self._port_errors():
+                port.set_lines(dtr=dtr, rts=rts)
+        except ConsoleError as error:
+            if isinstance(error.__cause__, PortLost):  # who waits for a port next is to wait for the one that comes
+                with self._changed:
+                    self._changed.wait_for(lambda: self._reader.port is not port, 2.0)
+            raise
 
     def _port_now(self) -> SerialPort:
         if self._reader.failure:
@@ -264,7 +279,7 @@ class Console:
     def _port_errors(self) -> Iterator[None]:
         try:
             yield
-        except PortError as error:
+        except (PortError, PortNotFound) as error:
             raise ConsoleError(f"console of {self.board}: {error}") from error
 
     # -- looking -----------------------------------------------------------------------------------------------------

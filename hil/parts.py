@@ -298,6 +298,7 @@ def open_line(
             folder=state,
             mac=config.mac,
             wiring=config.wiring,
+            usb=config.usb,
         )
         closing.callback(virtual.close)
     power = make_power(rig, board, virtual, timeline)
@@ -305,7 +306,8 @@ def open_line(
     url = virtual.serial if virtual is not None else port_of(board, timeline, artifacts)
     log, wiring = artifacts / f"{name}.console.log", wiring_of(board, url)
     console = Console(timeline, name, url, board.contract.console.baud, log=log, wiring=wiring)
-    console.open()
+    # Without power a board has no port of its own: it comes when the board is switched on.
+    console.open(awaited=lambda: power.can_cut and power.is_on() is not True)
     closing.callback(console.close)
     raw = virtual.raw if virtual is not None else None
     recognition = make_recognition(rig, board, url, state if virtual is not None else state_folder(rig))

@@ -62,6 +62,7 @@ class BoardConfig(Strict):
     chip: str = "esp32"
     virtual: Literal["esp32", "uno"] | None = None
     port: SerialLine | None = None
+    usb: bool = False
     speed: Annotated[float, Field(gt=0, le=1000)] = 1.0
     reset: Reset | None = None
     wiring: Literal["usb-uart", "usb-uart-inverted", "usb-serial-jtag", "usb-otg", "none"] | None = None
@@ -99,6 +100,15 @@ class BoardConfig(Strict):
         for key, kind in (("reset", self.reset.kind if self.reset else ""), ("wiring", self.wiring or "")):
             if (wrong := misfit(key, kind, self.chip)) is not None:
                 raise ValueError(wrong)
+        return self
+
+    @model_validator(mode="after")
+    def _has_usb(self) -> BoardConfig:
+        if self.usb and self.wiring not in ("usb-serial-jtag", "usb-otg"):
+            raise ValueError(
+                'found usb and no wiring of USB, expected wiring = "usb-serial-jtag" or "usb-otg": which port of the '
+                "virtual chip it is that comes and goes with it"
+            )
         return self
 
     @property

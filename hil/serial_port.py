@@ -28,7 +28,7 @@ from typing import Any
 import serial
 from serial import rfc2217
 
-from hil.ports import PortFinder, PortNotFound, device_of
+from hil.ports import PortAmbiguous, PortFinder, PortNotFound, device_of
 
 READ_SIZE = 65536
 # So much in one read means that the other end sends at full speed, faster than any UART. Then it saves more time than
@@ -44,6 +44,10 @@ WRITE_PATIENCE = 10.0
 
 class PortError(Exception):
     """The port cannot be opened or used; the message is one line and ends with the cure."""
+
+
+class PortAbsent(PortError):
+    """The port is not there: not plugged in, or its board is without power and has no bridge that would stay."""
 
 
 class PortLost(PortError):
@@ -94,8 +98,10 @@ class SerialPort:
         """
         try:
             url = device_of(where)
-        except PortNotFound as error:
+        except PortAmbiguous as error:
             raise PortError(str(error)) from None
+        except PortNotFound as error:
+            raise PortAbsent(str(error)) from None
         try:
             port: Any = serial.serial_for_url(url, do_not_open=True)
             port.baudrate = baud
@@ -108,7 +114,8 @@ class SerialPort:
             port.rts = False
             port.open()
         except (OSError, ValueError) as error:
-            raise PortError(_why_not_open(url, error)) from error
+            absent = getattr(error, "errno", None) == errno.ENOENT
+            raise (PortAbsent if absent else PortError)(_why_not_open(url, error)) from error
         try:
             port.dtr = False
         except OSError as error:
@@ -265,7 +272,10 @@ class SerialPort:
                     )
             except OSError as error:
                 if error.errno in (errno.ENOTTY, errno.EINVAL):
-                    raise PortError(f"{self.url} has no DTR and RTS lines, so it cannot reset a board") from error
+                    raise PortError(
+                        f"{self.url} has no DTR and RTS lines, so it cannot reset a board; if it is a virtual board's, "
+                        "run this command under `python -m hil.virtual lines`"
+                    ) from error
                 raise PortLost(f"{self.url}: {_short(error)}") from error
 
     @staticmethod

@@ -71,11 +71,13 @@ def start(
     mac: str | None = None,
     efuses: Sequence[str] = (),
     wiring: str | None = None,
+    usb: bool = False,
 ) -> VirtualBoard:
     """The virtual board `name`, whose flash file and log lie in `folder`; powered off when new.
 
     `speed` divides what is slow on a real board. `efuses` are burned for good ('FLASH_CRYPT_CNT=1'). `wiring`: what DTR
-    and RTS of its port do ('usb-serial-jtag'); a bridge's without one. Raises VirtualBoardError.
+    and RTS of its port do ('usb-serial-jtag'); a bridge's without one. `usb`: that port is the chip's own, and comes
+    and goes with it. Raises VirtualBoardError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     description = folder / f"{name}.json"
@@ -88,6 +90,7 @@ def start(
     if kind == "esp32":
         command += ["--chip", chip] + (["--mac", mac] if mac else [])
     command += ["--wiring", wiring] if wiring is not None else []
+    command += ["--usb"] if usb else []
     command += [word for efuse in efuses for word in ("--efuse", efuse)]
     with log.open("ab") as errors:
         # A process group of its own: Ctrl-C reaches this process, which then closes the bench in order.

@@ -6,6 +6,16 @@ which resets many boards.
 
 from hil.ports.finder import PortFinder, device_of, port_seen
 from hil.ports.usb import UsbPort, connected
-from hil.ports.wanted import PortNotFound, PortTable, find
+from hil.ports.wanted import PortAmbiguous, PortNotFound, PortTable, find
 
-__all__ = ["PortFinder", "PortNotFound", "PortTable", "UsbPort", "connected", "device_of", "find", "port_seen"]
+__all__ = [
+    "PortAmbiguous",
+    "PortFinder",
+    "PortNotFound",
+    "PortTable",
+    "UsbPort",
+    "connected",
+    "device_of",
+    "find",
+    "port_seen",
+]

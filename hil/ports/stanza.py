@@ -12,6 +12,9 @@ from hil.ports.inventory import Entry
 #: A contract that lies beside the example rigs, to start from.
 _CONTRACT, _UNO_CONTRACT = "contracts/reference.toml", "contracts/uno.toml"
 
+#: The most common chip with a port of this kind.
+_GUESSES = {"usb-serial-jtag": "esp32c3", "usb-otg": "esp32s2"}
+
 _FLASHERS = {
     "samd": 'flasher = { kind = "bossac" }',
     "rp2040": 'flasher = { kind = "uf2", board_id = "RPI-RP2" }',
@@ -29,8 +32,14 @@ def stanza(entry: Entry, entries: Sequence[Entry]) -> str:
     if kind in ("arduino", "samd", "rp2040"):
         lines.append(_flasher(entry))
     else:
-        chip = entry.answer.name if isinstance(entry.answer, Identity) and entry.answer.name else "esp32"
+        chip = (
+            entry.answer.name
+            if isinstance(entry.answer, Identity) and entry.answer.name
+            else _GUESSES.get(str(kind), "esp32")
+        )
         lines.append(f'chip = "{chip}"' + ("" if asked else "  # a guess: `hil boards --ask` asks it, which resets it"))
+        if str(kind) in _GUESSES:
+            lines.append(f'reset = "{kind}"')
         if entry.mac is not None:
             lines.append(f'mac = "{entry.mac}"  # another board on this port is refused')
         if kind == "bridge" and not asked:

@@ -21,6 +21,10 @@ class PortNotFound(Exception):
     """No port is what was asked for, or several are. One line: what was looked for, what is connected, and the cure."""
 
 
+class PortAmbiguous(PortNotFound):
+    """Several ports are what was asked for: waiting does not help."""
+
+
 class PortTable(Strict):
     """A port by its marks; all that are given have to fit.
 
@@ -68,7 +72,7 @@ def find(wanted: PortTable, ports: Sequence[UsbPort]) -> UsbPort:
     found = [port for port in ports if fits(wanted, port)]
     if len(found) == 1:
         return found[0]
-    raise PortNotFound(_several(wanted, found) if found else _none(wanted, ports))
+    raise PortAmbiguous(_several(wanted, found)) if found else PortNotFound(_none(wanted, ports))
 
 
 def now_connected(ports: Sequence[UsbPort]) -> str:

@@ -24,6 +24,7 @@ from hil.virtual.image import table_for, write_images
 from hil.virtual.process import Options, serve
 from hil.virtual.uno import build as uno_build
 from hil.virtual.uno import process as uno_process
+from hil.virtual.usb import lines as usb_lines
 from hil.virtual.wiring import WIRINGS
 
 REFERENCE = "reference"
@@ -41,6 +42,8 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         if asked.command == "esp32":
             asyncio.run(serve(_options(asked)))
+        elif asked.command == "lines":
+            usb_lines.run(asked.words)
         elif asked.command == "uno":
             asyncio.run(uno_process.serve(_uno_options(asked)))
         elif asked.command == "sketch":
@@ -48,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             listed = write_images(asked.out, CHIPS[asked.chip], _manifest(asked), asked.size, table_for(asked.store))
             print(json.dumps(listed))
-    except (FlashFileError, uno_build.BuildError, OSError, ValueError) as error:
+    except (usb_lines.NoCompiler, FlashFileError, uno_build.BuildError, OSError, ValueError) as error:
         print(f"hil.virtual {asked.command}: {error}", file=sys.stderr)
         return UNAVAILABLE if isinstance(error, uno_build.MissingPackages) else 1
     return 0
@@ -77,6 +80,13 @@ def _parser() -> argparse.ArgumentParser:
     board.add_argument(
         "--wiring", choices=WIRINGS, default="usb-uart", help="what its port's DTR and RTS do (%(default)s)"
     )
+    board.add_argument("--usb", action="store_true", help="with a --wiring of USB: the port goes with the chip")
+    board.add_argument("--usb-root", type=Path, metavar="DIR", help="where its dev and sys are; default: DIR/usb")
+    board.add_argument("--usb-location", type=_location, metavar="1-1.4", help="where it is plugged in; default: free")
+    lines = commands.add_parser(
+        "lines", help="run a command that can set DTR and RTS of --usb boards", description=usb_lines.__doc__
+    )
+    lines.add_argument("words", nargs=argparse.REMAINDER, metavar="COMMAND", help="the command and its arguments")
     uno = commands.add_parser("uno", help="run a virtual Arduino Uno", description="Run one virtual Arduino Uno.")
     _board_arguments(uno)
     uno.add_argument("--raw-port", type=int, default=0, help="plain TCP port, for avrdude; default: any free one")
@@ -148,6 +158,9 @@ def _options(asked: argparse.Namespace) -> Options:
         flash_size=_FLASH_SIZES[asked.flash_size],
         wiring=asked.wiring,
         efuses=efuses.asked(asked.efuse),
+        usb=asked.usb,
+        usb_root=asked.usb_root,
+        usb_location=asked.usb_location,
     )
 
 
@@ -164,6 +177,12 @@ def _of_every_board(asked: argparse.Namespace) -> dict[str, Any]:
 def _name(text: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", text):
         raise argparse.ArgumentTypeError(f"{text!r} is no name: use letters, digits, '.', '-' and '_'")
+    return text
+
+
+def _location(text: str) -> str:
+    if not re.fullmatch(r"\d+-\d+(\.\d+)*", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no place on USB; expected bus and hub ports, as in 1-1.4")
     return text
 
 

@@ -20,7 +20,9 @@ from hil.virtual.board import Board
 from hil.virtual.chips import CHIPS, mac_of
 from hil.virtual.control import ControlServer
 from hil.virtual.flash import Flash
-from hil.virtual.host import Core, Host, Manifest
+from hil.virtual.host import Core, Host, Manifest, Radio
+from hil.virtual.usb.board import UsbBoard
+from hil.virtual.usb.tree import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,31 +42,31 @@ class Options:
     follow_stdin: bool
     wiring: str = "usb-uart"
     efuses: dict[str, int] = field(default_factory=dict)
+    usb: bool = False
+    usb_root: Path | None = None
+    usb_location: str | None = None
 
 
 async def serve(options: Options) -> None:
     """Run one board until it is told to end. Raises FlashFileError, OSError and ValueError before it is ready."""
-    from hil.virtual.radio import Radio
+    from hil.virtual.radio import Radio as Antenna
 
     options.directory.mkdir(parents=True, exist_ok=True)
     flash = Flash(options.directory / f"{options.name}.flash", options.flash_size)
     mac = options.mac or mac_of(options.name)
-    radio = Radio(name=options.name, speed=options.speed)
-    board = Board(options.name, CHIPS[options.chip], mac, flash, options.speed, radio, _start_core, options.wiring)
+    board = _make_board(options, mac, flash, Antenna(name=options.name, speed=options.speed))
     board.efuses.burn(options.efuses)
     stop = stopping(options.follow_stdin)
     token = secrets.token_urlsafe(24)
     control = ControlServer(board, token, stop.set)
     about = options.directory / f"{options.name}.json"
     try:
-        serial_port = await board.serial.start(options.bind, options.serial_port)
+        serial = await _open_line(options, board)
         control_port = await control.start(options.bind, options.control_port)
         if options.powered:
             await board.power_on()
-        # Not `?ign_set_control`: with it pyserial sleeps 0.1 s after every setting instead of waiting for the answer,
-        # which is there at once; esptool changes its time-out twice a command, and a flash takes half as long again.
         facts: dict[str, object] = {
-            "serial": f"rfc2217://{options.bind}:{serial_port}",
+            "serial": serial,
             "control": f"{options.bind}:{control_port}",
             "token": token,
             "chip": options.chip,
@@ -75,6 +77,28 @@ async def serve(options: Options) -> None:
         await control.close()
         await board.close()
         await _end_firmware()
+
+
+def _make_board(options: Options, mac: bytes, flash: Flash, radio: Radio) -> Board:
+    """The board that is asked for. Raises ValueError for USB of its own with the wiring of a bridge."""
+    if options.usb and options.wiring not in ("usb-serial-jtag", "usb-otg"):
+        raise ValueError(f"--usb needs --wiring usb-serial-jtag or usb-otg, found {options.wiring}")
+    kind = UsbBoard if options.usb else Board
+    chip = CHIPS[options.chip]
+    board = kind(options.name, chip, mac, flash, options.speed, radio, _start_core, options.wiring)
+    if isinstance(board, UsbBoard):
+        tree = Tree(options.usb_root or options.directory / "usb")
+        board.plug_into(tree, tree.take_place(options.usb_location))
+    return board
+
+
+async def _open_line(options: Options, board: Board) -> str:
+    """Open the board's serial line; its URL, or the name that leads to its port while that is there."""
+    if isinstance(board, UsbBoard):
+        return str(board.usb.lasting)
+    # Not `?ign_set_control`: with it pyserial sleeps 0.1 s after every setting instead of waiting for the answer,
+    # which is there at once; esptool changes its time-out twice a command, and a flash takes half as long again.
+    return f"rfc2217://{options.bind}:{await board.serial.start(options.bind, options.serial_port)}"
 
 
 async def _start_core(manifest: Manifest, host: Host) -> Core:

@@ -110,6 +110,8 @@ def test_stanzas_are_taken_by_the_loader(tree: Tree, tmp_path: Path, capsys: pyt
     assert ports["kit-1-1-4"] == f"{links}{MAC.upper()}-if00"
     assert ports["kit-1-3-3"] == "location 1-3.3", "another serial number in download mode"
     assert boards["kit-1-1-4"].mac == MAC
+    resets = {name: config.reset.kind for name, config in boards.items() if config.reset is not None}
+    assert resets == {"kit-1-1-4": "usb-serial-jtag", "kit-1-3-3": "usb-otg"}
     flashers = {name: config.flasher.kind for name, config in boards.items() if config.flasher is not None}
     assert flashers == {"uno-1-2": "avrdude", "samd-1-3-1": "bossac", "pico-1-3-2": "uf2"}
     # The hint of the power switch is a line to take in, too.
