@@ -10,18 +10,25 @@ from hil.flash.esptool import Esptool
 from hil.flash.identity import Identity
 from hil.ports.finder import Asking
 from hil.ports.known import recognised
+from hil.ports.locked import reserved
 from hil.ports.usb import UsbPort
 from hil.timeline import Timeline
 from hil.wiring.choosing import seen
 
 
 def ask(port: UsbPort, timeline: Timeline, artifacts: Path | None) -> Identity:
-    """What the chip on this port says that it is; it is reset before and after. Raises FlashError."""
+    """What the chip on this port says that it is; it is reset before and after, and locked meanwhile.
+
+    Raises FlashError, also where another run has locked it: that one's board is not reset.
+    """
     name = Path(port.device).name
-    quiet = Esptool(
-        timeline, name, port.lasting, attempts=1, artifacts=artifacts, wiring=seen(port), show_progress=False
-    )
-    return quiet.identity()
+    with reserved(port) as other:
+        if other is not None:
+            raise FlashError(f"board {name}: not asked: {port.device} is held by {other.words}; wait for it, or end it")
+        quiet = Esptool(
+            timeline, name, port.lasting, attempts=1, artifacts=artifacts, wiring=seen(port), show_progress=False
+        )
+        return quiet.identity()
 
 
 def may_be_asked(port: UsbPort) -> bool:

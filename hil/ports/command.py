@@ -103,12 +103,14 @@ def _show(entries: list[Entry], rig: Rig | None) -> None:
     if not entries:
         print("no USB serial port is connected")
         return
-    table = Table("port", "location", "id", "serial number", "what it is", "board", "open in", box=None, pad_edge=False)
+    table = Table(
+        "port", "location", "id", "serial number", "what it is", "board", "in use by", box=None, pad_edge=False
+    )
     for entry in entries:
         port = entry.port
         table.add_row(
             *(port.device, port.location or "-", port.vid_pid, port.serial_number or "-", entry.what),
-            *(", ".join(entry.boards) or "-", ", ".join(map(str, entry.held_by)) or "-"),
+            *(", ".join(entry.boards) or "-", ", ".join(filter(None, [entry.locked, *map(str, entry.held_by)])) or "-"),
         )
     screen.print(table)
     for entry in entries:

@@ -10,6 +10,7 @@ from typing import Any
 from hil.flash.identity import Identity
 from hil.ports.holders import Holder, holders
 from hil.ports.known import Known, recognised
+from hil.ports.locked import locked_by
 from hil.ports.usb import UsbPort
 from hil.ports.wanted import PortTable, fits
 from hil.rig import Rig
@@ -17,13 +18,16 @@ from hil.rig import Rig
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A connected port. `boards`: those of the rig that are meant to be on it; `answer`: what its chip said when it was
-    asked, or why it said nothing."""
+    """A connected port. `boards`: those of the rig that are meant to be on it. `held_by`: who has it open.
+
+    `locked`: who has it locked, '' if nobody. `answer`: what its chip said when it was asked, or why it said nothing.
+    """
 
     port: UsbPort
     known: Known | None
     boards: tuple[str, ...] = ()
     held_by: tuple[Holder, ...] = ()
+    locked: str = ""
     answer: Identity | str | None = None
 
     @property
@@ -59,6 +63,7 @@ class Entry:
             "flash_size": answer.flash_size if isinstance(answer, Identity) else None,
             "not_told": answer if isinstance(answer, str) else None,
             "boards": list(self.boards),
+            "locked_by": self.locked or None,
             "held_by": [{"pid": holder.pid, "command": holder.command} for holder in self.held_by],
         }
 
@@ -66,7 +71,15 @@ class Entry:
 def inventory(ports: Sequence[UsbPort], rig: Rig | None) -> list[Entry]:
     """An entry for each port. No port is opened."""
     held = holders([port.device for port in ports])
-    return [Entry(port, recognised(port), tuple(_meant(rig, port)), tuple(held[port.device])) for port in ports]
+    return [
+        Entry(port, recognised(port), tuple(_meant(rig, port)), tuple(held[port.device]), _lock_words(port))
+        for port in ports
+    ]
+
+
+def _lock_words(port: UsbPort) -> str:
+    holder = locked_by(port)
+    return holder.words if holder is not None else ""
 
 
 def asked(entry: Entry, answer: Identity | str) -> Entry:

@@ -8,14 +8,12 @@ where it has one.
 from __future__ import annotations
 
 import datetime
-import os
 from collections.abc import Mapping
 from dataclasses import replace
 
-from hil.ports.finder import PortFinder, device_of
+from hil.ports.finder import PortFinder, port_seen
 from hil.ports.seen import Register, Seen
-from hil.ports.usb import UsbPort, connected
-from hil.ports.wanted import PortNotFound
+from hil.ports.usb import UsbPort
 
 
 class WrongBoard(Exception):
@@ -48,7 +46,7 @@ class Recognition:
 
     def port_says(self) -> None:
         """Look at the USB serial number of the port; it is remembered if it is the right one. Raises WrongBoard."""
-        there = self._usb_port()
+        there = port_seen(self._port)
         if there is None or there.serial_number is None:
             return
         seen = self._register.read(self.board)
@@ -58,18 +56,11 @@ class Recognition:
             self._remember(seen or Seen())
 
     def _remember(self, seen: Seen) -> None:
-        there = self._usb_port()
+        there = port_seen(self._port)
         if there is not None:
             seen = replace(seen, serial_number=there.serial_number, location=there.location)
         day = datetime.datetime.now(datetime.UTC).date().isoformat()
         self._register.write(self.board, replace(seen, day=day))
-
-    def _usb_port(self) -> UsbPort | None:
-        try:
-            device = os.path.realpath(device_of(self._port))
-        except PortNotFound:
-            return None
-        return next((port for port in connected() if os.path.realpath(port.device) == device), None)
 
     def _wrong_chip(self, mac: str, chip: str, meant: str, seen: Seen | None) -> str:
         named = self.board in self._macs

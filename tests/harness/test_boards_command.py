@@ -16,7 +16,8 @@ from hil.cli import main
 from hil.console import Console
 from hil.flash import FlashError
 from hil.flash.identity import Identity, identity_of
-from hil.ports import UsbPort, asking
+from hil.ports import UsbPort, asking, connected
+from hil.ports.locked import reserved
 from hil.ports.seen import Register, Seen
 from hil.timeline import Timeline
 
@@ -154,6 +155,25 @@ def test_chips_are_asked_only_when_told_to(
     text, rig = stanzas(capsys, tmp_path, "--ask", "--port", "1-1.3")
     assert rig.boards["esp32c3-1-1-3"].config.chip == "esp32c3"
     assert f'mac = "{MAC}"' in text
+
+
+def test_a_port_that_another_run_has_locked_is_not_asked(
+    tree: Tree, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HIL_LOCKS", str(tmp_path))
+    port = connected()[0]
+    with reserved(port) as other:
+        assert other is None
+        with reserved(port) as other:
+            assert other is not None
+        assert main(["boards", "--port", "1-1.1"]) == 0
+        assert re.search(r"ttyUSB0 .*CP210x bridge +- +\w+, pid \d+ \(.*since", capsys.readouterr().out)
+        assert main(["boards", "--ask", "--port", "1-1.1"]) == 1
+        assert re.search(
+            r"ttyUSB0: not asked: .*ttyUSB0 is held by .*; wait for it, or end it", capsys.readouterr().err
+        )
+    main(["boards", "--port", "1-1.1", "--json"])
+    assert json.loads(capsys.readouterr().out)[0]["locked_by"] is None
 
 
 def test_a_board_that_was_replaced_is_accepted(tree: Tree, rig: Path, capsys: pytest.CaptureFixture[str]) -> None:
