@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import re
+import shutil
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from virtual_parts import images
+from virtual_parts import board_process, images
 
 from hil import reset, virtual_board
 from hil.console import Console, ConsoleError
@@ -17,6 +19,7 @@ from hil.flash import FlashError, Image
 from hil.flash.esptool import Esptool
 from hil.power.control_port import VirtualSwitch
 from hil.timeline import Timeline, where
+from hil.virtual.usb import lines
 from hil.wiring import INVERTED, NONE, USB_OTG, USB_SERIAL_JTAG, USB_UART, Wiring, custom
 
 LONG = 60
@@ -140,3 +143,33 @@ def test_the_wrong_one_fails_and_names_the_cure(name: str, outcomes: dict[str, F
     told = outcomes[f"misfits {name}"].result(LONG)
     assert told is not None
     assert re.search(MISFITS[name][2], told), told
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="modem lines of ptys need a C compiler")
+def test_a_bridges_sequence_does_not_start_the_loader_of_a_chip_with_usb_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a tty, where both lines rise at once as it is opened; see docs/virtual-boards.md for a network."""
+    monkeypatch.setenv("LD_PRELOAD", lines.environment()["LD_PRELOAD"])  # for esptool: this process is there already
+    words = ("--chip", "esp32c3", "--wiring", "usb-serial-jtag", "--usb", "--speed", "1000", "--powered")
+    with board_process(tmp_path, *words) as board:
+        port = board.facts["serial"]
+        wait_for(Path(port))
+
+        def asked(wiring: Wiring) -> Esptool:
+            options = ("--connect-attempts", "2")
+            return Esptool(Timeline(), "v", port, "esp32c3", wiring=wiring, attempts=1, options=options)
+
+        with pytest.raises(FlashError, match=r'say so in the rig: reset = "usb-serial-jtag"'):
+            asked(USB_UART).identity()
+        assert board.control("state")["mode"] == "run"
+        assert asked(USB_SERIAL_JTAG).identity().chip.startswith("ESP32-C3")
+        assert board.control("state")["mode"] == "run"
+
+
+def wait_for(path: Path) -> None:
+    """Until there is something at `path`."""
+    deadline = time.monotonic() + LONG
+    while not path.exists():
+        assert time.monotonic() < deadline, f"{path} has not come"
+        time.sleep(0.01)
