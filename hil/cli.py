@@ -151,6 +151,11 @@ def _add_doctor(doctor: argparse.ArgumentParser) -> None:
         action="store_true",
         help="ask each chip, too, for flash encryption and secure boot: resets the boards",
     )
+    doctor.add_argument(
+        "--power",
+        action="store_true",
+        help="switch each board off and on, and measure whether it really loses its supply",
+    )
     doctor.add_argument("--all", action="store_true", help="show each check that found nothing wrong, too")
     doctor.add_argument("--json", action="store_true", help="print all findings as one JSON object")
 

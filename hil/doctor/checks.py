@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from hil.doctor import (
     chip,
+    cutting,
     holders,
     listening,
     ports,
@@ -19,7 +20,7 @@ from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding
 
 #: The groups, in the order in which they are looked at.
-GROUPS = (tools, surroundings, listening, routes, ports, holders, switches, chip)
+GROUPS = (tools, surroundings, listening, routes, ports, holders, switches, chip, cutting)
 
 CHECKS: tuple[Check, ...] = tuple(check for group in GROUPS for check in group.CHECKS)
 

@@ -5,22 +5,15 @@ Asking resets a board, so it is done for `hil doctor --probe` only.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 
-from hil import parts, places
-from hil.console import ConsoleError
+from hil import places
 from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding
-from hil.flash import FlashError
+from hil.doctor.line import HINDRANCES, opened, reason
 from hil.flash.esptool import Esptool
 from hil.flash.security import Security
-from hil.guardian.locks import Taken, locked
-from hil.power import PowerError
-from hil.rig import Rig, RigBoard
-from hil.timeline import Timeline
-from hil.virtual_board import VirtualBoardError
+from hil.rig import RigBoard
 
 #: Places that are filled by the running firmware, or by nobody: flash encryption does not keep settings out of them.
 _NOT_THROUGH_FLASH = (places.ConsolePlace, places.EspAtPlace, places.Nowhere)
@@ -42,10 +35,9 @@ def _probe(case: Case) -> Iterator[Finding]:
     for board in case.boards:
         about = f"{board.name} chip"
         try:
-            found = _ask(case.rig, board, case.artifacts)
-        except (ConsoleError, FlashError, PowerError, VirtualBoardError, Taken) as error:
-            reason = str(error).split("\n")[0].removeprefix(f"board {board.name}: ")
-            yield Finding("fault", about, reason, f"more is in {case.artifacts}")
+            found = _ask(case, board)
+        except HINDRANCES as error:
+            yield Finding("fault", about, reason(error, board), f"more is in {case.artifacts}")
             continue
         if found is None:
             yield Finding("ok", about, "not asked: only chips that esptool flashes have something to say")
@@ -53,13 +45,8 @@ def _probe(case: Case) -> Iterator[Finding]:
             yield from judge(about, found, board)
 
 
-def _ask(rig: Rig, board: RigBoard, artifacts: Path) -> Security | None:
-    state = parts.state_folder(rig)
-    with locked(rig, [board.name], state=state), contextlib.ExitStack() as closing:
-        line = parts.open_line(rig, board, Timeline(), artifacts, state, closing)
-        if line.power.can_cut and line.power.is_on() is False:
-            closing.callback(line.power.off)
-            line.power.on()
+def _ask(case: Case, board: RigBoard) -> Security | None:
+    with opened(case, board) as line:
         return line.flasher.security() if isinstance(line.flasher, Esptool) else None
 
 
