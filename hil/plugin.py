@@ -102,7 +102,7 @@ def pytest_configure(config: pytest.Config) -> None:
         take_part(config, lambda: _rig(config), _on_boards)
 
 
-@pytest.hookimpl(optionalhook=True)
+@pytest.hookimpl(optionalhook=True, tryfirst=True)  # before xdist counts the processors
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """`-n auto` on a bench: a worker for each board."""
     if config.option.numprocesses != "auto" or not _rig_may_be_there(config):

@@ -103,3 +103,11 @@ def test_auto_is_a_worker_for_each_outlet(tmp_path: Path, monkeypatch: pytest.Mo
     assert auto_workers(lambda: rig, ["a"]) == 1
     monkeypatch.setenv("PYTEST_XDIST_AUTO_NUM_WORKERS", "7")
     assert auto_workers(lambda: rig, None) is None
+
+
+def test_auto_counts_boards_and_not_processors(tmp_path: Path) -> None:
+    rig = rig_file(tmp_path, **dict.fromkeys("abcde", ""))
+    done = run(tmp_path, f"--rig={rig}", "-n", "auto", "--board=a", "-v", text="def test_it(): pass\n")
+    assert "1 worker [1 item]" in done.stdout, done.stdout
+    given = run(tmp_path, f"--rig={rig}", "-n", "auto", "--board=a", "--board=b", "--board=c", "-v")
+    assert "3 workers [1 item]" in given.stdout, given.stdout
