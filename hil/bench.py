@@ -20,7 +20,7 @@ from hil import facts, needs, parts
 from hil.attempts import attempts
 from hil.background import Loop
 from hil.board import Board
-from hil.broker import Broker, BrokerError, Monitor, MonitorError, session
+from hil.broker import Broker, BrokerError, Monitor, MonitorError, SharedBroker, session
 from hil.console import ConsoleError
 from hil.credentials import CredentialsError, Flaw, ServerIdentity, broken
 from hil.diagnose import Case, cannot_tell, diagnose
@@ -88,7 +88,8 @@ class Bench:
 
     `artifacts`: the folder of this run; a new one below the rig's artifacts folder without. `state`: where virtual
     boards keep their flash; in the run's own folder without. `broker_side` False leaves broker, gateway, monitor and
-    time server out: enough for flashing, power and console. Raises BenchError, with everything closed again.
+    time server out: enough for flashing, power and console. `broker`: one that runs already, shared with
+    others. Raises BenchError, with everything closed again.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Bench:
         artifacts: Path | None = None,
         state: Path | None = None,
         broker_side: bool = True,
+        broker: SharedBroker | None = None,
     ) -> None:
         self.rig = rig
         self.artifacts = artifacts or parts.run_folder(rig)
@@ -114,6 +116,7 @@ class Bench:
         self._exit.callback(self._locks.free)
         self._exit.callback(self.timeline.close)
         self._broker: Broker | None = None
+        self._shared_broker = broker
         self._monitor: Monitor | None = None
         self._time_server: TimeServer | None = None
         self.gateway: Gateway | None = None
@@ -170,7 +173,7 @@ class Bench:
     def _open_broker_side(self) -> None:
         loop = Loop()
         self._exit.callback(loop.close)
-        self._broker = broker = parts.make_broker(self.rig, self.timeline, self.artifacts)
+        self._broker = broker = parts.make_broker(self.rig, self.timeline, self.artifacts, self._shared_broker)
         self._exit.callback(broker.close)
         broker.start()
         self._monitor = parts.make_monitor(broker, self.timeline)

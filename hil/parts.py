@@ -12,7 +12,7 @@ from typing import TypeVar
 from hil import virtual_board
 from hil.background import Loop
 from hil.board import Board
-from hil.broker import Broker, Embedded, External, Monitor, Mosquitto, find_mosquitto
+from hil.broker import Broker, Embedded, External, Joined, Monitor, Mosquitto, SharedBroker, find_mosquitto
 from hil.console import Console
 from hil.credentials import Authority, Credentials, read_credentials
 from hil.firmware import Firmware
@@ -79,8 +79,10 @@ def authority(rig: Rig) -> Authority:
     return Authority.create() if directory is None else Authority.kept(rig.resolve(directory) / "authority")
 
 
-def make_broker(rig: Rig, timeline: Timeline, artifacts: Path) -> Broker:
-    """The broker that the rig names, not started yet."""
+def make_broker(rig: Rig, timeline: Timeline, artifacts: Path, shared: SharedBroker | None = None) -> Broker:
+    """The broker that the rig names, not started yet; or one that runs already, for the processes that share it."""
+    if shared is not None:
+        return Joined(timeline, shared)
     config = rig.file.broker
     if isinstance(config, ExternalBroker):
         tls = config.tls
@@ -101,6 +103,13 @@ def make_broker(rig: Rig, timeline: Timeline, artifacts: Path) -> Broker:
         return Embedded(timeline)
     program = config.program if isinstance(config, MosquittoBroker) else None
     return Mosquitto(timeline, artifacts / "broker", program=Path(program) if program else None)
+
+
+def shared_broker(broker: Broker) -> SharedBroker:
+    """What other processes have to know of a broker that was started here."""
+    log = broker.log_path if isinstance(broker, Mosquitto) else None
+    version = getattr(broker, "version", None)
+    return SharedBroker(broker.kind, broker.host, broker.port, version, broker.capabilities, log)
 
 
 def make_monitor(broker: Broker, timeline: Timeline) -> Monitor:
@@ -160,7 +169,7 @@ def make_gateway(rig: Rig, broker: Broker, timeline: Timeline, loop: Loop, issue
         client_ca=issuer.trust_anchors_pem if config.client_certificates else None,
         policy=policy(rig),
     )
-    if isinstance(broker, Mosquitto | Embedded):
+    if isinstance(broker, Mosquitto | Embedded | Joined):
         broker.attribute(gateway.board_of_port)
     return gateway
 

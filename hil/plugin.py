@@ -205,7 +205,9 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     with terminated_as(end), contextlib.ExitStack() as closing:
         try:
             artifacts = side_by_side.folder_of(config) or (Path(given) if given else None)
-            opened = closing.enter_context(Bench(_rig(config), boards=[], artifacts=artifacts))
+            opened = closing.enter_context(
+                Bench(_rig(config), boards=[], artifacts=artifacts, broker=side_by_side.broker_of(config))
+            )
             for board in [] if worker else _rig(config).select(config.getoption("--board")):
                 with contextlib.suppress(BoardUnavailable):  # told by each of its tests
                     opened.open_board(board.name)

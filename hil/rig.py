@@ -135,15 +135,18 @@ class AutoBroker(Strict):
     """mosquitto where it is installed, the embedded broker otherwise."""
 
     kind: Literal["auto"] = "auto"
+    shared: bool = False
 
 
 class MosquittoBroker(Strict):
     kind: Literal["mosquitto"] = "mosquitto"
     program: str | None = None
+    shared: bool = False
 
 
 class EmbeddedBroker(Strict):
     kind: Literal["embedded"] = "embedded"
+    shared: bool = False
 
 
 class ExternalBroker(Strict):

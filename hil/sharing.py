@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hil.guardian.identity import outlet
-from hil.rig import Rig
+from hil.rig import ExternalBroker, Rig
 
 
 def lanes(rig: Rig, names: Sequence[str]) -> dict[str, str]:
@@ -27,10 +27,19 @@ def lanes(rig: Rig, names: Sequence[str]) -> dict[str, str]:
 
 
 def copied(rig: Rig) -> frozenset[str]:
-    """The boards of which there may be several at once: virtual ones, unless the rig fixes their ports."""
-    if rig.file.gateway.first_port or rig.file.time_server.port:
+    """The boards of which there may be several at once: virtual ones, unless the rig fixes their ports.
+
+    Nor where all are on one broker, on which two of a name would take each other's session over.
+    """
+    if rig.file.gateway.first_port or rig.file.time_server.port or shares_broker(rig):
         return frozenset()
     return frozenset(name for name, board in rig.boards.items() if board.config.virtual)
+
+
+def shares_broker(rig: Rig) -> bool:
+    """Whether the workers of a run use one broker."""
+    broker = rig.file.broker
+    return isinstance(broker, ExternalBroker) or broker.shared
 
 
 def groups(boards: Sequence[str], lane_of: Mapping[str, str], copied: frozenset[str], workers: int) -> list[str]:

@@ -22,11 +22,16 @@ from hil import run_folder
 
 if TYPE_CHECKING:
     from hil.bench import Bench
+    from hil.broker import SharedBroker
     from hil.rig import Rig
 
 #: Keys of what a worker is told (`config.workerinput`): the folder of the whole run, xdist's --dist, and a folder of
 #: the controller in which the workers say which test is in which group.
 RUN, DIST, GROUPS = "hil_run", "hil_dist", "hil_groups"
+#: And the broker that all workers use, where the rig says so.
+BROKER = "hil_broker"
+#: What the process that hands out the tests is called among the workers' folders.
+CONTROLLER = "controller"
 #: The name of the plugin in each of these processes.
 NAME = "hil-side-by-side"
 #: What a worker tells (`config.workeroutput`): why it runs no test.
@@ -48,6 +53,16 @@ def folder_of(config: pytest.Config) -> Path | None:
     """The folder in which this worker writes; None for a process that is no worker."""
     run = run_of(config)
     return run_folder.worker_folder(run, str(told(config)["workerid"])) if run is not None else None
+
+
+def broker_of(config: pytest.Config) -> SharedBroker | None:
+    """The broker that this worker shares with others; None where each has its own."""
+    said = told(config).get(BROKER)
+    if said is None:
+        return None
+    from hil.broker import SharedBroker
+
+    return SharedBroker.of(said)
 
 
 def left_behind(config: pytest.Config, bench: Bench) -> tuple[Path, Path]:
@@ -173,6 +188,8 @@ class Controller:
         self._fault: str | None = None
         self._groups: Path | None = None
         self._group_of: dict[str, str] | None = None
+        self._broker: dict[str, Any] | None = None
+        self._closing = contextlib.ExitStack()
         self.merged: run_folder.MergedRun | str | None = None  # or why it could not be merged
 
     @pytest.hookimpl(optionalhook=True)
@@ -184,6 +201,8 @@ class Controller:
         if self._run is not None:
             self._groups = self._groups or Path(tempfile.mkdtemp(prefix="hil-groups-"))
             node.workerinput |= {RUN: str(self._run), DIST: self._dist, GROUPS: str(self._groups)}
+            if self._broker is not None:
+                node.workerinput[BROKER] = self._broker
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
@@ -210,6 +229,27 @@ class Controller:
         else:
             self._run = new_run_folder(self._rig_of())
             self._made = True
+        self._share_broker(self._rig_of(), run_folder.worker_folder(self._run, CONTROLLER))
+
+    def _share_broker(self, rig: Rig, folder: Path) -> None:
+        """Start the broker here where the rig has the workers share one: it outlives each of them."""
+        from hil import parts
+        from hil.broker import BrokerError
+        from hil.rig import ExternalBroker
+        from hil.timeline import Timeline
+
+        if isinstance(rig.file.broker, ExternalBroker) or not rig.file.broker.shared:
+            return
+        timeline = Timeline(folder / run_folder.TIMELINE)
+        self._closing.callback(timeline.close)
+        broker = parts.make_broker(rig, timeline, folder)
+        self._closing.callback(broker.close)
+        try:
+            broker.start()
+        except BrokerError as error:
+            self._closing.close()
+            pytest.exit(f"hil: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
+        self._broker = parts.shared_broker(broker).plain()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
@@ -222,6 +262,7 @@ class Controller:
         if self._fault is not None:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
             print(f"ERROR: {self._fault}", file=sys.stderr)
+        self._closing.close()
         if self._groups is not None:
             shutil.rmtree(self._groups, ignore_errors=True)
         if self._run is None:

@@ -1,7 +1,7 @@
 """The real message broker behind the gateway, and the monitor that sees what every other subscriber would.
 
 `Mosquitto` is the one to use. `Embedded` stands in where none is installed and says what it cannot do; `External` is
-one that runs elsewhere. All three look the same:
+one that runs elsewhere, `Joined` one that several processes of a run share. All look the same:
 
     with Mosquitto(timeline, directory) as broker:
         monitor = Monitor(timeline, broker.host, broker.port)
@@ -12,6 +12,7 @@ from __future__ import annotations
 from hil.broker.broker import Attribution, Broker, BrokerError
 from hil.broker.embedded import Embedded
 from hil.broker.external import External
+from hil.broker.joined import Joined, SharedBroker
 from hil.broker.monitor import Monitor, MonitorError
 from hil.broker.mosquitto import Mosquitto, find_mosquitto
 
@@ -21,8 +22,10 @@ __all__ = [
     "BrokerError",
     "Embedded",
     "External",
+    "Joined",
     "Monitor",
     "MonitorError",
     "Mosquitto",
+    "SharedBroker",
     "find_mosquitto",
 ]

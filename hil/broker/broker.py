@@ -161,8 +161,10 @@ _MONITORS_TRAFFIC: Final = re.compile(
 )
 
 
-def record_log(timeline: Timeline, attribution: LogAttribution, text: str) -> None:
-    """Put a line of the broker's log on the timeline, for the board it is about."""
+def record_log(timeline: Timeline, attribution: LogAttribution, text: str, *, others: bool = True) -> None:
+    """Put a line of the broker's log on the timeline, for the board it is about; `others`: also one about no board."""
     if _MONITORS_TRAFFIC.search(text):
         return
-    timeline.record("broker", "log", attribution.whose(text), text=text)
+    board = attribution.whose(text)
+    if board is not None or others:
+        timeline.record("broker", "log", board, text=text)

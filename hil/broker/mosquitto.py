@@ -24,9 +24,9 @@ _INSTALL: Final = "install it (apt install mosquitto), or use the embedded broke
 
 # 'New client connected from 127.0.0.1:40001 as esp32-a (p2, c1, k60).' The wording changes between releases; what
 # is not recognised is still on the timeline, without a board.
-_CONNECTED: Final = re.compile(r"connected from \S+?:(?P<port>\d+) as (?P<id>\S+)")
-_ADDRESS: Final = re.compile(r"from (?:\d+\.\d+\.\d+\.\d+|\[?[0-9a-fA-F:]+\]?):(?P<port>\d+)\b")
-_CONTINUED: Final = re.compile(r"\t|Will message|No will message")
+CONNECTED: Final = re.compile(r"connected from \S+?:(?P<port>\d+) as (?P<id>\S+)")
+ADDRESS: Final = re.compile(r"from (?:\d+\.\d+\.\d+\.\d+|\[?[0-9a-fA-F:]+\]?):(?P<port>\d+)\b")
+CONTINUED: Final = re.compile(r"\t|Will message|No will message")
 
 
 def find_mosquitto() -> Path | None:
@@ -68,7 +68,7 @@ class Mosquitto:
         self._options = dict(options or {})
         self._program = program
         self._child: Child | None = None
-        self._attribution = LogAttribution(_CONNECTED, _ADDRESS, _CONTINUED)
+        self._attribution = LogAttribution(CONNECTED, ADDRESS, CONTINUED)
         self._closing = False
         self._log: TextIO | None = None
         self._lines: list[str] = []  # the first lines, for the message when it does not start
