@@ -54,6 +54,7 @@ benchmarks: $(READY)
 	$(VENV)/bin/python benchmarks/robustness.py
 	$(VENV)/bin/python benchmarks/mqtt_codec.py
 	$(VENV)/bin/python benchmarks/provisioning.py
+	$(VENV)/bin/python benchmarks/parallel.py
 
 fuzz: $(READY)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e '.[fuzz]'

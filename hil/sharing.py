@@ -16,8 +16,11 @@ from hil.rig import ExternalBroker, Rig
 def lanes(rig: Rig, names: Sequence[str]) -> dict[str, str]:
     """For each of these boards the lane that its tests go along, named after the first board in it.
 
-    Boards on one outlet share a lane. As many workers as there are lanes have something to do.
+    Boards on one outlet share a lane; so do all where the rig fixes the time server's port, which only one process can
+    have. As many workers as there are lanes have something to do.
     """
+    if rig.file.time_server.port:
+        return dict.fromkeys(names, names[0]) if names else {}
     first: dict[str, str] = {}
     found = {}
     for name in names:

@@ -65,6 +65,26 @@ def test_a_virtual_board_with_a_fixed_port_is_one(tmp_path: Path, fixed: str) ->
     assert copied(rig) == frozenset()
 
 
+def test_one_port_for_the_time_is_one_worker_for_all(tmp_path: Path) -> None:
+    words = [real(1, '{ kind = "none" }'), real(2, '{ kind = "none" }'), 'virtual = "esp32"']
+    rig = rig_of(tmp_path, *words, before="[time_server]\nport = 1123")
+    assert lanes(rig, ["b", "a", "c"]) == {"b": "b", "a": "b", "c": "b"}
+    assert lanes(rig, []) == {}
+
+
+@pytest.mark.parametrize(
+    ("broker", "shared"),
+    [
+        ('kind = "auto"', False),
+        ('kind = "mosquitto"\nshared = true', True),
+        ('kind = "external"\nhost = "broker.example"', True),
+    ],
+)
+def test_on_one_broker_there_are_no_copies(tmp_path: Path, broker: str, shared: bool) -> None:
+    rig = rig_of(tmp_path, 'virtual = "esp32"', before=f"[broker]\n{broker}")
+    assert copied(rig) == (frozenset() if shared else frozenset("a"))
+
+
 def test_other_ways_of_sharing_are_refused_for_boards_that_are_one() -> None:
     assert refusal("loadgroup", ["a"], frozenset()) is None
     assert refusal("loadfile", ["a"], frozenset("a")) is None

@@ -44,7 +44,8 @@ def test_fails(board):
 
 
 def test_each_board_has_a_worker_and_all_of_it_is_one_run(tmp_path: Path) -> None:
-    rig = rig_file(tmp_path, **{"esp32-a": "", "esp32-b": ""})
+    """The workers share one broker here; in all other runs of several workers each has its own."""
+    rig = rig_file(tmp_path, before='[broker]\nkind = "auto"\nshared = true', **{"esp32-a": "", "esp32-b": ""})
     done = run(tmp_path, f"--rig={rig}", "-n", "auto", text=TESTS)
     assert done.returncode == 1, done.stdout + done.stderr
     (folder,) = (tmp_path / "artifacts").iterdir()
@@ -66,7 +67,12 @@ def test_each_board_has_a_worker_and_all_of_it_is_one_run(tmp_path: Path) -> Non
     assert [len(test["diagnoses"]) > 0 for test in reported["tests"] if test["verdict"] == "FAIL"] == [True]
 
     seen = load_by_worker(folder / "timeline.jsonl")
+    sharer = seen.pop("controller")
+    assert [e["expected"] for e in sharer if where("broker", "stopped")(e)] == [True]
+    assert len(re.findall(r"(\w+) at 127\.0\.0\.1:\d+", summary.split("broker: ")[1].split("\n")[0])) == 1
     assert sorted(boards(events) for events in seen.values()) == [["esp32-a"], ["esp32-b"]]
+    for events in seen.values():
+        assert {e.board for e in events if where("broker", "log")(e)} <= set(boards(events))
     events = load(folder / "timeline.jsonl")
     assert [event.sequence for event in events] == list(range(len(events)))
     assert [event.monotonic for event in events] == sorted(event.monotonic for event in events)
