@@ -156,6 +156,9 @@ def _add_doctor(doctor: argparse.ArgumentParser) -> None:
         action="store_true",
         help="switch each board off and on, and measure whether it really loses its supply",
     )
+    doctor.add_argument(
+        "--listen", action="store_true", help="reset each board and judge whether its console is read at the right rate"
+    )
     doctor.add_argument("--all", action="store_true", help="show each check that found nothing wrong, too")
     doctor.add_argument("--json", action="store_true", help="print all findings as one JSON object")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from hil.doctor import (
+    baud,
     chip,
     cutting,
     holders,
@@ -20,7 +21,7 @@ from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding
 
 #: The groups, in the order in which they are looked at.
-GROUPS = (tools, surroundings, listening, routes, ports, holders, switches, chip, cutting)
+GROUPS = (tools, surroundings, listening, routes, ports, holders, switches, chip, baud, cutting)
 
 CHECKS: tuple[Check, ...] = tuple(check for group in GROUPS for check in group.CHECKS)
 
