@@ -159,6 +159,9 @@ def _add_doctor(doctor: argparse.ArgumentParser) -> None:
     doctor.add_argument(
         "--listen", action="store_true", help="reset each board and judge whether its console is read at the right rate"
     )
+    doctor.add_argument(
+        "--udev", metavar="FILE", help="write udev rules for what is connected to a new file, to review; nothing else"
+    )
     doctor.add_argument("--all", action="store_true", help="show each check that found nothing wrong, too")
     doctor.add_argument("--json", action="store_true", help="print all findings as one JSON object")
 

@@ -7,9 +7,11 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
+from pathlib import Path
 
 from rich.console import Console as Screen
 
+from hil.doctor import udev
 from hil.doctor.check import Case
 from hil.doctor.checks import CHECKS, examine
 from hil.doctor.finding import Finding
@@ -22,7 +24,8 @@ def run(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
     """Print the findings; 1 if one of them is a fault."""
     asked = frozenset(c.asked for c in CHECKS if c.asked and getattr(options, c.asked.strip("-").replace("-", "_")))
     case = Case(rig, chosen, options=asked, say=lambda text: print(f"hil: {text}", file=sys.stderr))
-    findings = as_json(rig, examine(case)) if options.json else on_screen(examine(case), every=options.all)
+    found = [udev.write(case, Path(options.udev))] if options.udev else examine(case)
+    findings = as_json(rig, found) if options.json else on_screen(found, every=options.all)
     return 1 if any(finding.level == "fault" for finding in findings) else 0
 
 
