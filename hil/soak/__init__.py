@@ -8,12 +8,12 @@
 
 from __future__ import annotations
 
+from hil.evidence.trend import Trend, trend
 from hil.soak.measures import Measures, measure
 from hil.soak.numbers import Life
 from hil.soak.plan import LASTS, MIX, Planned, What, plan
 from hil.soak.play import soak
 from hil.soak.returns import Absence, Disturbance
-from hil.soak.trend import Trend, trend
 
 __all__ = [
     "LASTS",

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from hil.soak.trend import Trend, trend
+from hil.evidence.trend import Trend, trend
 from hil.timeline import Event
 
 _STARTS = {("power", "on"), ("reset", "hard"), ("reset", "soft"), ("board", "boot")}

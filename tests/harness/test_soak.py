@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hil.soak import MIX, measure, plan, trend
-from hil.soak.trend import thinned
+from hil.evidence.trend import thinned
 from hil.timeline import Event
 
 TOPIC = "devices/a/telemetry"

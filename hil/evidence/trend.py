@@ -51,7 +51,7 @@ def trend(points: Sequence[Point]) -> Trend:
     if len(few) < LEAST or not slopes:
         return Trend(0.0, -math.inf, math.inf, 1.0, len(points))
     score = sum(_sign(b[1] - a[1]) for a, b in combinations(few, 2) if b[0] != a[0])
-    deviation = math.sqrt(_variance([y for _, y in few]))
+    deviation = math.sqrt(variance([y for _, y in few]))
     if deviation == 0.0:  # all values are the same
         return Trend(0.0, 0.0, 0.0, 1.0, len(points))
     z = (score - _sign(score)) / deviation
@@ -75,7 +75,8 @@ def _sign(value: float) -> int:
     return (value > 0) - (value < 0)
 
 
-def _variance(values: Sequence[float]) -> float:
+def variance(values: Sequence[float]) -> float:
+    """The variance of Kendall's score where the values have no order, those that are equal allowed for."""
     count = len(values)
     ties = sum(n * (n - 1) * (2 * n + 5) for n in Counter(values).values())
     return (count * (count - 1) * (2 * count + 5) - ties) / 18

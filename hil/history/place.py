@@ -1,0 +1,92 @@
+"""Where the history lies: a file, or a database server, or nowhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+OFF: Final = "off"
+VARIABLE: Final = "HIL_HISTORY"
+FILE: Final = "history.sqlite"
+"""The file's name, where nobody says otherwise: it lies in the rig's artifacts folder, beside those of the runs."""
+
+
+class PlaceError(ValueError):
+    """A place that cannot be. One line: who says it, what was found, what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """`url`: as SQLAlchemy takes it. `shown`: the same for people, without a password."""
+
+    url: str
+    shown: str
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database."""
+        return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite:") else None
+
+
+def find(option: str | None, rig_key: str | None, folder: Path, environment: Mapping[str, str] | None = None) -> Place:
+    """The place that --history, $HIL_HISTORY or the rig's key names, in this order; else a file in `folder`.
+
+    Raises PlaceError; `is_off` says beforehand whether there is none.
+    """
+    said, by = _said(option, rig_key, environment)
+    if said is None:
+        return _file(folder / FILE)
+    return parse(said, by, folder if by == "history" else Path.cwd())
+
+
+def is_off(option: str | None, rig_key: str | None, environment: Mapping[str, str] | None = None) -> bool:
+    """Whether nothing is to be kept."""
+    return _said(option, rig_key, environment)[0] == OFF
+
+
+def parse(said: str, by: str, folder: Path) -> Place:
+    """The place that `by` names: a path from `folder` on, sqlite:///path, or postgresql://user@host/name.
+
+    Only the environment may hold a password: an option stands in the list of processes, a rig file in a repository.
+    Raises PlaceError.
+    """
+    if "://" not in said:
+        return _file((folder / Path(said).expanduser()).absolute())
+    parts = urlsplit(said)
+    if parts.password is not None and by != VARIABLE:
+        raise PlaceError(
+            f"{by}: found a password in the URL, expected none; put it into $PGPASSWORD or ~/.pgpass, or the whole URL "
+            f"into ${VARIABLE}"
+        )
+    match parts.scheme:
+        case "sqlite":
+            path = said.removeprefix("sqlite://")
+            if not path.startswith("/") or len(path) < 2:
+                raise PlaceError(f"{by}: found {said!r}, expected sqlite:///path/of/a/file")
+            return _file((folder / path[1:]).absolute())
+        case "postgresql" | "postgres":
+            shown = urlunsplit(parts._replace(netloc=_without_password(parts)))
+            return Place(urlunsplit(parts._replace(scheme="postgresql+psycopg")), shown)
+    raise PlaceError(f"{by}: found {parts.scheme}://, expected a path, sqlite:///path or postgresql://user@host/name")
+
+
+def _said(option: str | None, rig_key: str | None, environment: Mapping[str, str] | None) -> tuple[str | None, str]:
+    variable = (os.environ if environment is None else environment).get(VARIABLE)
+    for said, by in ((option, "--history"), (variable, VARIABLE), (rig_key, "history")):
+        if said:
+            return said, by
+    return None, ""
+
+
+def _file(path: Path) -> Place:
+    return Place(f"sqlite:///{path}", str(path))
+
+
+def _without_password(parts: SplitResult) -> str:
+    user, _, host = parts.netloc.rpartition("@")
+    name = user.partition(":")[0]
+    return f"{name}@{host}" if name else host
