@@ -23,6 +23,7 @@ from hil.flash.kinds import Flasher
 from hil.gateway import policies
 from hil.gateway.namespace import check_template
 from hil.gateway.policies import TopicsTable
+from hil.history import place as places
 from hil.pki import filling as hierarchies
 from hil.ports import PortTable
 from hil.power.kinds import Power
@@ -242,17 +243,25 @@ class CredentialsConfig(Strict):
 
 
 class RigFile(Strict):
-    """The file as it stands."""
+    """The file as it stands. `history`: where results of many runs are kept, see `hil.history.place`."""
 
     name: str
     description: str = ""
     artifacts: str = "artifacts"
+    history: str | None = None
     wait: Annotated[float, Field(ge=0)] = 0.0
     broker: Broker = AutoBroker()
     gateway: GatewayConfig = GatewayConfig()
     time_server: TimeServerConfig = TimeServerConfig()
     credentials: CredentialsConfig = CredentialsConfig()
     boards: Annotated[dict[str, BoardConfig], Field(min_length=1)]
+
+    @field_validator("history")
+    @classmethod
+    def _place(cls, value: str | None) -> str | None:
+        if value is not None and value != places.OFF:
+            places.parse(value, places.KEY, Path("/"))
+        return value
 
     @field_validator("boards")
     @classmethod

@@ -26,7 +26,7 @@ WAIT: Final = 30.0
 _WRITING: Final = "hil_writing"
 
 
-class HistoryError(Exception):
+class HistoryError(ValueError):
     """The history cannot be used. One line: where it is, what happened, what to do."""
 
 
@@ -46,9 +46,9 @@ class History:
     @contextlib.contextmanager
     def writing(self) -> Iterator[Connection]:
         """A transaction: all of it or nothing. Raises HistoryError."""
-        with _told(self.place), self._engine.connect().execution_options(**{_WRITING: True}) as connection:
-            with connection.begin():
-                yield connection
+        told = _told(self.place)
+        with told, self._engine.execution_options(**{_WRITING: True}).begin() as connection:
+            yield connection
 
     def close(self) -> None:
         """Close all connections."""

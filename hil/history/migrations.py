@@ -54,7 +54,7 @@ STEPS: Final[Sequence[Step]] = (
                 scenario_id INTEGER NOT NULL REFERENCES scenarios (id), firmware_id INTEGER REFERENCES firmware (id),
                 outcome TEXT NOT NULL, seconds {real} NOT NULL, finished {real} NOT NULL, test TEXT NOT NULL,
                 reason TEXT NOT NULL, UNIQUE (run_id, board_id, scenario_id))""",
-            "CREATE INDEX ix_results_board_id ON results (board_id)",
+            "CREATE INDEX ix_results_cell ON results (board_id, scenario_id)",
             """CREATE TABLE remarks (result_id INTEGER NOT NULL REFERENCES results (id) ON DELETE CASCADE,
                 kind TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY (result_id, kind, text))""",
             """CREATE TABLE measurements (run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,

@@ -6,11 +6,16 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
+
+if TYPE_CHECKING:
+    from hil.rig import Rig
 
 OFF: Final = "off"
 VARIABLE: Final = "HIL_HISTORY"
+KEY: Final = "history"
+"""The rig's key."""
 FILE: Final = "history.sqlite"
 """The file's name, where nobody says otherwise: it lies in the rig's artifacts folder, beside those of the runs."""
 
@@ -32,20 +37,25 @@ class Place:
         return Path(self.url.removeprefix("sqlite:///")) if self.url.startswith("sqlite:") else None
 
 
-def find(option: str | None, rig_key: str | None, folder: Path, environment: Mapping[str, str] | None = None) -> Place:
-    """The place that --history, $HIL_HISTORY or the rig's key names, in this order; else a file in `folder`.
+def of_rig(rig: Rig, option: str | None = None, environment: Mapping[str, str] | None = None) -> Place | None:
+    """The place that --history, $HIL_HISTORY or the rig's key names, in this order; else a file beside its artifacts.
 
-    Raises PlaceError; `is_off` says beforehand whether there is none.
+    None where one of them says 'off'. Paths of the rig are taken from its folder. Raises PlaceError.
     """
-    said, by = _said(option, rig_key, environment)
+    said, by = _said(option, rig.file.history, environment)
     if said is None:
-        return _file(folder / FILE)
-    return parse(said, by, folder if by == "history" else Path.cwd())
+        return _file(rig.resolve(rig.file.artifacts) / FILE)
+    return None if said == OFF else parse(said, by, rig.path.parent if by == KEY else Path.cwd())
 
 
-def is_off(option: str | None, rig_key: str | None, environment: Mapping[str, str] | None = None) -> bool:
-    """Whether nothing is to be kept."""
-    return _said(option, rig_key, environment)[0] == OFF
+def of_command(rig_file: Path, option: str | None = None, environment: Mapping[str, str] | None = None) -> Place | None:
+    """As `of_rig`; but the rig is read only if nobody else says where. Raises PlaceError and hil.toml.FileError."""
+    said, by = _said(option, None, environment)
+    if said is None:
+        from hil import rig as rigs
+
+        return of_rig(rigs.load(rig_file))
+    return None if said == OFF else parse(said, by, Path.cwd())
 
 
 def parse(said: str, by: str, folder: Path) -> Place:
@@ -76,7 +86,7 @@ def parse(said: str, by: str, folder: Path) -> Place:
 
 def _said(option: str | None, rig_key: str | None, environment: Mapping[str, str] | None) -> tuple[str | None, str]:
     variable = (os.environ if environment is None else environment).get(VARIABLE)
-    for said, by in ((option, "--history"), (variable, VARIABLE), (rig_key, "history")):
+    for said, by in ((option, "--history"), (variable, VARIABLE), (rig_key, KEY)):
         if said:
             return said, by
     return None, ""

@@ -6,7 +6,7 @@ Times are seconds since 1970 by the clock of the host that ran it.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Double, ForeignKey, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
 metadata = MetaData()
 
@@ -61,7 +61,7 @@ results = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     Column("run_id", Integer, ForeignKey("runs.id", ondelete="CASCADE"), nullable=False),
-    Column("board_id", Integer, ForeignKey("boards.id"), nullable=False, index=True),
+    Column("board_id", Integer, ForeignKey("boards.id"), nullable=False),
     Column("scenario_id", Integer, ForeignKey("scenarios.id"), nullable=False),
     Column("firmware_id", Integer, ForeignKey("firmware.id")),
     Column("outcome", Text, nullable=False),
@@ -71,6 +71,7 @@ results = Table(
     Column("test", Text, nullable=False),
     Column("reason", Text, nullable=False),
     UniqueConstraint("run_id", "board_id", "scenario_id"),
+    Index("ix_results_cell", "board_id", "scenario_id"),
 )
 """`outcome`: 'pass', 'WARN', 'n/a', 'flaky', 'FAIL' or 'ERROR'; `test`: the id of the one that decided it."""
 

@@ -1,0 +1,125 @@
+"""What `hil history` does: each question from the options to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from sqlalchemy import Connection
+
+from hil.history import listing, place
+from hil.history.database import History, HistoryError, open_history
+from hil.history.questions import drifts, flaky, lonely, regressions, trend
+from hil.history.runs import counts, titles
+from hil.history.window import Window, window
+from hil.history.wording import together
+
+
+def opened(options: argparse.Namespace, *, create: bool = False) -> History:
+    """The history that the options name. Raises HistoryError where it is off, or not there."""
+    found = place.of_command(Path(options.rig_file), options.history)
+    if found is None:
+        raise HistoryError("the history is off ($HIL_HISTORY, --history or the rig says so); say --history URL")
+    return open_history(found, create=create)
+
+
+@contextlib.contextmanager
+def _looking(options: argparse.Namespace) -> Iterator[tuple[Connection, Window]]:
+    with opened(options) as history, history.reading() as connection:
+        found = window(connection, last=options.last, rig=options.of)
+        if not found.runs:
+            of = f" of a rig {options.of!r}" if options.of else ""
+            raise HistoryError(f"{history.place.shown}: there is no run{of} yet")
+        yield connection, found
+
+
+def overview(options: argparse.Namespace) -> int:
+    """Everything in one look."""
+    with _looking(options) as (connection, found):
+        listing.about(found, counts(connection, found.runs[-1:]))
+        listing.regressions(regressions(found))
+        listing.flaky(flaky(found))
+        listing.boards(lonely(found))
+        listing.drifts(together(drifts(connection, found, last=options.last, rig=options.of)))
+    return 0
+
+
+def _runs(options: argparse.Namespace) -> int:
+    with _looking(options) as (connection, found):
+        listing.runs(counts(connection, found.runs))
+    return 0
+
+
+def _regressions(options: argparse.Namespace) -> int:
+    with _looking(options) as (_, found):
+        asked = regressions(found)
+        listing.regressions(asked)
+    return 1 if any(one.sure and not one.quarantined for one in asked) else 0
+
+
+def _flaky(options: argparse.Namespace) -> int:
+    with _looking(options) as (_, found):
+        listing.flaky(flaky(found))
+    return 0
+
+
+def _drifts(options: argparse.Namespace) -> int:
+    with _looking(options) as (connection, found):
+        listing.drifts(together(drifts(connection, found, last=options.last, rig=options.of)))
+    return 0
+
+
+def _boards(options: argparse.Namespace) -> int:
+    with _looking(options) as (_, found):
+        listing.boards(lonely(found))
+    return 0
+
+
+def _trend(options: argparse.Namespace) -> int:
+    with opened(options) as history, history.reading() as connection:
+        known = titles(connection)
+        if options.scenario is None:
+            listing.scenarios(known)
+            return 0
+        title = _meant(options.scenario, known)
+        found = trend(connection, title, options.board, last=options.last, rig=options.of)
+        if not found:
+            of = f" on board {options.board!r}" if options.board else ""
+            raise HistoryError(f"{history.place.shown}: no result of {title!r}{of} in the last {options.last} runs")
+        for one in found:
+            listing.trend(one)
+    return 0
+
+
+def _meant(said: str, known: Sequence[str]) -> str:
+    """The title that was meant: the whole of it, or a part that no other has."""
+    if said in known:
+        return said
+    near = [title for title in known if said.lower() in title.lower()]
+    if len(near) == 1:
+        return near[0]
+    told = "; ".join(near[:5]) if near else f"nothing like it; `hil history trend` lists {len(known)}"
+    raise HistoryError(f"scenario {said!r}: found {told}; expected the title of one")
+
+
+def _add(options: argparse.Namespace) -> int:
+    from hil.history.adding import add
+
+    with opened(options, create=True) as history:
+        for folder in options.folders:
+            print(f"{folder}: {add(history, Path(folder))}")
+    return 0
+
+
+ALL = {
+    "overview": overview,
+    "runs": _runs,
+    "trend": _trend,
+    "regressions": _regressions,
+    "flaky": _flaky,
+    "drifts": _drifts,
+    "boards": _boards,
+    "add": _add,
+}

@@ -1,0 +1,78 @@
+"""Keeps the run that goes on now, in the one process that sees the reports of all its tests.
+
+Each result is committed as its test ends, so that a kill loses at most the test that was running. The history never
+stands in the way of a run: when it cannot be written, that is said once, at the end, and the run's folder can be
+brought in later with `hil history add`.
+"""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from hil.history.cells import Cells
+from hil.history.database import History, HistoryError, open_history
+from hil.history.keep import BoardFacts, Keeper, RunFacts, key_of, program
+from hil.history.place import Place
+from hil.rig import Rig
+
+
+class Live:
+    """`place`: where to; `rig`: what of. Raises nothing; see `words`."""
+
+    def __init__(self, place: Place, rig: Rig) -> None:
+        self._place = place
+        self._rig = rig
+        self._cells = Cells()
+        self._began = time.time()
+        self._history: History | None = None
+        self._keeper: Keeper | None = None
+        self._folder: Path | None = None
+        self._trouble: str | None = None
+
+    def take(self, line: Mapping[str, Any], folder: Path) -> None:
+        """A phase of a test, as in results.jsonl, of the run in `folder`."""
+        if self._trouble is not None:
+            return
+        self._folder = self._folder or folder
+        try:
+            cell = self._cells.take(line)
+            if self._keeper is None:
+                self._keeper = self._open(folder, line)
+            self._keeper.keep([cell])
+        except (HistoryError, OSError, KeyError, TypeError, ValueError) as error:
+            self._trouble = str(error)
+
+    def _open(self, folder: Path, line: Mapping[str, Any]) -> Keeper:
+        self._history = open_history(self._place)
+        run = RunFacts(
+            key=key_of(folder, new=True),
+            rig=self._rig.name,
+            host=platform.node(),
+            began=min(self._began, float(line["wall"]) - float(line["seconds"])),
+            artifacts=str(folder.resolve()),
+            program=program(),
+            broker=str(line.get("broker") or ""),
+        )
+        boards = {name: BoardFacts(board.config.chip, board.config.mac) for name, board in self._rig.boards.items()}
+        return Keeper(self._history, run, boards)
+
+    def end(self) -> None:
+        """The run is over."""
+        try:
+            if self._keeper is not None and self._trouble is None:
+                self._keeper.end(time.time())
+        except HistoryError as error:
+            self._trouble = str(error)
+        if self._history is not None:
+            self._history.close()
+
+    @property
+    def words(self) -> str:
+        """Where it was kept, or why it was not, with the cure."""
+        if self._trouble is None:
+            return f"history: {self._place.shown}"
+        return f"history: not kept: {self._trouble}; when that is mended: hil history add {self._folder}"

@@ -1,0 +1,72 @@
+"""Scenarios that fail now and then on a board, with nothing new about its firmware.
+
+A scenario is **flaky** on a board if, with one and the same firmware, its verdict changed at least twice: it failed
+between passes, or passed between failures. One change is none: something broke, or was mended. A test that failed and
+passed when it was run again is flaky by itself. Where the bench failed (ERROR) or nothing was judged (n/a), nothing is
+known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+from hil.evidence import Interval, wilson
+from hil.history.window import Board, Entry, Window
+
+#: How probable it may be at most that so many passes of a newer firmware are luck, before it counts as mended.
+_MENDED = 0.05
+
+_JUDGED = ("pass", "WARN", "flaky", "FAIL")
+
+
+@dataclass(frozen=True, slots=True)
+class Flaky:
+    """`failed` of `tries` with this `firmware`, and the range of the rate behind it; `last`: the newest verdict."""
+
+    board: Board
+    scenario: str
+    firmware: str
+    failed: int
+    tries: int
+    rate: Interval
+    changes: int
+    last: str
+    quarantined: bool
+
+
+def flaky(window: Window) -> list[Flaky]:
+    """All that are flaky with the firmware they have now, those that fail most often first."""
+    found = [one for board, scenario, entries in window.named() for one in _flaky(window, board, scenario, entries)]
+    return sorted(found, key=lambda one: (-one.rate.low, one.board.name, one.scenario))
+
+
+def _flaky(window: Window, board: Board, scenario: str, entries: Sequence[Entry]) -> Iterator[Flaky]:
+    judged = [entry for entry in entries if entry.outcome in _JUDGED]
+    since = 0  # passes with newer firmware
+    for firmware, group in reversed([(key, list(g)) for key, g in groupby(judged, key=lambda e: e.firmware)]):
+        failed = sum(_failed(entry) for entry in group)
+        if failed == 0:
+            since += len(group)
+            continue
+        changes = sum(_failed(a) != _failed(b) for a, b in pairwise(group))
+        again = any(entry.outcome == "flaky" for entry in group)
+        mended = (1 - failed / len(group)) ** since < _MENDED
+        if (changes >= 2 or again) and not mended:
+            yield Flaky(
+                board=board,
+                scenario=scenario,
+                firmware=window.firmware_name(firmware),
+                failed=failed,
+                tries=len(group),
+                rate=wilson(failed, len(group)),
+                changes=changes,
+                last=judged[-1].outcome,
+                quarantined=judged[-1].quarantined,
+            )
+        return
+
+
+def _failed(entry: Entry) -> bool:
+    return entry.outcome in ("FAIL", "flaky")

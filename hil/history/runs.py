@@ -1,0 +1,47 @@
+"""What is asked of single runs, and of what there is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from hil.history import schema
+from hil.history.window import Run
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many results of each outcome a run has; those in quarantine that failed are counted as 'quarantined'."""
+
+    run: Run
+    outcomes: Mapping[str, int]
+    seconds: float
+
+    @property
+    def total(self) -> int:
+        return sum(self.outcomes.values())
+
+
+def counts(connection: Connection, runs: Sequence[Run]) -> list[Counts]:
+    """For each run, in the order given."""
+    table = schema.results.c
+    asked = (
+        select(table.run_id, table.outcome, table.quarantined, func.count(), func.sum(table.seconds))
+        .where(table.run_id.in_([run.id for run in runs]))
+        .group_by(table.run_id, table.outcome, table.quarantined)
+    )
+    found: dict[int, dict[str, int]] = {}
+    seconds: dict[int, float] = {}
+    for run, outcome, quarantined, number, took in connection.execute(asked):
+        outcomes = found.setdefault(run, {})
+        name = "quarantined" if quarantined and outcome in ("FAIL", "ERROR") else outcome
+        outcomes[name] = outcomes.get(name, 0) + number
+        seconds[run] = seconds.get(run, 0.0) + took
+    return [Counts(run, found.get(run.id, {}), seconds.get(run.id, 0.0)) for run in runs]
+
+
+def titles(connection: Connection) -> list[str]:
+    """The titles of all scenarios that have a result, in order."""
+    return list(connection.execute(select(schema.scenarios.c.title).order_by(schema.scenarios.c.title)).scalars())

@@ -1,0 +1,154 @@
+"""The newest runs of the history, read at once: what most questions are asked of.
+
+A window holds the last N runs of each rig, so that a rig that runs all day does not push out one that runs at night.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from sqlalchemy import Connection, Subquery, func, select
+
+from hil.history import schema
+
+LAST: Final = 50
+"""Runs of each rig that are looked at, where nobody says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`order`: its place among the runs of a window, 0 the oldest. Times in seconds since 1970."""
+
+    id: int
+    order: int
+    key: str
+    rig: str
+    host: str
+    began: float
+    ended: float | None
+    artifacts: str
+    broker: str
+    program: str
+
+    @property
+    def name(self) -> str:
+        """When it began, by this host's clock: 2026-11-27 02:00."""
+        return datetime.datetime.fromtimestamp(self.began).strftime("%Y-%m-%d %H:%M")
+
+
+@dataclass(frozen=True, slots=True)
+class Board:
+    id: int
+    rig: str
+    name: str
+    chip: str
+
+
+@dataclass(frozen=True, slots=True)
+class Firmware:
+    """`name`: its version, its revision, or else the begin of its hash."""
+
+    id: int
+    contract: str
+    hash: str
+    version: str | None
+    revision: str | None
+    first_seen: float
+
+    @property
+    def name(self) -> str:
+        told = " ".join(word for word in (self.version, self.revision and self.revision[:12]) if word)
+        return f"{told} ({self.hash[:8]})" if told else self.hash[:12]
+
+
+class Entry(NamedTuple):
+    """One result of a cell. `run`: its order in the window."""
+
+    run: int
+    firmware: int | None
+    outcome: str
+    quarantined: bool
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Window:
+    """`runs` and the entries of each cell, by board and scenario, are oldest first."""
+
+    runs: Sequence[Run]
+    boards: Mapping[int, Board]
+    scenarios: Mapping[int, str]
+    firmware: Mapping[int, Firmware]
+    cells: Mapping[tuple[int, int], Sequence[Entry]]
+
+    def named(self) -> Iterator[tuple[Board, str, Sequence[Entry]]]:
+        """Each cell with its board and its scenario's title."""
+        for (board, scenario), entries in self.cells.items():
+            yield self.boards[board], self.scenarios[scenario], entries
+
+    def firmware_name(self, number: int | None) -> str:
+        """For people; '?' where it is not known."""
+        return "?" if number is None else self.firmware[number].name
+
+
+def window(connection: Connection, *, last: int = LAST, rig: str | None = None, board: str | None = None) -> Window:
+    """The last so many runs of each rig, of one rig, or of one board's results in them."""
+    runs = newest(connection, last=last, rig=rig)
+    orders = {run.id: run.order for run in runs}
+    found = all_boards(connection)
+    results, chosen = schema.results.c, recent(last, rig)
+    asked = select(
+        results.board_id,
+        results.scenario_id,
+        results.run_id,
+        results.firmware_id,
+        results.outcome,
+        results.quarantined,
+        results.seconds,
+    ).join(chosen, results.run_id == chosen.c.id)
+    if board is not None:
+        asked = asked.where(results.board_id.in_([b.id for b in found.values() if b.name == board]))
+    cells: dict[tuple[int, int], list[Entry]] = {}
+    for board_id, scenario_id, run_id, *rest in connection.execute(asked):
+        cells.setdefault((board_id, scenario_id), []).append(Entry(orders[run_id], *rest))
+    for entries in cells.values():
+        entries.sort()
+    titles = {row.id: row.title for row in connection.execute(select(schema.scenarios))}
+    return Window(runs, found, titles, all_firmware(connection), cells)
+
+
+def newest(connection: Connection, *, last: int = LAST, rig: str | None = None) -> list[Run]:
+    """The last so many runs of each rig, or of one, oldest first."""
+    chosen = recent(last, rig)
+    table = schema.runs.c
+    asked = select(schema.runs).join(chosen, table.id == chosen.c.id).order_by(table.began, table.id)
+    return [
+        Run(row.id, order, row.key, row.rig, row.host, row.began, row.ended, row.artifacts, row.broker, row.program)
+        for order, row in enumerate(connection.execute(asked))
+    ]
+
+
+def recent(last: int, rig: str | None) -> Subquery:
+    """The ids of the last so many runs of each rig, or of one."""
+    table = schema.runs.c
+    place = func.row_number().over(partition_by=table.rig, order_by=(table.began.desc(), table.id.desc()))
+    ranked = select(table.id, place.label("place"))
+    if rig is not None:
+        ranked = ranked.where(table.rig == rig)
+    inner = ranked.subquery()
+    return select(inner.c.id).where(inner.c.place <= last).subquery()
+
+
+def all_boards(connection: Connection) -> dict[int, Board]:
+    """Every board that the history knows, by id."""
+    rows = connection.execute(select(schema.boards))
+    return {row.id: Board(row.id, row.rig, row.name, row.chip) for row in rows}
+
+
+def all_firmware(connection: Connection) -> dict[int, Firmware]:
+    """Every firmware that the history knows, by id."""
+    rows = connection.execute(select(schema.firmware))
+    return {row.id: Firmware(row.id, row.contract, row.hash, row.version, row.revision, row.first_seen) for row in rows}

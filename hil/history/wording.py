@@ -1,0 +1,129 @@
+"""What the history's answers say in words: the same in a terminal and on a page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from hil.history.questions import Drift, Flaky, Lonely, Regression
+from hil.history.runs import Counts
+
+_BARS = "▁▂▃▄▅▆▇█"
+
+
+def rate(failed: int, tries: int) -> str:
+    """3 of 40 (8%)."""
+    return f"{failed} of {tries}" + (f" ({failed / tries:.0%})" if tries else "")
+
+
+def since(one: Regression) -> str:
+    """Since when, and since which firmware."""
+    if one.good is None:
+        return f"all {one.tries} runs looked at"
+    if one.new_firmware:
+        return f"{one.since.name}, with {one.firmware} (was good with {one.good_firmware})"
+    return f"{one.since.name}, with the same firmware, {one.firmware}"
+
+
+def certainty(one: Regression) -> str:
+    """Whether it is more than what happened before."""
+    if one.good is None:
+        return "was never good in these runs"
+    if not one.sure:
+        return f"may be chance ({chance(one.chance)}): it failed {rate(one.failed_before, one.tries_before)} before"
+    return f"failed {rate(one.failed, one.tries)}, {rate(one.failed_before, one.tries_before)} before"
+
+
+def chance(p: float) -> str:
+    """A probability with as many digits as it is worth."""
+    return "p < 0.0001" if p < 0.0001 else f"p = {p:.2g}"
+
+
+def moved(one: Drift) -> str:
+    """From where to where, and how."""
+    change, unit = one.change, f" {one.unit}" if one.unit else ""
+    part = f"{change.ratio:+.0%}" if abs(change.ratio) < 100 else "from nothing"
+    return f"{figure(change.before)} to {figure(change.after)}{unit} ({part})"
+
+
+def how(one: Drift) -> str:
+    """A step with its run and firmware, or a drift with its slope."""
+    unit = f" {one.unit}" if one.unit else ""
+    if one.change.kind == "step":
+        firmware = f", with {one.firmware}" if one.firmware != one.firmware_before else ", with the same firmware"
+        return f"step at {one.since.name}{firmware}"
+    return f"drift of {one.change.slope:+.3g}{unit} a run ({one.change.low:+.3g} to {one.change.high:+.3g})"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """Drifts of one board and one measurement in the same direction: the largest of them, and in how many scenarios."""
+
+    drift: Drift
+    scenarios: int
+
+    @property
+    def where(self) -> str:
+        """In which scenarios."""
+        more = f" and {self.scenarios - 1} more" if self.scenarios > 1 else ""
+        return f"in '{self.drift.scenario}'{more}"
+
+    @property
+    def direction(self) -> str:
+        """To the good or to the bad side."""
+        return "worse" if self.drift.worse else "better"
+
+
+def together(drifts: Sequence[Drift]) -> list[Moved]:
+    """What moved on a board moves in many scenarios at once: one entry for all of them."""
+    groups: dict[tuple[int, str, bool], list[Drift]] = {}
+    for one in drifts:
+        groups.setdefault((one.board.id, one.name, one.worse), []).append(one)
+    return [Moved(group[0], len(group)) for group in groups.values()]
+
+
+def alone(one: Lonely) -> str:
+    """How often, of how many."""
+    return (
+        f"{one.alone} of the {one.runs} runs in which one board failed alone; chance would make it {one.expected:.1f}"
+    )
+
+
+def flakiness(one: Flaky) -> str:
+    """The rate and its range."""
+    return f"{rate(one.failed, one.tries)}, truly {one.rate}"
+
+
+def outcomes(one: Counts) -> str:
+    """120 pass, 3 FAIL."""
+    order = ("FAIL", "ERROR", "quarantined", "flaky", "WARN", "pass", "n/a")
+    return ", ".join(f"{one.outcomes[name]} {name}" for name in order if name in one.outcomes) or "nothing yet"
+
+
+def measured(figures: Mapping[str, tuple[float, str]]) -> str:
+    """Each measurement with its value."""
+    return ", ".join(f"{name} {figure(value)} {unit}".strip() for name, (value, unit) in figures.items())
+
+
+def mark(quarantined: bool) -> str:
+    """Behind what is in quarantine."""
+    return " (quarantined)" if quarantined else ""
+
+
+def figure(value: float) -> str:
+    """A number for people: whole ones whole, others with three digits that count."""
+    return f"{value:.0f}" if value == int(value) or abs(value) >= 1000 else f"{value:.3g}"
+
+
+def bars(values: Sequence[float], most: int = 40) -> str:
+    """The newest values as a row of bars from the lowest to the highest."""
+    few = values[-most:]
+    low, high = min(few, default=0.0), max(few, default=0.0)
+    reach = (high - low) or 1.0
+    return "".join(_BARS[round((value - low) / reach * (len(_BARS) - 1))] for value in few)
+
+
+def marks(verdicts: Sequence[str]) -> str:
+    """A letter a run: . pass, w WARN, ~ flaky, F FAIL, E ERROR, - n/a."""
+    letters = {"pass": ".", "WARN": "w", "flaky": "~", "FAIL": "F", "ERROR": "E", "n/a": "-"}
+    return "".join(letters.get(verdict, "?") for verdict in verdicts)
