@@ -82,7 +82,7 @@ def _alone(window: Window) -> Mapping[tuple[int, int], tuple[set[int], dict[int,
         if len(outcomes) < 2:
             continue
         group, failures = found.setdefault((run, firmware), (set(), {}))
-        group |= outcomes.keys()
+        group.update(outcomes)
         failed = [board for board, outcome in outcomes.items() if outcome in _BAD]
         if len(failed) == 1:
             failures[failed[0]] = failures.get(failed[0], 0) + 1
