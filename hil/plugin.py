@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hil.board import Board
     from hil.broker.monitor import Monitor
     from hil.gateway import Gateway
+    from hil.history.live import Live
+    from hil.history.witness import Witness
     from hil.report.results import Writer
     from hil.rig import Rig
     from hil.timeline import Timeline
@@ -33,6 +35,7 @@ _rig_key: pytest.StashKey[Rig] = pytest.StashKey()
 _bench_key: pytest.StashKey[Bench] = pytest.StashKey()
 _fault_key: pytest.StashKey[str] = pytest.StashKey()
 _mark_key: pytest.StashKey[int] = pytest.StashKey()
+_witness_key: pytest.StashKey[Witness] = pytest.StashKey()
 
 FIXTURES = {"rig", "bench", "board", "online_board", "monitor", "gateway", "time_server", "timeline", "finding", "warn"}
 
@@ -83,6 +86,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="FORMS",
         help="which reports to leave in the run's folder, such as json,junit; or none (default: all; see hil report)",
     )
+    group.addoption(
+        "--history",
+        metavar="URL",
+        help="where results of many runs are kept: a file, postgresql://user@host/name, or 'off' (default: "
+        "$HIL_HISTORY, else as the rig says, else history.sqlite beside its artifacts)",
+    )
+    group.addoption(
+        "--firmware-version",
+        metavar="TEXT",
+        help="the firmware's version, for the history (default: $HIL_FIRMWARE_VERSION, or what its image says)",
+    )
+    group.addoption(
+        "--firmware-revision",
+        metavar="TEXT",
+        help="the revision it was built from, such as git's, for the history (default: $HIL_FIRMWARE_REVISION)",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -95,7 +114,7 @@ def pytest_configure(config: pytest.Config) -> None:
     ):
         config.addinivalue_line("markers", line)
     if not hasattr(config, "workerinput"):  # a worker's reports go to the process that started it
-        config.pluginmanager.register(Summary(), "hil-summary")
+        config.pluginmanager.register(Summary(config), "hil-summary")
     if (config.getoption("tx", None) or hasattr(config, "workerinput")) and _rig_may_be_there(config):
         from hil.side_by_side import take_part
 
@@ -371,9 +390,20 @@ def _account_for(item: Any, report: pytest.TestReport, bench: Bench, run: str, s
         "broker": bench.broker_words,
         "artifacts": run,
     }
+    if report.when == "call" and _mark_key in item.stash:
+        about |= _witness(item.config).account(bench, about["board"], item.stash[_mark_key])
     text = report.longreprtext if report.failed else ""
     found = results.account(report, about=about, sections=sections, text=text, redacted=bench.timeline.redacted)
     setattr(report, results.ACCOUNT, found)
+
+
+def _witness(config: pytest.Config) -> Witness:
+    if _witness_key not in config.stash:
+        from hil.history.witness import Witness
+
+        told = config.getoption("--firmware-version"), config.getoption("--firmware-revision")
+        config.stash[_witness_key] = Witness.told(*told)
+    return config.stash[_witness_key]
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
@@ -385,20 +415,26 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple
 class Summary:
     """Collects the results where the summary is printed: in this process, also of tests that ran in others (xdist)."""
 
-    def __init__(self) -> None:
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
         self._verdicts = reports.Verdicts()
         self._results: Writer | None = None
+        self._history: Live | None = None
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if self._results is None:
             if not reports.told(report, reports.BOARD):
                 return
+            from hil.history.live import Live
             from hil.report.results import Writer
 
             self._results = Writer()
+            self._history = Live(_rig(self._config), self._config.getoption("--history"))
         retold = self._results.add(report)
         if retold is not None:
             self._verdicts.add(retold)
+            if self._history is not None and retold.line is not None and retold.folder is not None:
+                self._history.take(retold.line, retold.folder)
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
         if self._verdicts and self._results is not None:
@@ -408,7 +444,8 @@ class Summary:
             terminalreporter.section("hil: board by scenario")
             told = leave_reports(self._results.folders, config.getoption("--reports"))
             merged = side_by_side.outcome(config)
-            for line in [*self._verdicts.summary(), *merged, *told]:
+            kept = self._history.end() if self._history is not None else []
+            for line in [*self._verdicts.summary(), *merged, *told, *kept]:
                 terminalreporter.write_line(line)
 
     def pytest_unconfigure(self) -> None:

@@ -13,18 +13,18 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from hil.history import place
 from hil.history.cells import Cells
 from hil.history.database import History, HistoryError, open_history
 from hil.history.keep import BoardFacts, Keeper, RunFacts, key_of, program
-from hil.history.place import Place
+from hil.history.place import Place, PlaceError
 from hil.rig import Rig
 
 
 class Live:
-    """`place`: where to; `rig`: what of. Raises nothing; see `words`."""
+    """`rig`: what of; `option`: where to, if --history says it. Raises nothing; see `end`."""
 
-    def __init__(self, place: Place, rig: Rig) -> None:
-        self._place = place
+    def __init__(self, rig: Rig, option: str | None) -> None:
         self._rig = rig
         self._cells = Cells()
         self._began = time.time()
@@ -32,22 +32,27 @@ class Live:
         self._keeper: Keeper | None = None
         self._folder: Path | None = None
         self._trouble: str | None = None
+        self._place: Place | None = None
+        try:
+            self._place = place.of_rig(rig, option)
+        except PlaceError as error:
+            self._trouble = str(error)
 
     def take(self, line: Mapping[str, Any], folder: Path) -> None:
         """A phase of a test, as in results.jsonl, of the run in `folder`."""
-        if self._trouble is not None:
+        if self._trouble is not None or self._place is None:
             return
         self._folder = self._folder or folder
         try:
             cell = self._cells.take(line)
             if self._keeper is None:
-                self._keeper = self._open(folder, line)
+                self._keeper = self._open(self._place, folder, line)
             self._keeper.keep([cell])
         except (HistoryError, OSError, KeyError, TypeError, ValueError) as error:
             self._trouble = str(error)
 
-    def _open(self, folder: Path, line: Mapping[str, Any]) -> Keeper:
-        self._history = open_history(self._place)
+    def _open(self, where: Place, folder: Path, line: Mapping[str, Any]) -> Keeper:
+        self._history = open_history(where)
         run = RunFacts(
             key=key_of(folder, new=True),
             rig=self._rig.name,
@@ -60,8 +65,8 @@ class Live:
         boards = {name: BoardFacts(board.config.chip, board.config.mac) for name, board in self._rig.boards.items()}
         return Keeper(self._history, run, boards)
 
-    def end(self) -> None:
-        """The run is over."""
+    def end(self) -> list[str]:
+        """The run is over. Returns a line that says where it was kept, or why not, with the cure; none if it is off."""
         try:
             if self._keeper is not None and self._trouble is None:
                 self._keeper.end(time.time())
@@ -69,10 +74,7 @@ class Live:
             self._trouble = str(error)
         if self._history is not None:
             self._history.close()
-
-    @property
-    def words(self) -> str:
-        """Where it was kept, or why it was not, with the cure."""
-        if self._trouble is None:
-            return f"history: {self._place.shown}"
-        return f"history: not kept: {self._trouble}; when that is mended: hil history add {self._folder}"
+        if self._trouble is not None:
+            again = f"; when that is mended: hil history add {self._folder}" if self._folder is not None else ""
+            return [f"history: not kept: {self._trouble}{again}"]
+        return [f"history: {self._place.shown}"] if self._place is not None else []

@@ -112,7 +112,7 @@ class Writer:
         data = text.encode("utf-8", "backslashreplace")
         while data:
             data = data[os.write(self._files[folder], data) :]
-        return Retold(_result(line), _phase(line), folder)
+        return Retold(_result(line), _phase(line), folder, line)
 
     def _crashed(self, report: Report) -> dict[str, Any] | None:
         """pytest-xdist reports a test whose worker died under it with a phase of its own, '???', and nothing else."""
@@ -200,9 +200,16 @@ class Result:
 
 
 class Retold:
-    """A phase of a test as the report that it was, for `hil.report.verdicts`. `folder`: that of the run, if known."""
+    """A phase of a test as the report that it was, for `hil.report.verdicts`.
 
-    def __init__(self, result: Result, phase: Phase, folder: Path | None = None) -> None:
+    `folder`: that of the run, if known; `line`: what stands in its results.jsonl, if it was just written there.
+    """
+
+    def __init__(
+        self, result: Result, phase: Phase, folder: Path | None = None, line: Mapping[str, Any] | None = None
+    ) -> None:
+        self.folder = folder
+        self.line = line
         self.nodeid = result.test
         self.when = phase.when
         self.failed = phase.outcome == "failed"
