@@ -74,7 +74,7 @@ def regressions(found: Sequence[Regression]) -> None:
         (
             (
                 f"{one.board.name}: {one.scenario}{wording.mark(one.quarantined)}",
-                f"{one.kind} since {wording.since(one)}; {wording.certainty(one)}",
+                f"{wording.since(one)}; {wording.certainty(one)}",
             )
             for one in found
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, urlsplit, urlunsplit
@@ -28,7 +28,7 @@ class PlaceError(ValueError):
 class Place:
     """`url`: as SQLAlchemy takes it. `shown`: the same for people, without a password."""
 
-    url: str
+    url: str = field(repr=False)
     shown: str
 
     @property

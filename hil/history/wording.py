@@ -19,16 +19,17 @@ def rate(failed: int, tries: int) -> str:
 def since(one: Regression) -> str:
     """Since when, and since which firmware."""
     if one.good is None:
-        return f"all {one.tries} runs looked at"
+        return f"failed in all {one.tries} of these runs" if one.tries > 1 else "failed in its only run here"
+    how = "broken" if one.kind == "broken" else "fails more often"
     if one.new_firmware:
-        return f"{one.since.name}, with {one.firmware} (was good with {one.good_firmware})"
-    return f"{one.since.name}, with the same firmware, {one.firmware}"
+        return f"{how} since {one.since.name}, with {one.firmware} (was good with {one.good_firmware})"
+    return f"{how} since {one.since.name}, with the same firmware, {one.firmware}"
 
 
 def certainty(one: Regression) -> str:
     """Whether it is more than what happened before."""
     if one.good is None:
-        return "was never good in these runs"
+        return "there is no good one to compare with"
     if not one.sure:
         return f"may be chance ({chance(one.chance)}): it failed {rate(one.failed_before, one.tries_before)} before"
     return f"failed {rate(one.failed, one.tries)}, {rate(one.failed_before, one.tries_before)} before"
@@ -65,6 +66,8 @@ class Moved:
     @property
     def where(self) -> str:
         """In which scenarios."""
+        if not self.drift.scenario:
+            return "whatever the scenario"
         more = f" and {self.scenarios - 1} more" if self.scenarios > 1 else ""
         return f"in '{self.drift.scenario}'{more}"
 

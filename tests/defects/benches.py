@@ -118,7 +118,7 @@ def _run(command: list[str], limit: float, log: Path) -> int:
         process = subprocess.Popen(
             command,
             cwd=ROOT,
-            env=os.environ | {WIFI_PASSWORD: "open-sesame"},
+            env=os.environ | {WIFI_PASSWORD: "open-sesame", "HIL_HISTORY": "off"},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

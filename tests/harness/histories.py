@@ -23,7 +23,7 @@ def past(
     firmware: Callable[[int, int], int | None] = lambda board, run: 1,
     seconds: Callable[[int, int, int], float] = lambda board, scenario, run: 10.0,
 ) -> Window:
-    """A window of so many runs, one a day. `firmware`: from board and run to its number, by default the same for all."""
+    """A window of so many runs, one a day. `firmware`: from board and run to its number."""
     cells: dict[tuple[int, int], list[Entry]] = {}
     numbers = set[int]()
     for board in range(boards):

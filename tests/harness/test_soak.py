@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from hil.soak import MIX, measure, plan, trend
 from hil.evidence.trend import thinned
+from hil.soak import MIX, measure, plan, trend
 from hil.timeline import Event
 
 TOPIC = "devices/a/telemetry"

@@ -25,7 +25,12 @@ LEAST: Final = 0.05
 BETTER_HIGH: Final = ("heap_least", "flash_rate")
 """Measurements of which more is better; of all others less is."""
 
+OF_THE_BOARD: Final = ("flash_time", "flash_rate", "provision_time")
+"""Measurements that belong to no scenario: they are taken with whichever comes first in a run."""
+
 _DOUBTFUL: Final = 0.1
+_ANY: Final = 0
+"""In place of a scenario's id; those begin with 1."""
 
 Series = Mapping[tuple[int, int, str], tuple[Sequence[int], Sequence[float], str]]
 """By board, scenario and name: the runs' orders, the values, the unit."""
@@ -34,7 +39,8 @@ Series = Mapping[tuple[int, int, str], tuple[Sequence[int], Sequence[float], str
 @dataclass(frozen=True, slots=True)
 class Drift:
     """`change` says what moved and how clearly; its `p` is adjusted. `since`: the run at which a step came, with the
-    firmware that the board had from then on, and `firmware_before`. `values` are those of the window, oldest first."""
+    firmware that the board had from then on, and `firmware_before`. `values` are those of the window, oldest first.
+    `scenario` is empty for what belongs to the board."""
 
     board: Board
     scenario: str
@@ -70,6 +76,7 @@ def read(connection: Connection, window: Window, *, last: int, rig: str | None =
     units: dict[str, str] = {"duration": "s"}
     for board, scenario, name, run, value, unit in connection.execute(asked):
         if board in boards:
+            scenario = _ANY if name in OF_THE_BOARD else scenario
             rows.setdefault((board, scenario, name), []).append((orders[run], value))
             units[name] = unit
     for (board, scenario), entries in window.cells.items():
@@ -99,11 +106,12 @@ def _drift(
     chance: float,
 ) -> Drift:
     (board, scenario, name), (orders, values, unit) = key, series
-    ran = {entry.run: entry.firmware for entry in window.cells.get((board, scenario), ())}
+    entries = window.cells.get((board, scenario)) or [e for (b, _), c in window.cells.items() if b == board for e in c]
+    ran = {entry.run: entry.firmware for entry in entries}
     at = orders[moved.at]
     return Drift(
         board=window.boards[board],
-        scenario=window.scenarios[scenario],
+        scenario=window.scenarios.get(scenario, ""),
         name=name,
         unit=unit,
         change=moved,

@@ -1,0 +1,190 @@
+"""`hil history`, where the history lies, and runs that are brought in from their folders."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from histories import BEGIN, DAY, flattened, lines
+
+from hil.cli import main
+from hil.history import place
+from hil.history.place import PlaceError, parse
+from hil.rig import load
+from hil.toml import FileError
+
+RIG = Path(__file__).parents[2] / "rigs" / "virtual.toml"
+
+
+@pytest.fixture(autouse=True)
+def _from_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HIL_HISTORY")
+
+
+def a_folder(folder: Path, *tests: list[dict[str, Any]], began: float = BEGIN, rig: str = "lab") -> str:
+    """A run's folder, as a run leaves it."""
+    folder.mkdir()
+    (folder / "results.jsonl").write_text("".join(json.dumps(line) + "\n" for line in flattened(tests)))
+    board = {"chip": "esp32s3", "contract": "reference"}
+    facts = {"format": 1, "began": began, "host": {"name": "pi-3"}, "versions": {"hil": "0.1"}}
+    facts |= {"rig": {"name": rig, "boards": {"a": {"mac": "24:0a:c4:00:01:10"}}}, "boards": {"a": board}}
+    (folder / "run.json").write_text(json.dumps(facts))
+    return str(folder)
+
+
+def a_month(tmp_path: Path) -> list[str]:
+    """Thirty runs: with the firmware of the 21st on one scenario fails; one is flaky; one grows slower."""
+    folders = []
+    for run in range(30):
+        sha = f"{1 + run // 10:02x}" * 32
+        wall = BEGIN + run * DAY
+        tests = [
+            lines("a", "comes online", "pass", wall=wall, sha256=sha, measured={"time_to_online": (2 + run / 20, "s")}),
+            lines("a", "keeps alive", "FAIL" if run >= 20 else "pass", wall=wall, sha256=sha),
+            lines("a", "tries [red]again[/red]\x1b[31m", "FAIL" if run % 4 == 1 else "pass", wall=wall, sha256=sha),
+        ]
+        folders.append(a_folder(tmp_path / f"run-{run}", *tests, began=wall))
+    return folders
+
+
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert main(["history", *arguments, "--history", "h.sqlite"]) == code
+    return capsys.readouterr().out
+
+
+def test_a_month_of_runs_and_what_they_show(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folders = a_month(tmp_path)
+    told = asked(capsys, "add", *folders)
+    assert told.count(": 3 results") == 30
+
+    told = asked(capsys)
+    assert "30 runs, " in told
+    assert "the newest, of rig lab: 2 FAIL, 1 pass" in told
+    assert "broken since 2026-10-" in told
+    assert "with 1.4.2 (03030303) (was good with 1.4.2 (02020202)); failed 10 of 10 (100%), 0 of 20 (0%) before" in told
+    assert "time_to_online, in 'comes online'\n      worse: 2.35 to 3.1 s (+32%), drift of +0.05 s a run" in told
+    assert "\x1b" not in told  # what came from a test is shown, not played
+    assert "tries [red]again[/red]\\x1b[31m\n      fails 3 of 10 (30%), truly 11% to 60%" in told
+
+    assert "keeps alive" in asked(capsys, "regressions", code=1)
+    assert "keeps alive" not in asked(capsys, "flaky")
+    assert "comes online" in asked(capsys, "drifts")
+    assert "no board fails more than others" in asked(capsys, "boards")
+    assert asked(capsys, "runs").count(" pi-3 ") == 30
+    assert asked(capsys, "runs", "--last", "4").count(" pi-3 ") == 4
+    assert "." * 20 + "F" * 10 in asked(capsys, "trend", "keeps", "--board", "a")
+    assert "comes online\nkeeps alive\n" in asked(capsys, "trend")
+
+
+def test_bringing_in_a_run_again_changes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = a_folder(tmp_path / "run", lines("a", "x", "pass"))
+    for _ in range(2):
+        asked(capsys, "add", folder)
+    assert asked(capsys, "runs").count("1 pass") == 1
+    with (tmp_path / "run" / "results.jsonl").open("a") as file:
+        file.write('{"test": "cut off by a ki')
+    asked(capsys, "add", folder)
+    assert asked(capsys, "runs").count("1 pass") == 1
+
+
+def test_what_is_no_run_is_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "empty").mkdir()
+    damaged = a_folder(tmp_path / "damaged", lines("a", "x", "pass"))
+    (tmp_path / "damaged" / "results.jsonl").write_text('{"test": 1}\n{}\n')
+    facts = a_folder(tmp_path / "facts", lines("a", "x", "pass"))
+    (tmp_path / "facts" / "run.json").write_text("[]")
+    for folder, words in (
+        ("empty", "empty: found no results.jsonl, expected the folder of a run"),
+        (damaged, "results.jsonl:1: not the result of a test (KeyError('board'))"),
+        (facts, "run.json: found list, expected an object; delete it to do without"),
+    ):
+        assert main(["history", "add", folder, "--history", "h.sqlite"]) == 1
+        assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "h.sqlite: there is no history yet; a run with a board begins one"),
+        (["trend", "x"], "there is no history yet"),
+    ],
+)
+def test_without_a_history_there_is_one_line(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["history", *arguments, "--history", "h.sqlite"]) == 1
+    assert words in capsys.readouterr().err
+    assert not Path("h.sqlite").exists()
+
+
+def test_questions_about_nothing_say_what_there_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    asked(capsys, "add", a_folder(tmp_path / "run", lines("a", "one thing", "pass"), lines("a", "one more", "pass")))
+    for arguments, words in (
+        (["trend", "one"], "scenario 'one': found one more; one thing; expected the title of one"),
+        (["trend", "what"], "found nothing like it; `hil history trend` lists 2"),
+        (["trend", "thing", "--board", "z"], "no result of 'one thing' on board 'z' in the last 50 runs"),
+        (["--of", "garage"], "there is no run of a rig 'garage' yet"),
+    ):
+        assert main(["history", *arguments, "--history", "h.sqlite"]) == 1
+        assert words in capsys.readouterr().err
+    assert main(["history", "--history", "off"]) == 1
+    assert "the history is off" in capsys.readouterr().err
+
+
+# -- where it lies -------------------------------------------------------------------------------------------------
+
+
+def a_rig(tmp_path: Path, key: str = "") -> Path:
+    text = RIG.read_text().replace('"../artifacts"', '"runs"').replace("contracts/", f"{RIG.parent}/contracts/")
+    path = tmp_path / "rig.toml"
+    path.write_text(text.replace('name = "virtual"', f'name = "virtual"\n{key}', 1))
+    return path
+
+
+def test_who_says_where_it_lies(tmp_path: Path) -> None:
+    rig = load(a_rig(tmp_path))
+    keyed = load(a_rig(tmp_path, 'history = "kept/lab.sqlite"'))
+    said = {"HIL_HISTORY": "from-environment"}
+    assert shown(place.of_rig(rig, None, {})) == f"{tmp_path}/runs/history.sqlite"
+    assert shown(place.of_rig(keyed, None, {})) == f"{tmp_path}/kept/lab.sqlite"
+    assert shown(place.of_rig(keyed, None, said)) == f"{tmp_path}/from-environment"
+    assert shown(place.of_rig(keyed, "from-option", said)) == f"{tmp_path}/from-option"
+    assert place.of_rig(keyed, "off", said) is None
+    assert place.of_rig(load(a_rig(tmp_path, 'history = "off"')), None, {}) is None
+    assert shown(place.of_command(tmp_path / "no.toml", "x", {})) == f"{tmp_path}/x"
+
+
+def shown(found: place.Place | None) -> str:
+    assert found is not None
+    return found.shown
+
+
+def test_urls_and_their_passwords(tmp_path: Path) -> None:
+    assert parse("sqlite:///sub/h", "--history", tmp_path).file == tmp_path / "sub" / "h"
+    assert parse("sqlite:////abs/h", "--history", tmp_path).file == Path("/abs/h")
+    found = parse("postgresql://hil:geheim@db.lab/hil", "HIL_HISTORY", tmp_path)
+    assert found.url == "postgresql+psycopg://hil:geheim@db.lab/hil"
+    assert found.shown == "postgresql://hil@db.lab/hil"
+    assert "geheim" not in repr(found)
+    for url, words in (
+        (
+            "postgresql://hil:geheim@db/x",
+            r"--history: found a password in the URL, expected none; put it into \$PGPASS",
+        ),
+        ("mysql://db/x", "--history: found mysql://, expected a path, sqlite:///path or postgresql://"),
+        ("sqlite://", "--history: found 'sqlite://', expected sqlite:///path/of/a/file"),
+    ):
+        with pytest.raises(PlaceError, match=words) as caught:
+            parse(url, "--history", tmp_path)
+        assert "geheim" not in str(caught.value)
+
+
+def test_a_rig_with_a_bad_place_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        FileError, match=r"rig\.toml: history: found a password in the URL|history: history: found"
+    ) as e:
+        load(a_rig(tmp_path, 'history = "postgresql://u:geheim@db/x"'))
+    assert "geheim" not in str(e.value)
