@@ -11,14 +11,16 @@ import platform
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hil.history import place
 from hil.history.cells import Cells
-from hil.history.database import History, HistoryError, open_history
-from hil.history.keep import BoardFacts, Keeper, RunFacts, key_of, program
 from hil.history.place import Place, PlaceError
 from hil.rig import Rig
+
+if TYPE_CHECKING:
+    from hil.history.database import History
+    from hil.history.keep import Keeper
 
 
 class Live:
@@ -48,10 +50,14 @@ class Live:
             if self._keeper is None:
                 self._keeper = self._open(self._place, folder, line)
             self._keeper.keep([cell])
-        except (HistoryError, OSError, KeyError, TypeError, ValueError) as error:
+        except (ImportError, OSError, KeyError, TypeError, ValueError) as error:  # a HistoryError is a ValueError
             self._trouble = str(error)
 
     def _open(self, where: Place, folder: Path, line: Mapping[str, Any]) -> Keeper:
+        # SQLAlchemy takes its time: where the history is off, nobody waits for it.
+        from hil.history.database import open_history
+        from hil.history.keep import BoardFacts, Keeper, RunFacts, key_of, program
+
         self._history = open_history(where)
         run = RunFacts(
             key=key_of(folder, new=True),
@@ -70,7 +76,7 @@ class Live:
         try:
             if self._keeper is not None and self._trouble is None:
                 self._keeper.end(time.time())
-        except HistoryError as error:
+        except ValueError as error:
             self._trouble = str(error)
         if self._history is not None:
             self._history.close()
