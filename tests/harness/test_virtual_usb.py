@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -135,9 +136,10 @@ def test_two_devices_of_one_name_by_id(tmp_path: Path) -> None:
 # -- with modem lines --------------------------------------------------------------------------------------------------
 
 
-def hil(*words: str) -> subprocess.CompletedProcess[str]:
+def hil(*words: str, root: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hil.virtual", "lines", sys.executable, "-m", "hil.cli", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    env = {**os.environ, **({"HIL_DEV_ROOT": str(root)} if root else {})}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, check=False)
 
 
 @needs_cc
@@ -165,6 +167,10 @@ def test_boards_are_flashed_while_their_ports_come_and_go(tmp_path: Path) -> Non
         assert (port.vid_pid, again.vid_pid) == ("303a:0002", "303a:4001")
         assert (again.location, again.lasting) == (port.location, port.lasting)
         assert [b.control("state")["mode"] for b in (otg, jtag)] == ["run", "run"]
+        done = hil("boards", "--ask", "--json", "--port", "303a:1001", root=state / "usb")
+        assert done.returncode == 0, done.stdout + done.stderr
+        (told,) = json.loads(done.stdout)
+        assert (told["chip"], told["mac"], told["flash_size"]) == ("esp32c3", jtag.facts["mac"], "4MB")
         # Firmware that runs is asked for its loader by its own USB.
         done = hil("flash", "--force", "--board", "s3", "--rig", str(rig))
         assert done.returncode == 0, done.stdout + done.stderr
