@@ -265,6 +265,8 @@ class Bench:
             return
         if board.power.can_cut:
             board.power.off()
+            if board.link is not None:
+                board.link.rest()
             if self.gateway is not None:
                 self.gateway.drop(board.name)
         self._forget_session(board)

@@ -20,6 +20,7 @@ from hil.credentials import Credentials
 from hil.firmware import Firmware
 from hil.flash import Flasher, FlashResult
 from hil.flash.fingerprint import fingerprint
+from hil.link import Link
 from hil.power import PowerSwitch
 from hil.provision import Provisioner, ProvisionResult
 from hil.provision.rehearsal import Difference, Rehearsal
@@ -38,7 +39,8 @@ class NotPromised(Exception):
 class Board:
     """A board of an open bench. Made by `hil.bench.Bench`; everything on it is usable at once.
 
-    `names` are the placeholders of this board's settings, without its credentials.
+    `names` are the placeholders of this board's settings, without its credentials. `link` carries the lines of a board
+    without a network to the broker's side.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Board:
     names: Mapping[str, str]
     credentials: Credentials | None
     rehearsal: Rehearsal | None = None
+    link: Link | None = None
     flashed: bool = field(default=False, init=False)
     as_agreed: bool = field(default=False, init=False)
 

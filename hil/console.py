@@ -22,6 +22,7 @@ from pathlib import Path
 from hil.boot import BOOT_SIGN, BootLines
 from hil.expecting import NotSeen, Seen, Waiter
 from hil.lines import LONGEST_LINE, Found, Mark, Pattern, Search, Stream
+from hil.observing import Observer, Observers
 from hil.ports import PortFinder, PortNotFound, device_of
 from hil.rawlog import RawLog, Redactor
 from hil.reader import Reader, Turn
@@ -76,6 +77,7 @@ class Console:
         self._consumed = 0
         self._changed = threading.Condition()
         self._searches: list[Waiter] = []
+        self._observers = Observers()
         self._received = 0.0
         self._reader = Reader(
             url, baud, f"console of {board}", take=self._take, state=self._port_state, wake=self._wake
@@ -175,13 +177,20 @@ class Console:
 
     # -- what the reader brings --------------------------------------------------------------------------------------
 
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Tell `observer` of all that comes from now on, after it was recorded. Returns a function that ends it."""
+        return self._observers.add(observer)
+
     def _port_state(self, state: str, reason: str | None) -> None:
         if state in ("lost", "closed"):
             if self._rawlog is not None:
                 self._rawlog.settle()
+            torn = self._stream.partial
             whole, partial = self._stream.finish()
             self._add(self._redactor.settle(whole), partial)
+            self._observers.received(torn)
         self.timeline.record("console", "port", self.board, state=state, reason=reason)
+        self._observers.port(state)
         self._wake()
 
     def _wake(self) -> None:
@@ -193,9 +202,11 @@ class Console:
             self._rawlog.write(data)
         whole, partial = self._stream.feed(data)
         self._add(whole, partial)
+        self._observers.received(whole)
         if len(partial) > LONGEST_LINE:
             cut = len(partial) - self._redactor.unsure(partial)
             self._add(partial[:cut], partial[cut:])
+            self._observers.received(partial[:cut])
 
     def _add(self, whole: bytes, partial: bytes) -> None:
         """Record whole lines as events, then show lines and unfinished line to those who expect something."""

@@ -29,6 +29,14 @@ def _topic(value: str) -> str:
     return value
 
 
+def _expression(value: str) -> str:
+    try:
+        re.compile(value)
+    except re.error as error:
+        raise ValueError(f"found {value!r}, expected a regular expression ({error})") from None
+    return value
+
+
 class Image(Strict):
     """One file to flash. `offset` in bytes from the start of the flash; `chips` limits it to these chips."""
 
@@ -122,10 +130,45 @@ class Command(Strict):
     @field_validator("answer")
     @classmethod
     def _compiles(cls, value: str) -> str:
-        try:
-            re.compile(value)
-        except re.error as error:
-            raise ValueError(f"found {value!r}, expected a regular expression ({error})") from None
+        return _expression(value)
+
+
+class LinkTopic(Strict):
+    """The topic on the broker that a name on the line stands for; QoS and retain flag where the board says none."""
+
+    topic: BoardText
+    qos: Qos = 0
+    retain: bool = False
+
+    _check = field_validator("topic")(_topic)
+
+
+class SerialLink(Strict):
+    """How a board without a network reaches the broker: over its console, by hil.link (docs/serial-link.md).
+
+    `start`: a regular expression for a line that it says at each start, and only then. `silence`: seconds without a
+    line after which it is taken for dead. `longest`: bytes of the longest line, either way. `topics`: name on the line
+    to topic on the broker.
+    """
+
+    kind: Literal["serial"] = "serial"
+    start: Annotated[str, Field(min_length=1)]
+    silence: Seconds
+    longest: Annotated[int, Field(ge=64, le=65536)] = 4096
+    topics: dict[str, LinkTopic] = Field(default_factory=dict)
+
+    @field_validator("start")
+    @classmethod
+    def _is_expression(cls, value: str) -> str:
+        return _expression(value)
+
+    @field_validator("topics")
+    @classmethod
+    def _told_apart(cls, value: dict[str, LinkTopic]) -> dict[str, LinkTopic]:
+        topics = [entry.topic for entry in value.values()]
+        twice = next((topic for topic in topics if topics.count(topic) > 1), None)
+        if twice is not None:
+            raise ValueError(f"found {twice!r} for two names, expected each topic once: messages must find back")
         return value
 
 
@@ -172,6 +215,7 @@ class Contract(Strict):
     time: Time = Time()
     console: ConsolePromise = ConsolePromise()
     online: Online = Online()
+    link: SerialLink | None = None
     provision: Places
 
     def for_board(self, names: Mapping[str, str]) -> Contract:
@@ -202,6 +246,7 @@ class Contract(Strict):
             "retry": self.retry.model_dump(),
             "time": self.time.model_dump(),
             "online_within": self.online.within,
+            "link": self.link.model_dump() if self.link is not None else None,
         }
 
     @field_validator("provision")
@@ -212,6 +257,12 @@ class Contract(Strict):
         if twice is not None:
             raise ValueError(f"found key {twice!r} in the values of two tables, expected each key once")
         return provision
+
+    @model_validator(mode="after")
+    def _linkable(self) -> Contract:
+        if self.link is not None and self.mqtt.version != "3.1.1":
+            raise ValueError(f'found mqtt.version "{self.mqtt.version}" with [link], which speaks "3.1.1" alone')
+        return self
 
     @model_validator(mode="after")
     def _buildable(self) -> Contract:
@@ -259,6 +310,8 @@ def _filled(model: Filled, names: Mapping[str, str]) -> Filled:
         value = getattr(model, name)
         if isinstance(value, Strict) and not isinstance(value, Firmware):
             update[name] = _filled(value, names)
+        elif isinstance(value, dict) and any(isinstance(entry, Strict) for entry in value.values()):
+            update[name] = {key: _filled(entry, names) for key, entry in value.items()}
         elif isinstance(value, str) and IS_BOARD_TEXT in _metadata(field.annotation, field.metadata):
             update[name] = templates.fill(value, names)
     return model.model_copy(update=update)

@@ -34,11 +34,35 @@ def lacks(bench: Bench, board: Board | None, need: str) -> str | None:
 
 def speaks(bench: Bench, board: Board) -> str | None:
     """Why this board cannot talk to this bench's broker at all, as a phrase; None if it can. Every test needs that."""
-    if board.config.virtual == "uno":
-        return f"{board.name} has no network of its own, and nothing carries what it says on its line to the broker"
+    if board.config.virtual == "uno" and board.contract.link is None:
+        return (
+            f"{board.name} has no network of its own, and nothing carries what it says on its line to the broker; give "
+            f"the contract '{board.contract.name}' a [link]"
+        )
     if board.contract.mqtt.version == "5" and "mqtt5" not in bench.broker.capabilities:
         return f"{board.name} speaks MQTT 5 and the {bench.broker.kind} broker does not; use mosquitto"
     return None
+
+
+def _own_network(board: Board) -> str | None:
+    if board.contract.link is None:
+        return None
+    return (
+        f"the serial link of this host connects for {board.name}, and keeps the connection: this would judge the link, "
+        "not the board"
+    )
+
+
+def _own_tls(board: Board) -> str | None:
+    if board.contract.link is None:
+        return None
+    return f"TLS ends in the serial link of this host: {board.name} speaks none, and checks and shows no certificate"
+
+
+def _secrets(board: Board) -> str | None:
+    if {"private_key", "wifi_password"} & board.contract.placeholders_of_settings():
+        return None
+    return f"the contract '{board.contract.name}' puts no secret into the board, neither a key nor a password"
 
 
 def _kept_session(board: Board) -> str | None:
@@ -120,6 +144,9 @@ def _retry(board: Board) -> str | None:
 _BENCH: dict[str, Callable[[Bench], str | None]] = {"gateway": _gateway, "namespace": _namespace}
 
 _BOARD: dict[str, Callable[[Board], str | None]] = {
+    "own-network": _own_network,
+    "own-tls": _own_tls,
+    "secrets": _secrets,
     "power-cut": _power_cut,
     "hard-reset": _hard_reset,
     "time": _time,

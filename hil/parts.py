@@ -20,6 +20,7 @@ from hil.flash import Flasher
 from hil.flash.making import make as make_flasher
 from hil.gateway import PERMISSIVE, Gateway, Namespace, Policy, namespace_policy, policies
 from hil.guardian import identity
+from hil.link import Endpoint, Link, tls_context
 from hil.pki import bench as pki_bench
 from hil.pki.hierarchy import Pki
 from hil.ports import PortFinder, PortTable, port_seen
@@ -324,6 +325,21 @@ def open_line(
     return Line(virtual, power, console, flasher)
 
 
+def open_link(
+    board: RigBoard, names: Mapping[str, str], own: Credentials, console: Console, timeline: Timeline
+) -> Link | None:
+    """What carries a board's lines to the broker's side, if its contract asks for that and that side is open.
+
+    Raises CredentialsError for a certificate or key that no client can use.
+    """
+    if board.contract.link is None or "gateway_host" not in names:
+        return None
+    endpoint = Endpoint(names["gateway_host"], int(names["gateway_port"]), names["server_name"])
+    link = Link(timeline, console, board.contract, endpoint, tls_context(own, endpoint.server_name))
+    link.start()
+    return link
+
+
 def make_board(
     rig: Rig,
     name: str,
@@ -350,6 +366,10 @@ def make_board(
         journal=(state if line.virtual is not None else state_folder(rig)) / "provision",
         identity=board.config.mac or "",
     )
+    own = credentials(rig, board, issuer)
+    link = open_link(board, names, own, line.console, timeline)
+    if link is not None:
+        closing.callback(link.close)
     return Board(
         name=name,
         config=board.config,
@@ -362,5 +382,6 @@ def make_board(
         rehearsal=make_rehearsal(board.contract.provision, tools),
         firmware=firmware,
         names=names,
-        credentials=credentials(rig, board, issuer),
+        credentials=own,
+        link=link,
     )

@@ -4,6 +4,7 @@ from hil.credentials.authority import Authority
 from hil.credentials.flaw import Flaw
 from hil.credentials.identity import Credentials, CredentialsError, ServerIdentity, redactable
 from hil.credentials.store import read_credentials
+from hil.credentials.unnamed_file import through_a_file
 
 __all__ = [
     "Authority",
@@ -13,4 +14,5 @@ __all__ = [
     "ServerIdentity",
     "read_credentials",
     "redactable",
+    "through_a_file",
 ]

@@ -41,6 +41,7 @@ def answers(timeline: Timeline, board: Board, after: int) -> list[Event]:
     return [event for event in heard if pattern.search(event["payload"].decode("utf-8", "replace"))]
 
 
+@pytest.mark.needs("own-network")
 @pytest.mark.quick
 @pytest.mark.scenario(
     "acknowledges what it gets at QoS 1", covers=("Device Advisor: MQTT PUBACK for QoS 1",), waits="command.within"
@@ -99,6 +100,7 @@ def test_does_a_redelivered_command_once(
     must_not_reboot(timeline, board, after=mark)
 
 
+@pytest.mark.needs("own-network")
 @pytest.mark.quick
 @pytest.mark.scenario(
     "does a QoS 2 command exactly once",

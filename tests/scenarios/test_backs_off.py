@@ -18,7 +18,7 @@ from hil.timeline import Event, Timeline
 
 from .backoff import ENOUGH, judge, pauses, tries
 
-pytestmark = [pytest.mark.needs("gateway", "retry"), pytest.mark.mqtt]
+pytestmark = [pytest.mark.needs("own-network", "gateway", "retry"), pytest.mark.mqtt]
 
 Warn = Callable[[str], None]
 

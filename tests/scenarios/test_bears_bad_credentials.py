@@ -21,7 +21,7 @@ from hil.timeline import NoSuchEvent, where
 from .afterwards import gaps, must_have_waited, must_live, must_say_so
 from .asking import MARGIN
 
-pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway", "client-certificate")]
+pytestmark = [pytest.mark.tls, pytest.mark.needs("own-tls", "gateway", "client-certificate")]
 
 Tell = Callable[[str], None]
 

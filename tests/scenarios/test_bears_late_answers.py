@@ -11,7 +11,7 @@ from hil.timeline import Timeline, where
 
 from .asking import MARGIN
 
-pytestmark = [pytest.mark.needs("gateway"), pytest.mark.mqtt]
+pytestmark = [pytest.mark.needs("own-network", "gateway"), pytest.mark.mqtt]
 
 
 @pytest.mark.needs("connect-timeout")

@@ -14,7 +14,7 @@ from hil.timeline import Timeline, where
 
 from .first_attempt import first_attempt
 
-pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway")]
+pytestmark = [pytest.mark.tls, pytest.mark.needs("own-tls", "gateway")]
 
 Tell = Callable[[str], None]
 

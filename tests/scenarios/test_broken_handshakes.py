@@ -18,7 +18,7 @@ from hil.timeline import NoSuchEvent, Timeline, where
 
 from .backoff import pauses
 
-pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway", "retry")]
+pytestmark = [pytest.mark.tls, pytest.mark.needs("own-tls", "gateway", "retry")]
 
 #: Refusals whose gaps are judged, and the part of the promised waiting that is too little by any jitter.
 REFUSALS = 6

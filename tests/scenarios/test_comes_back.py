@@ -17,7 +17,7 @@ from hil.timeline import NoSuchEvent, Timeline, where
 from .asking import MARGIN, listens, must_answer
 from .backoff import pauses
 
-pytestmark = [pytest.mark.needs("gateway", "retry"), pytest.mark.mqtt]
+pytestmark = [pytest.mark.needs("own-network", "gateway", "retry"), pytest.mark.mqtt]
 
 #: Connects of which a third fails.
 FLAKY = 30

@@ -23,7 +23,7 @@ def test_comes_online_after_a_power_cycle(board: Board, monitor: Monitor) -> Non
         assert monitor.retained(online.topic) == (online.payload or "").encode()
 
 
-@pytest.mark.needs("gateway")
+@pytest.mark.needs("own-network", "gateway")
 @pytest.mark.mqtt
 @pytest.mark.quick
 @pytest.mark.scenario(

@@ -17,7 +17,7 @@ from .asking import granted, must_answer
 REFUSALS = 2
 
 
-@pytest.mark.needs("gateway", "command", "retry")
+@pytest.mark.needs("own-network", "gateway", "command", "retry")
 @pytest.mark.mqtt
 @pytest.mark.quick
 @pytest.mark.scenario(

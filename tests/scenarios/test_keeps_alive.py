@@ -14,7 +14,7 @@ from hil.gateway.faults import ServerKeepAlive
 from hil.schedule import Schedule
 from hil.timeline import NoSuchEvent, Timeline, UnwantedEvent, where
 
-pytestmark = [pytest.mark.needs("gateway"), pytest.mark.mqtt]
+pytestmark = [pytest.mark.needs("own-network", "gateway"), pytest.mark.mqtt]
 
 #: Packets that a device sends; any of them keeps a connection alive.
 SPEECH = {"connect", "publish", "puback", "pubrec", "pubrel", "pubcomp", "subscribe", "unsubscribe", "pingreq"}

@@ -18,7 +18,7 @@ from hil.timeline import Timeline, where
 
 from .asking import MARGIN
 
-pytestmark = [pytest.mark.needs("gateway", "telemetry-heap", "retry"), pytest.mark.mqtt]
+pytestmark = [pytest.mark.needs("own-network", "gateway", "telemetry-heap", "retry"), pytest.mark.mqtt]
 
 #: How often the heap is read, with something that may cost memory in between.
 READINGS = 4

@@ -13,6 +13,7 @@ from hil.timeline import Timeline, where
 SECRET = re.compile(r"BEGIN [A-Z ]*PRIVATE KEY|\[redacted\]")
 
 
+@pytest.mark.needs("secrets")
 @pytest.mark.tls
 @pytest.mark.quick
 @pytest.mark.scenario(

@@ -15,7 +15,7 @@ from hil.timeline import Event, NoSuchEvent, Timeline, where
 
 from .asking import MARGIN, granted, listens, must_answer
 
-pytestmark = [pytest.mark.needs("gateway", "command", "retry"), pytest.mark.mqtt]
+pytestmark = [pytest.mark.needs("own-network", "gateway", "command", "retry"), pytest.mark.mqtt]
 
 #: Refused connects, in which the broker has time to store a command.
 AWAY = 3

@@ -19,7 +19,7 @@ from hil.timeline import Timeline, where
 
 from .first_attempt import first_attempt
 
-pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway")]
+pytestmark = [pytest.mark.tls, pytest.mark.needs("own-tls", "gateway")]
 
 #: Seconds that a message may be late on a busy host or a slow network.
 MARGIN = 10.0

@@ -25,7 +25,7 @@ def sequence(payload: bytes, key: str) -> int | None:
 
 
 @pytest.mark.parametrize("direction", ["both", "up", "down"])
-@pytest.mark.needs("gateway", "telemetry-sequence", "retry")
+@pytest.mark.needs("own-network", "gateway", "telemetry-sequence", "retry")
 @pytest.mark.mqtt
 @pytest.mark.scenario(
     "loses nothing when the network swallows packets",

@@ -14,7 +14,7 @@ from hil.timeline import NoSuchEvent, Timeline, where
 from .asking import MARGIN
 
 
-@pytest.mark.needs("gateway", "retry")
+@pytest.mark.needs("own-network", "gateway", "retry")
 @pytest.mark.mqtt
 @pytest.mark.quick
 @pytest.mark.scenario(

@@ -10,7 +10,7 @@ from hil.board import Board
 from hil.gateway.tls.suites import grade
 from hil.timeline import Event, Timeline, where
 
-pytestmark = [pytest.mark.tls, pytest.mark.quick, pytest.mark.needs("gateway")]
+pytestmark = [pytest.mark.tls, pytest.mark.quick, pytest.mark.needs("own-tls", "gateway")]
 
 Tell = Callable[[str], None]
 

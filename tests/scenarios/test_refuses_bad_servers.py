@@ -20,7 +20,7 @@ from .afterwards import gaps, must_have_waited, must_live, must_say_so
 from .asking import MARGIN
 from .first_attempt import first_attempt
 
-pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway")]
+pytestmark = [pytest.mark.tls, pytest.mark.needs("own-tls", "gateway")]
 
 Tell = Callable[[str], None]
 

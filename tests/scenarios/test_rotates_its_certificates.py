@@ -20,7 +20,7 @@ from hil.credentials.issue import Validity, authority_usage, new_key, sign, subj
 from hil.gateway.faults import Resumption
 from hil.timeline import Event, NoSuchEvent, Timeline, where
 
-pytestmark = [pytest.mark.tls, pytest.mark.needs("gateway", "retry")]
+pytestmark = [pytest.mark.tls, pytest.mark.needs("own-tls", "gateway", "retry")]
 
 Tell = Callable[[str], None]
 

@@ -15,7 +15,7 @@ from hil.timeline import NoSuchEvent, Timeline, where
 
 from .asking import MARGIN
 
-pytestmark = [pytest.mark.needs("online-message", "retry"), pytest.mark.mqtt]
+pytestmark = [pytest.mark.needs("own-network", "online-message", "retry"), pytest.mark.mqtt]
 
 #: Seconds in which the will of a connection that is over comes.
 SETTLE = 1.0

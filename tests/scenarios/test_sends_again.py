@@ -13,7 +13,7 @@ from hil.timeline import Event, Match, NoSuchEvent, Timeline, where
 
 from .asking import MARGIN, must_answer
 
-pytestmark = [pytest.mark.needs("gateway"), pytest.mark.mqtt]
+pytestmark = [pytest.mark.needs("own-network", "gateway"), pytest.mark.mqtt]
 
 
 def published(board: Board, **more: object) -> Match:

@@ -14,7 +14,7 @@ from hil.timeline import Timeline, where
 
 from .first_attempt import first_attempt
 
-pytestmark = [pytest.mark.tls, pytest.mark.quick, pytest.mark.needs("gateway", "client-certificate")]
+pytestmark = [pytest.mark.tls, pytest.mark.quick, pytest.mark.needs("own-tls", "gateway", "client-certificate")]
 
 
 @pytest.mark.scenario(

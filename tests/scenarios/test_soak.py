@@ -86,7 +86,7 @@ def judge(found: Measures, board: Board) -> None:
         assert not heap.falls(), f"its free heap falls by {-heap.slope:.0f} bytes with each connection"
 
 
-@pytest.mark.needs("gateway", "retry", "telemetry")
+@pytest.mark.needs("own-network", "gateway", "retry", "telemetry")
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 @pytest.mark.scenario(
@@ -144,7 +144,7 @@ def test_long_duration(
     )
 
 
-@pytest.mark.needs("gateway", "retry", "telemetry")
+@pytest.mark.needs("own-network", "gateway", "retry", "telemetry")
 @pytest.mark.soak
 @pytest.mark.timeout(0)
 @pytest.mark.scenario(

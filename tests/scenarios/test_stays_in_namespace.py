@@ -39,7 +39,7 @@ def must_stay(timeline: Timeline, board: Board, what: str, end: End) -> None:
     pytest.fail(f"{len(tries)} connections in {seconds:.1f} s were {end}: {tries[0].detail}")
 
 
-@pytest.mark.needs("gateway", "namespace")
+@pytest.mark.needs("own-network", "gateway", "namespace")
 @pytest.mark.mqtt
 @pytest.mark.quick
 @pytest.mark.scenario(

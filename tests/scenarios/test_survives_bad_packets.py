@@ -17,7 +17,7 @@ from hil.timeline import Event, NoSuchEvent, Timeline, where
 
 from .asking import MARGIN, must_not_reboot
 
-pytestmark = [pytest.mark.needs("gateway", "retry"), pytest.mark.mqtt]
+pytestmark = [pytest.mark.needs("own-network", "gateway", "retry"), pytest.mark.mqtt]
 
 #: What is no error by itself: a packet of 256 MB is announced, and does not come.
 NO_ERROR = "never-ending"

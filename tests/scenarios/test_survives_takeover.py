@@ -16,7 +16,7 @@ from hil.wire.mqtt import Connect, Decoder, Version, encode
 from .asking import MARGIN
 from .backoff import pauses
 
-pytestmark = [pytest.mark.needs("gateway"), pytest.mark.mqtt]
+pytestmark = [pytest.mark.needs("own-network", "gateway"), pytest.mark.mqtt]
 
 #: How often the other client comes back, too.
 TIMES = 4

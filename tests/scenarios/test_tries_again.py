@@ -15,7 +15,7 @@ from hil.timeline import Timeline
 from .backoff import PLENTY, judge, pauses, tries
 
 
-@pytest.mark.needs("gateway", "retry")
+@pytest.mark.needs("own-network", "gateway", "retry")
 @pytest.mark.mqtt
 @pytest.mark.quick
 @pytest.mark.scenario(

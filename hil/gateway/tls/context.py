@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import ssl
 import sys
-import tempfile
 import warnings
 from collections.abc import Callable
 from typing import Any, Final
 
+from hil.credentials.unnamed_file import through_a_file
 from hil.gateway.tls.flight import ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE, HEADER
 from hil.gateway.tls.keys import SecretLog
 from hil.gateway.tls.settings import VERSIONS, TlsSettings
@@ -132,7 +131,7 @@ def _trust(context: ssl.SSLContext, client_ca: bytes) -> None:
 
 def _load_revoked(context: ssl.SSLContext, revoked: bytes) -> None:
     try:
-        _through_a_file(revoked, context.load_verify_locations)
+        through_a_file(revoked, context.load_verify_locations)
     except ssl.SSLError as error:
         raise ValueError(f"the revocation list is no PEM ({error}); give a CRL, PEM") from None
     context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
@@ -142,34 +141,17 @@ def _load_identity(context: ssl.SSLContext, settings: TlsSettings) -> None:
     pem = settings.key_pem.rstrip() + b"\n" + settings.chain_pem
     try:
         try:
-            _through_a_file(pem, context.load_cert_chain)
+            through_a_file(pem, context.load_cert_chain)
         except ssl.SSLError as error:
             if not settings.weak or error.reason not in _TOO_WEAK:
                 raise
             context.set_ciphers("DEFAULT:@SECLEVEL=0")
-            _through_a_file(pem, context.load_cert_chain)
+            through_a_file(pem, context.load_cert_chain)
     except ssl.SSLError as error:
         why = "its key belongs to another certificate" if error.reason == "KEY_VALUES_MISMATCH" else str(error)
         raise ValueError(
             f"the server identity cannot be used: {why}; give a PEM chain, leaf first, and its key"
         ) from None
-
-
-def _through_a_file(pem: bytes, load: Callable[[str], object]) -> None:
-    """ssl takes certificates from files alone: give it one that has no name (Linux), or that is gone at once."""
-    if hasattr(os, "memfd_create"):
-        handle = os.memfd_create("identity", os.MFD_CLOEXEC)
-        try:
-            with open(handle, "wb", closefd=False) as file:
-                file.write(pem)
-            load(f"/proc/self/fd/{handle}")
-        finally:
-            os.close(handle)
-    else:
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(pem)
-            file.flush()
-            load(file.name)
 
 
 def _observe(context: ssl.SSLContext) -> None:
