@@ -112,6 +112,10 @@ class Board:
         """Ask the firmware to disconnect from the broker cleanly. Raises NotPromised."""
         self.console.send(self._promised_command("disconnect_command") + "\n")
 
+    def hang(self) -> None:
+        """Have the firmware hang, until its watchdog restarts it. Raises NotPromised."""
+        self.console.send(self._promised_command("hang_command") + "\n")
+
     def _promised_command(self, key: str) -> str:
         command = getattr(self.contract.console, key)
         if command is None:

@@ -133,6 +133,23 @@ class Command(Strict):
         return _expression(value)
 
 
+class Setting(Strict):
+    """A setting that outlives a power cut: payloads for `command.topic` that set it, ask for it, and set it back.
+
+    `shows`: a regular expression that the answer to `get` fits once it is set, and not before.
+    """
+
+    set: BoardText
+    get: BoardText
+    shows: str
+    restore: BoardText
+
+    @field_validator("shows")
+    @classmethod
+    def _is_expression(cls, value: str) -> str:
+        return _expression(value)
+
+
 class LinkTopic(Strict):
     """The topic on the broker that a name on the line stands for; QoS and retain flag where the board says none."""
 
@@ -189,11 +206,17 @@ class Time(Strict):
 
 
 class ConsolePromise(Strict):
-    """The serial console: `baud` in bit/s, a soft reset command, and commands that a scenario may use if they exist."""
+    """The serial console: `baud` in bit/s, a soft reset command, and commands that a scenario may use if they exist.
+
+    `hang_command`: makes the firmware hang, until its watchdog restarts it. `tells_cause`: whether each start says why,
+    in a line that hil.boot knows.
+    """
 
     baud: Annotated[int, Field(gt=0)] = 115200
     reset_command: str | None = None
     disconnect_command: str | None = None
+    hang_command: str | None = None
+    tells_cause: bool = False
 
 
 class Online(Strict):
@@ -211,6 +234,7 @@ class Contract(Strict):
     mqtt: Mqtt
     telemetry: Telemetry | None = None
     command: Command | None = None
+    setting: Setting | None = None
     retry: Retry
     time: Time = Time()
     console: ConsolePromise = ConsolePromise()
@@ -257,6 +281,12 @@ class Contract(Strict):
         if twice is not None:
             raise ValueError(f"found key {twice!r} in the values of two tables, expected each key once")
         return provision
+
+    @model_validator(mode="after")
+    def _settable(self) -> Contract:
+        if self.setting is not None and self.command is None:
+            raise ValueError("found [setting] and no [command], expected the topics on which it is set")
+        return self
 
     @model_validator(mode="after")
     def _linkable(self) -> Contract:

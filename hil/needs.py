@@ -135,6 +135,12 @@ def _certificate(board: Board) -> str | None:
     return missing
 
 
+def _tells_cause(board: Board) -> str | None:
+    if board.contract.console.tells_cause:
+        return None
+    return f"the contract '{board.contract.name}' does not say that each start tells why (console.tells_cause)"
+
+
 def _retry(board: Board) -> str | None:
     if board.contract.retry.kind != "none":
         return None
@@ -166,5 +172,9 @@ _BOARD: dict[str, Callable[[Board], str | None]] = {
     "mqtt-3.1.1": _version("3.1.1"),
     "mqtt-5": _version("5"),
     "reset-command": _promise("console.reset_command", "soft reset (console.reset_command)"),
+    "link": _promise("link", "serial link (link)"),
+    "setting": _promise("setting", "setting that outlives a power cut (setting)"),
+    "hang-command": _promise("console.hang_command", "way to make it hang (console.hang_command)"),
+    "reset-cause": _tells_cause,
     "disconnect-command": _promise("console.disconnect_command", "clean disconnect (console.disconnect_command)"),
 }

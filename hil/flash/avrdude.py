@@ -47,8 +47,9 @@ BOARDS = {
 }
 
 # What avrdude 7.1 says of each try without an answer: the protocols 'arduino' and 'wiring'. It tries ten times, which
-# takes a minute; a bootloader that is there answers at the first or second.
-_NO_ANSWER = re.compile(r"not in sync|error: timeout")
+# takes a minute; a bootloader that is there answers at the first or second. The last is said in the midst of a write,
+# every five seconds, for ever.
+_NO_ANSWER = re.compile(r"not in sync|error: timeout|programmer is not responding")
 _ENOUGH = 3
 
 # What each failure most often comes from; the first that is found in avrdude's words is told.
@@ -263,7 +264,7 @@ class Avrdude:
     def _once(self, words: list[str], doing: str, baud: int, attempt: int) -> Finished:
         command = [*self._command, "-p", self.target.part, "-c", self.target.programmer, "-P", self._device()]
         command += ["-b", str(baud), *words]
-        told = [0]
+        told, said = [0], [""]
         unanswered: list[str] = []
         self._enough = enough = threading.Event()
 
@@ -271,7 +272,8 @@ class Avrdude:
             unanswered.extend(_NO_ANSWER.findall(text))
             if len(unanswered) >= _ENOUGH:
                 enough.set()
-            for found in _MARKS.finditer(text):
+            said[0] += text  # a bar comes in pieces
+            for found in _MARKS.finditer(said[0]):
                 percent = 2 * len(found[2])
                 if doing == "flashing" and found[1] == "Writing" and percent > told[0]:
                     told[0] = percent

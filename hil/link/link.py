@@ -70,6 +70,7 @@ class Link:
         self._connected = False
         self._last: Client | None = None  # of the life before
         self._resting = False
+        self._leaving = False  # as soon as it has been let in and all is said
         self._heard = 0.0  # when the board last said something, monotonic
         self._subscriptions: dict[str, int] = {}
         self._asked: dict[int, str] = {}
@@ -185,7 +186,7 @@ class Link:
         self._asked.clear()
         self._held.clear()
         self._later.clear()
-        self._connected = False
+        self._connected = self._leaving = False
         client, self._client = self._client, None
         if client is not None:
             self._record("dead" if not goodbye else "left", why=why, **data)
@@ -249,8 +250,12 @@ class Link:
                 return lambda: None
 
     def _goodbye(self) -> None:
-        self._end("it has said goodbye", goodbye=True)
+        """What it has said before is still brought to the broker: it may have woken up for a moment alone."""
         self._resting = True
+        if self._connected:
+            self._end("it has said goodbye", goodbye=True)
+        else:
+            self._leaving = True
 
     def _bad(self, line: bytes, why: str) -> None:
         self._record("bad-line", reason=why, text=line[:SHOWN].decode("utf-8", "backslashreplace"))
@@ -291,6 +296,8 @@ class Link:
             self._ask(topic_filter)
         while self._held:
             self._publish(self._held.popleft())
+        if self._leaving:
+            self._end("it has said goodbye", goodbye=True)
 
     def _on_lost(self, client: Client, reason: str, again: float | None) -> None:
         if client is not self._client:

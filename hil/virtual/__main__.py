@@ -17,13 +17,15 @@ from typing import Any
 from hil.virtual import constants, efuses
 from hil.virtual.chips import CHIPS
 from hil.virtual.firmware.build import NVS, STORES, Build
-from hil.virtual.firmware.options import OPTIONS
+from hil.virtual.firmware.options import OPTIONS, Option
 from hil.virtual.flash import FlashFileError
 from hil.virtual.host import Manifest
 from hil.virtual.image import table_for, write_images
 from hil.virtual.process import Options, serve
 from hil.virtual.uno import build as uno_build
 from hil.virtual.uno import process as uno_process
+from hil.virtual.uno.options import OPTIONS as SKETCH_OPTIONS
+from hil.virtual.uno.options import find
 from hil.virtual.usb import lines as usb_lines
 from hil.virtual.wiring import WIRINGS
 
@@ -47,7 +49,8 @@ def main(arguments: list[str] | None = None) -> int:
         elif asked.command == "uno":
             asyncio.run(uno_process.serve(_uno_options(asked)))
         elif asked.command == "sketch":
-            shutil.copyfile(uno_build.sketch(asked.version), asked.out)
+            mistakes = [find("without", name) for name in asked.without] + [find("with", name) for name in asked.extra]
+            shutil.copyfile(uno_build.sketch(asked.version, options=mistakes), asked.out)
         else:
             listed = write_images(asked.out, CHIPS[asked.chip], _manifest(asked), asked.size, table_for(asked.store))
             print(json.dumps(listed))
@@ -58,10 +61,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class _ListOptions(argparse.Action):
-    """Print the table of build options and end, as --help does."""
+    """Print the table of build options (`const`) and end, as --help does."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        for option in OPTIONS:
+        for option in self.const:
             print(f"{option.flag:<32} {option.does}\n{'':<32} -> {option.breaks}")
         parser.exit()
 
@@ -94,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     sketch = commands.add_parser("sketch", help="build the reference sketch", description="Build an Uno's sketch.")
     sketch.add_argument("--out", type=Path, required=True, help="the Intel HEX file")
     sketch.add_argument("--version", default="1.0.0", help="what its banner says; default: %(default)s")
+    _option_arguments(sketch, SKETCH_OPTIONS)
     image = commands.add_parser(
         "image",
         help="build images to flash",
@@ -102,17 +106,22 @@ def _parser() -> argparse.ArgumentParser:
         + "\n".join(f"  {option.flag:<28} {option.does}" for option in OPTIONS),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    image.add_argument("--list-options", action=_ListOptions, nargs=0, help="print every --with and --without, and end")
+    _option_arguments(image, OPTIONS)
     image.add_argument("--chip", choices=CHIPS, default="esp32", help="default: %(default)s")
     image.add_argument("--out", type=Path, required=True, help="directory for the images")
     image.add_argument("--firmware", default=REFERENCE, help="which firmware it names; default: %(default)s")
     image.add_argument("--version", default="1.0.0", help="the app's version; default: %(default)s")
     image.add_argument("--size", type=_size, default="192K", help="of the app image; default: %(default)s")
-    image.add_argument("--without", action="append", default=[], metavar="X", help="leave a build option out")
-    image.add_argument("--with", dest="extra", action="append", default=[], metavar="X", help="add a build option")
     image.add_argument("--store", choices=STORES, default=NVS, help="where it keeps what it must know (%(default)s)")
     image.add_argument("--credentials", type=Path, metavar="FILE.h", help="for --store constants: the C header")
     return parser
+
+
+def _option_arguments(build: argparse.ArgumentParser, options: tuple[Option, ...]) -> None:
+    words = "print every --with and --without, and end"
+    build.add_argument("--list-options", action=_ListOptions, nargs=0, const=options, help=words)
+    build.add_argument("--without", action="append", default=[], metavar="X", help="leave a build option out")
+    build.add_argument("--with", dest="extra", action="append", default=[], metavar="X", help="add a build option")
 
 
 def _board_arguments(board: argparse.ArgumentParser) -> None:

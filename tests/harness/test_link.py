@@ -228,6 +228,12 @@ def test_a_goodbye_has_no_will_and_lasts_until_the_next_start(linked: Linked) ->
     assert [event["payload"] for event in seen] == [b"online", b"new"]
 
 
+def test_what_was_said_before_a_goodbye_is_brought_to_the_broker(linked: Linked) -> None:
+    mark = linked.say("boot", '{"topic":"tell","payload":"awake"}', '{"disconnect":true}')
+    linked.heard(b"awake")
+    linked.told("disconnect", mark, "gateway", direction="up")
+
+
 def test_after_a_rest_only_a_start_begins_a_life(linked: Linked) -> None:
     linked.online()
     linked.link.rest()

@@ -11,8 +11,8 @@ from hil.board import Board
 from hil.flash import FlashError
 from hil.timeline import Timeline, where
 
-#: Bit/s: so slow that there is a middle to cut in.
-SLOW = 9600
+#: Bit/s: so slow that there is a middle to cut in. Bootloaders of other tools than esptool have one rate, a slow one.
+SLOW = {"esptool": 9600}
 #: Whole writes of which the flasher may tell nothing in between.
 TRIES = 5
 
@@ -43,7 +43,7 @@ def _mid_write(board: Board, timeline: Timeline) -> tuple[threading.Thread, int]
 
     def flash() -> None:
         with contextlib.suppress(FlashError):
-            board.flash(force=True, baud=SLOW)
+            board.flash(force=True, baud=SLOW.get(board.flasher.tool))
 
     # Progress is told in steps, and a busy host may see the next one only when all is written: then once more.
     for _ in range(TRIES):

@@ -12,8 +12,11 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from hil.virtual.firmware.options import Option
+from hil.virtual.uno.options import macro
 
 HERE = Path(__file__).parent
 CORE = Path("/usr/share/arduino/hardware/arduino/avr")
@@ -103,13 +106,16 @@ def bootloader(cache: Path | None = None) -> bytes:
     return image
 
 
-def sketch(version: str = "1.0.0", cache: Path | None = None) -> Path:
-    """The reference sketch as an Intel HEX file. Raises BuildError, ValueError for a version that is none."""
+def sketch(version: str = "1.0.0", cache: Path | None = None, *, options: Iterable[Option] = ()) -> Path:
+    """The reference sketch as an Intel HEX file, with the mistakes that `options` build in.
+
+    Raises BuildError, ValueError for a version that is none.
+    """
     if not re.fullmatch(r"[0-9A-Za-z.+-]{1,20}", version):
         raise ValueError(f"found version {version!r}, expected up to 20 letters, digits, '.', '+' and '-'")
     source = HERE / "sketch/sketch.cpp"
     core = CORE / "cores/arduino"
-    flags = [*_SKETCH, f'-DSKETCH_VERSION="{version}"']
+    flags = [*_SKETCH, f'-DSKETCH_VERSION="{version}"', *sorted(f"-D{macro(option)}" for option in options)]
 
     def make(folder: Path) -> None:
         c = [str(path) for path in sorted(core.glob("*.c"))]

@@ -5,10 +5,14 @@
 //
 //     status                      {"do":"status","id":"7"}
 //     set interval 500            {"do":"set","key":"interval","value":"500","id":"8"}
-//     get name | reset | hang
+//     get name | reset | hang | disconnect
 //
 // and answers each with {"topic":"answer",...,"do":"set","id":"8","ok":true}; without an id in the command there is
-// none in the answer.
+// none in the answer. That is the line protocol of hil's serial link (docs/serial-link.md): it subscribes to "command",
+// and a command from there comes as {"topic":"command","payload":{"do":"status","id":"7"}}. Such a one is not obeyed if
+// it is retained, or if it comes again ("dup") with the id of the one before.
+//
+// The mistakes that can be built in, WITH_... and WITHOUT_..., are listed in options.py.
 #include <Arduino.h>
 #include <avr/eeprom.h>
 #include <avr/wdt.h>
@@ -39,10 +43,17 @@ void first() {
 
 static bool asked;
 
+#ifdef WITH_KEPT_NUMBERS
+static uint32_t count __attribute__((section(".noinit")));
+#else
+static uint32_t count;
+#endif
+
 static uint8_t cause() {
   uint8_t found = flags;
   if (kept != KEPT) {
     if (found == 0) found = _BV(PORF);
+    count = 0;
   } else if (note == HUNG || note == ASKED) {
     found = _BV(WDRF);
   } else if (found == 0 || found == _BV(WDRF)) {
@@ -51,6 +62,9 @@ static uint8_t cause() {
   asked = kept == KEPT && note == ASKED;
   kept = KEPT;
   note = RUNNING;
+#ifdef WITH_FALSE_CAUSE
+  found = _BV(PORF);
+#endif
   return found;
 }
 
@@ -64,6 +78,9 @@ static const __FlashStringHelper *cause_name(uint8_t found) {
 ISR(WDT_vect) { note = HUNG; }
 
 static void watch() {
+#ifdef WITHOUT_WATCHDOG
+  return;
+#endif
   cli();
   wdt_reset();
   WDTCSR = _BV(WDCE) | _BV(WDE);
@@ -72,6 +89,9 @@ static void watch() {
 }
 
 static void feed() {
+#ifdef WITHOUT_WATCHDOG
+  return;
+#endif
   wdt_reset();
   note = RUNNING;
   WDTCSR |= _BV(WDIE);  // the interrupt has cleared it if it has come
@@ -97,6 +117,9 @@ static uint8_t check_of(const Settings &of) {
 }
 
 static void keep() {
+#ifdef WITHOUT_SETTINGS
+  return;
+#endif
   settings.check = check_of(settings);
   eeprom_update_block(&settings, place, sizeof settings);
 }
@@ -153,18 +176,56 @@ static void about() {
   Serial.print(settings.boots);
 }
 
+// "count" numbers the telemetry messages from 1 at each start.
 static void telemetry() {
+#ifdef WITH_FOREIGN_TOPIC
+  begin(F("somebody/telemetry"));
+#else
   begin(F("telemetry"));
+#endif
+  count++;
+  Serial.print(F(",\"count\":"));
+#ifdef WITH_REPEATED_NUMBERS
+  Serial.print((count + 1) / 2);
+#else
+  Serial.print(count);
+#endif
+#ifdef WITH_BROKEN_LINES
+  if (count % 4 == 0) {
+    Serial.println();
+    return;
+  }
+#endif
+#ifndef WITHOUT_FIELDS
   Serial.print(F(",\"a0\":"));
   Serial.print(analogRead(A0));
+#endif
+#ifdef WITH_ENDLESS_LINE
+  Serial.print('}');
+#else
   end();
+#endif
+}
+
+static void subscribe() {
+#ifdef WITH_FOREIGN_SUBSCRIPTION
+  Serial.println(F("{\"subscribe\":\"#\"}"));
+#endif
+  Serial.println(F("{\"subscribe\":\"command\"}"));
+}
+
+static void goodbye() {
+#ifndef WITHOUT_GOODBYE
+  Serial.println(F("{\"disconnect\":true}"));
+#endif
 }
 
 // -- what it is told --------------------------------------------------------------------------------------------------
 
-static char line[96];
+static char line[208];
 static uint8_t length;
 static bool too_long;
+static char newest[17];  // the id of the newest command
 
 // The text of a member of a flat JSON object, cut off where `into` is full; false if it is not there.
 static bool member(const char *key, char *into, uint8_t size) {
@@ -222,8 +283,14 @@ static void restart() {
   }
 }
 
+static void hang() {
+  Serial.flush();
+  for (;;) {
+  }
+}
+
 static void obey() {
-  char what[10] = "", key[10] = "", value[20] = "", id[17] = "";
+  char what[12] = "", key[10] = "", value[20] = "", id[17] = "";
   if (line[0] == '{') {
     member("do", what, sizeof what);
     member("key", key, sizeof key);
@@ -233,11 +300,26 @@ static void obey() {
     char *rest = line;
     word(rest, what, sizeof what) && word(rest, key, sizeof key) && word(rest, value, sizeof value);
   }
-  bool status = !strcmp_P(what, PSTR("status")), hang = !strcmp_P(what, PSTR("hang"));
+  bool far = strstr_P(line, PSTR("\"topic\":\"command\"")) != NULL;
+#ifndef WITH_RETAINED_COMMANDS
+  if (far && strstr_P(line, PSTR("\"retain\":true"))) return;
+#endif
+#ifndef WITHOUT_DUP_CHECK
+  if (far && strstr_P(line, PSTR("\"dup\":true")) && id[0] && !strcmp(id, newest)) return;
+#endif
+  strcpy(newest, id);
+#ifdef WITHOUT_ANSWERS
+  if (far) return;
+#endif
+  bool status = !strcmp_P(what, PSTR("status")), stuck = !strcmp_P(what, PSTR("hang"));
   bool reset = !strcmp_P(what, PSTR("reset")), get = !strcmp_P(what, PSTR("get"));
+  bool leave = !strcmp_P(what, PSTR("disconnect"));
+#ifdef WITHOUT_RESET_COMMAND
+  reset = false;
+#endif
   const __FlashStringHelper *wrong = NULL;
   if (!strcmp_P(what, PSTR("set"))) wrong = set(key, value);
-  else if (!(status || hang || reset || get)) wrong = F("expected status, get, set, reset or hang");
+  else if (!(status || stuck || reset || get || leave)) wrong = F("expected status, get, set, reset, hang or disconnect");
   begin(F("answer"));
   Serial.print(F(",\"do\":"));
   text(what);
@@ -254,19 +336,27 @@ static void obey() {
     Serial.print(F(",\"ok\":true"));
   }
   end();
+  if (leave) goodbye();
   if (reset) restart();
-  if (hang) {
-    Serial.flush();
-    for (;;) {
-    }
-  }
+  if (stuck) hang();
 }
+
+#ifdef WITH_NOISE_LOCKOUT
+static bool deaf;
+#endif
 
 static void listen() {
   while (Serial.available()) {
     char next = Serial.read();
+#ifdef WITH_NOISE_LOCKOUT
+    if (next < 0) deaf = true;
+    if (deaf) continue;
+#endif
     if (next == '\r') continue;
     if (next != '\n') {
+#ifdef WITHOUT_ROOM_CHECK
+      if (length >= 96) hang();  // what it writes there, it jumps to
+#endif
       if (length + 1U < sizeof line) line[length++] = next;
       else too_long = true;
       continue;
@@ -290,6 +380,9 @@ static uint32_t said;
 
 void setup() {
   uint8_t found = cause();
+#ifdef WITHOUT_COLD_START
+  if (found & _BV(PORF)) hang();
+#endif
   Serial.begin(115200);
   recall();
   Serial.print(F("hil-uno " SKETCH_VERSION " reset MCUSR=0x0"));
@@ -304,13 +397,27 @@ void setup() {
   Serial.print(asked ? F("true") : F("false"));
   about();
   end();
+  subscribe();
+#ifdef WITH_EARLY_GOODBYE
+  goodbye();
+#endif
   watch();
+}
+
+static uint32_t pause() {
+#ifdef WITH_SLOW_TELEMETRY
+  return 3UL * settings.interval;
+#endif
+#ifdef WITH_LONG_SILENCES
+  if (count % 4 == 2) return settings.interval + 8000UL;
+#endif
+  return settings.interval;
 }
 
 void loop() {
   feed();
   listen();
-  if (settings.interval && millis() - said >= settings.interval) {
+  if (settings.interval && millis() - said >= pause()) {
     said = millis();
     telemetry();
   }
