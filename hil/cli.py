@@ -130,6 +130,8 @@ def _parser() -> argparse.ArgumentParser:
     monitor = add("monitor", "open the whole bench, switch the boards on, and show what broker and gateway see")
     monitor.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
     monitor.add_argument("--topic", default="#", metavar="FILTER", help="only messages that fit (default: all)")
+    link = add("link", "carry the lines of boards without a network to the rig's broker, and show it")
+    link.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
     _add_listings(commands)
     for room in ROOMS:
         room.add(commands)

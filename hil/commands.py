@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from rich.console import Console as Screen
 
@@ -147,20 +147,42 @@ def monitor(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> in
     """The whole bench with its boards online, shown as it happens."""
     shown = where("monitor", "message", None, topic=lambda topic: topic_matches(options.topic, topic))
     with _open(rig, chosen, broker_side=True) as bench:
-        start = bench.timeline.mark()
-
-        def show(event: Event) -> None:
-            if event.source in ("gateway", "power", "time", "flash", "provision") or shown(event):
-                first = bench.timeline.events(after=start, before=start + 1)
-                seconds = event.monotonic - first[0].monotonic if first else 0.0
-                print(f"{seconds:9.3f} s  {event.board or '-':<12} {event}", flush=True)
-
-        bench.timeline.listen(show)
+        sources = ("gateway", "power", "time", "flash", "provision", "link")
+        _show(bench, lambda event: event.source in sources or shown(event))
         for board in bench.boards.values():
             bench.make_ready(board)
             board.power_on()
         threading.Event().wait(options.seconds)
     return 0
+
+
+def link(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
+    """Carry the lines of boards without a network to the rig's broker, and show it."""
+    linked = [board for board in chosen if board.contract.link is not None]
+    if not linked:
+        print(f"hil: link: found no [link] in the contract of {', '.join(b.name for b in chosen)}", file=sys.stderr)
+        return 2
+    told = where("monitor", "message", None)
+    with _open(rig, linked, broker_side=True) as bench:
+        bench.leave_power_alone()
+        _show(bench, lambda event: event.source in ("link", "power") or told(event))
+        for board in bench.boards.values():
+            board.power_on()
+        threading.Event().wait(options.seconds)
+    return 0
+
+
+def _show(bench: Bench, wanted: Callable[[Event], bool]) -> None:
+    """Print each wanted event as it happens, with the seconds since the first of them all."""
+    start = bench.timeline.mark()
+
+    def show(event: Event) -> None:
+        if wanted(event):
+            first = bench.timeline.events(after=start, before=start + 1)
+            seconds = event.monotonic - first[0].monotonic if first else 0.0
+            print(f"{seconds:9.3f} s  {event.board or '-':<12} {event}", flush=True)
+
+    bench.timeline.listen(show)
 
 
 ALL = {
@@ -171,4 +193,5 @@ ALL = {
     "reset": reset_board,
     "console": console,
     "monitor": monitor,
+    "link": link,
 }
