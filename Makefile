@@ -34,6 +34,10 @@ test: $(READY) check
 defects: $(READY)
 	$(VENV)/bin/python -m tests.defects.matrix $(ARGS)
 
+# The same for the virtual Uno's sketch; it runs in real time.
+defects-uno: $(READY)
+	$(VENV)/bin/python -m tests.defects.matrix --firmware uno $(ARGS)
+
 # A virtual board of each chip is flashed, and comes online, at one cold boot after another.
 chips: $(READY)
 	$(VENV)/bin/python -m pytest tests/scenarios/test_comes_online.py --rig rigs/virtual-chips.toml $(SIDE_BY_SIDE) $(ARGS)

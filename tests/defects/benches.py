@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hil import catalogue
-from tests.defects.table import Defect
+from tests.defects.table import REFERENCE, UNO, Defect
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = ROOT / "tests" / "scenarios"
@@ -30,6 +30,12 @@ over before it can be interrupted."""
 
 ONLINE_WITHIN = 8.0
 """Seconds for `online.within` of the contracts: most defects show as something that never comes."""
+
+_KINDS = {
+    REFERENCE: f'virtual = "esp32"\nspeed = {SPEED}\n'
+    f'wifi = {{ ssid = "net", password = {{ env = "{WIFI_PASSWORD}" }} }}',
+    UNO: 'virtual = "uno"\nchip = "atmega328p"\nflasher = { kind = "avrdude", board = "uno" }',
+}
 
 BENCH = "(bench)"
 """Stands in the place of a scenario where the bench as a whole failed."""
@@ -155,8 +161,7 @@ def write_rig(folder: Path, defects: Sequence[Defect]) -> Path:
             name = defect.board if number == 0 else f"{defect.board}-{number + 1}"
             flags = [word for option in defect.options for word in ("--" + option).split(" ", 1)]
             text += (
-                f'[boards.{name}]\nvirtual = "esp32"\nspeed = {SPEED}\noptions = {json.dumps(flags)}\n'
-                f'wifi = {{ ssid = "net", password = {{ env = "{WIFI_PASSWORD}" }} }}\n'
+                f"[boards.{name}]\noptions = {json.dumps(flags)}\n{_KINDS[defect.firmware]}\n"
                 f'contract = "{impatient(folder, defect.contract)}"\n'
             )
     path = folder / "rig.toml"

@@ -1,4 +1,6 @@
-"""The table of defects, defects.toml: what each broken firmware must be caught by, and where else it may be.
+"""The tables of defects: what each broken firmware must be caught by, and where else it may be.
+
+defects.toml is that of the reference firmware, uno.toml that of the reference sketch of the virtual Uno.
 
     [[defect]]
     options = ["without will"]          # build options of the reference firmware
@@ -25,9 +27,14 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from hil.virtual.firmware.options import find
+from hil.virtual.firmware import options as firmware
+from hil.virtual.uno import options as sketch
 
+REFERENCE, UNO = "reference", "uno"
 TABLE = Path(__file__).with_name("defects.toml")
+TABLES = {REFERENCE: TABLE, UNO: Path(__file__).with_name("uno.toml")}
+OPTIONS = {REFERENCE: firmware.OPTIONS, UNO: sketch.OPTIONS}
+_FIND = {REFERENCE: firmware.find, UNO: sketch.find}
 
 
 class TableError(ValueError):
@@ -58,7 +65,8 @@ class Defect:
     """One row. Good firmware is a defect without options: nothing may catch it."""
 
     options: tuple[str, ...] = ()
-    contract: str = "reference"
+    contract: str = REFERENCE
+    firmware: str = REFERENCE
     boards: int = 1
     spoils: bool = False
     cause: str = ""
@@ -69,20 +77,20 @@ class Defect:
     def board(self) -> str:
         """The name of its board: 'without-will', or 'without-will-5' with the contract reference-5."""
         name = "-and-".join(option.replace(" ", "-") for option in self.options) or "good"
-        return name + self.contract.removeprefix("reference")
+        return name + self.contract.removeprefix(self.firmware)
 
     @property
     def title(self) -> str:
         """For people: 'without will (reference-5)'."""
         name = ", ".join(self.options) or "good firmware"
-        return name if self.contract == "reference" else f"{name} ({self.contract})"
+        return name if self.contract == self.firmware else f"{name} ({self.contract})"
 
     def why_elsewhere(self, scenario: str) -> str | None:
         """The reason why that scenario may notice it, too; None if there is none."""
         return next((why for pattern, why in self.elsewhere.items() if fnmatchcase(scenario, pattern)), None)
 
 
-def load(path: Path = TABLE) -> list[Defect]:
+def load(path: Path = TABLE, firmware: str = REFERENCE) -> list[Defect]:
     """The table. Raises TableError for the first row that is not as it should be."""
     try:
         raw = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -90,7 +98,7 @@ def load(path: Path = TABLE) -> list[Defect]:
         raise TableError(f"{path.name}: {error}") from error
     if set(raw) != {"defect"}:
         raise TableError(f"{path.name}: found the tables {', '.join(raw) or 'none'}, expected [[defect]] alone")
-    defects = [_defect(row, f"{path.name}, row {number}") for number, row in enumerate(raw["defect"], 1)]
+    defects = [_defect(row, f"{path.name}, row {number}", firmware) for number, row in enumerate(raw["defect"], 1)]
     boards = [defect.board for defect in defects]
     for name in boards:
         if boards.count(name) > 1:
@@ -100,10 +108,11 @@ def load(path: Path = TABLE) -> list[Defect]:
 
 def good(defects: list[Defect]) -> list[Defect]:
     """Good firmware, once for each contract that the table uses."""
-    return [Defect(contract=name) for name in dict.fromkeys(["reference", *(d.contract for d in defects)])]
+    kind = defects[0].firmware if defects else REFERENCE
+    return [Defect(contract=name, firmware=kind) for name in dict.fromkeys([kind, *(d.contract for d in defects)])]
 
 
-def _defect(row: dict[str, Any], where: str) -> Defect:
+def _defect(row: dict[str, Any], where: str, firmware: str) -> Defect:
     options = row.get("options")
     if not isinstance(options, list) or not options:
         raise TableError(f'{where}: found options = {options!r}, expected a list such as ["without will"]')
@@ -114,12 +123,13 @@ def _defect(row: dict[str, Any], where: str) -> Defect:
     for option in options:
         kind, _, name = str(option).partition(" ")
         try:
-            find(kind, name)
+            _FIND[firmware](kind, name)
         except ValueError as error:
             raise TableError(f"{where}: {error}") from None
     return Defect(
         options=tuple(options),
-        contract=str(row.get("contract", "reference")),
+        contract=str(row.get("contract", firmware)),
+        firmware=firmware,
         boards=int(row.get("boards", 1)),
         spoils=bool(row.get("spoils", False)),
         cause=str(row.get("cause", "")),

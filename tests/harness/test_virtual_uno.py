@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,7 +102,7 @@ def test_bad_commands_are_answered_and_change_nothing(board: Board) -> None:
     assert ask(board, "set name seventeen-letters", "set")["ok"] is False
     assert ask(board, "jump", "jump")["ok"] is False
     mark = board.console.mark()
-    board.console.send_line("x" * 200)
+    board.console.send_line("x" * 300)
     board.console.expect("line too long", LONG, after=mark)
     after = ask(board, "get", "get")
     assert (after["name"], after["interval"]) == (before["name"], before["interval"])
@@ -135,7 +136,8 @@ def test_what_is_flashed_is_not_flashed_again_and_can_be_read(board: Board) -> N
 
 
 def test_scenarios_are_not_applicable_without_a_way_to_the_broker(bench: Bench, board: Board) -> None:
-    assert "no network of its own" in str(needs.speaks(bench, board))
+    alone = replace(board, contract=board.contract.model_copy(update={"link": None}))
+    assert "no network of its own" in str(needs.speaks(bench, alone))
 
 
 def test_a_board_that_is_killed_leaves_no_process_and_loses_nothing(bench: Bench, board: Board, tmp_path: Path) -> None:
