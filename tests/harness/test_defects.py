@@ -14,9 +14,10 @@ from hil.diagnose import CANNOT_TELL, CAUSES
 from tests.defects import causes, judge, matrix, plan
 from tests.defects.benches import BENCH
 from tests.defects.judge import Row
-from tests.defects.table import Catch, Defect, load
+from tests.defects.table import TABLES, UNO, Catch, Defect, load
 
 DEFECTS = load()
+SKETCHES = load(TABLES[UNO], UNO)
 PROOF = list(plan.proof(DEFECTS))
 
 #: Benches that are open at once: most of the time goes in waits.
@@ -56,16 +57,17 @@ def test_each_defect_is_diagnosed(rows: list[Row], defect: Defect, catch: Catch)
 
 def test_the_table_names_only_causes_that_exist() -> None:
     known = {cause.slug for cause in CAUSES} | {CANNOT_TELL}
-    assert {each.cause for defect in DEFECTS for each in (defect, *defect.caught) if each.cause} <= known
-    assert not [defect.title for defect in DEFECTS if not defect.cause]
+    assert {each.cause for defect in [*DEFECTS, *SKETCHES] for each in (defect, *defect.caught) if each.cause} <= known
+    assert not [defect.title for defect in [*DEFECTS, *SKETCHES] if not defect.cause]
 
 
 def test_the_table_names_only_scenarios_that_exist() -> None:
     known = set(plan.scenario_names())
-    meant = {catch.scenario for defect in DEFECTS for catch in defect.caught}
+    meant = {catch.scenario for defect in [*DEFECTS, *SKETCHES] for catch in defect.caught}
     assert meant <= known
 
 
 def test_the_table_is_complete() -> None:
     """A scenario that nothing can fail proves nothing; neither does a mistake that nobody tries."""
     assert matrix.incomplete(DEFECTS) == []
+    assert matrix.incomplete(SKETCHES, UNO) == []

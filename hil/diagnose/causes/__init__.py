@@ -13,6 +13,7 @@ from hil.diagnose.causes import (
     liveness,
     messages,
     retrying,
+    serial_line,
     server_wishes,
     sessions,
     tls_client,
@@ -37,6 +38,7 @@ GROUPS: dict[str, tuple[Cause, ...]] = {
     "The time": clock.CAUSES,
     "Power and boot": (*booting.CAUSES, *flashing.CAUSES),
     "Signs of life": liveness.CAUSES,
+    "The serial link": serial_line.CAUSES,
 }
 
 CAUSES: tuple[Cause, ...] = tuple(cause for group in GROUPS.values() for cause in group)
