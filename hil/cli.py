@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hil import rig as rigs
 from hil.chain import command as chain
 from hil.history import command as history
+from hil.history import quarantining as quarantine
 from hil.pem import command as pem
 from hil.pki import command as pki
 from hil.ports import command as ports
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 FAILED, USAGE = 1, 2
 
 #: The rooms that have commands of their own: each adds its parser, whose `run` takes the options.
-ROOMS = (chain, history, pem, pki, ports, report)
+ROOMS = (chain, history, pem, pki, ports, quarantine, report)
 
 
 def main(arguments: list[str] | None = None) -> int:

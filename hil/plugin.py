@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from hil.broker.monitor import Monitor
     from hil.gateway import Gateway
     from hil.history.live import Live
+    from hil.history.sentence import Quarantine
     from hil.history.witness import Witness
     from hil.report.results import Writer
     from hil.rig import Rig
@@ -35,6 +36,7 @@ _rig_key: pytest.StashKey[Rig] = pytest.StashKey()
 _bench_key: pytest.StashKey[Bench] = pytest.StashKey()
 _fault_key: pytest.StashKey[str] = pytest.StashKey()
 _mark_key: pytest.StashKey[int] = pytest.StashKey()
+_quarantine_key: pytest.StashKey[Quarantine] = pytest.StashKey()
 _witness_key: pytest.StashKey[Witness] = pytest.StashKey()
 
 FIXTURES = {"rig", "bench", "board", "online_board", "monitor", "gateway", "time_server", "timeline", "finding", "warn"}
@@ -368,8 +370,28 @@ def pytest_runtest_makereport(
         report.sections.append((f"diagnosis of {board}", bench.diagnosis(board, after=mark)))
         stretch = bench.stretch(board, after=mark)
         report.sections.append((f"timeline of {board} ({timeline})", stretch))
+    excused = _quarantined(item, report, board, title) if report.failed else None
     _account_for(item, report, bench, run, sections)
+    if excused is not None:
+        report.outcome = "skipped"  # what pytest makes of a failure that was expected
+        report.wasxfail = excused
     return report
+
+
+def _quarantined(item: pytest.Item, report: pytest.TestReport, board: str, scenario: str) -> str | None:
+    """What the quarantine list says of a failure that it lets pass; what has expired is told, and fails."""
+    if _quarantine_key not in item.config.stash:
+        from hil.history.sentence import Quarantine
+
+        item.config.stash[_quarantine_key] = Quarantine(_rig(item.config), item.config.getoption("--history"))
+    found = item.config.stash[_quarantine_key].ruling(scenario, board)
+    if found is None:
+        return None
+    holds, words = found
+    report.user_properties.append((reports.QUARANTINED if holds else reports.EXPIRED, words))
+    if not holds:
+        report.sections.append(("quarantine", words))
+    return words if holds else None
 
 
 def _account_for(item: Any, report: pytest.TestReport, bench: Bench, run: str, sections: list[tuple[str, str]]) -> None:
@@ -409,6 +431,8 @@ def _witness(config: pytest.Config) -> Witness:
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
     if report.when == "call" and report.passed and reports.told(report, reports.WARNING):
         return "warned", "w", ("WARN", {"yellow": True})
+    if hasattr(report, "wasxfail") and reports.told(report, reports.QUARANTINED):
+        return "quarantined", "q", ("QUARANTINED", {"yellow": True})
     return None
 
 

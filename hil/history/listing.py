@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console as Screen
 from rich.text import Text
 
 from hil.history import wording
+from hil.history.quarantine import Entry
 from hil.history.questions import Flaky, Lonely, Regression, Trend
 from hil.history.runs import Counts
 from hil.history.window import Window
@@ -125,6 +127,19 @@ def drifts(found: Sequence[Moved]) -> None:
             for one in found
         ),
     )
+
+
+def quarantine(found: Sequence[Entry], today: datetime.date) -> None:
+    """What ends first first."""
+    if not found:
+        _line("nothing is in quarantine")
+        return
+    rows = [("until", "board", "scenario", "by", "why")]
+    for one in found:
+        until = f"{one.until}" if one.holds(today) else f"{one.until} EXPIRED"
+        rows.append((until, one.board or "all", one.scenario, one.by, one.why))
+    for line in _columns(rows):
+        _line(line)
 
 
 def scenarios(titles: Sequence[str]) -> None:

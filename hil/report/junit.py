@@ -44,7 +44,7 @@ def _count(element: ET.Element, tests: Iterable[Mapping[str, Any]]) -> None:
     element.set("tests", str(len(verdicts)))
     element.set("failures", str(verdicts.count("FAIL")))
     element.set("errors", str(verdicts.count("ERROR") + verdicts.count("unfinished")))
-    element.set("skipped", str(verdicts.count("n/a")))
+    element.set("skipped", str(verdicts.count("n/a") + verdicts.count("quarantined")))
 
 
 def _case(suite: ET.Element, test: Mapping[str, Any]) -> None:
@@ -67,6 +67,8 @@ def _verdict(case: ET.Element, test: Mapping[str, Any]) -> None:
     verdict, failure = test["verdict"], test["failure"] or ""
     if verdict == "n/a":
         ET.SubElement(case, "skipped", message=_clean("; ".join(test["reasons"])), type="not applicable")
+    elif verdict == "quarantined":
+        ET.SubElement(case, "skipped", message=_clean("; ".join(test["reasons"])), type="quarantined")
     elif verdict in ("FAIL", "ERROR", "unfinished"):
         element = ET.SubElement(case, "failure" if verdict == "FAIL" else "error", type=verdict)
         element.set("message", one_line(message_of(failure)))

@@ -12,7 +12,7 @@ from hil.report.runs import Run
 from hil.report.summary import VERDICTS, summary
 from hil.report.verdicts import worse
 
-_SIGN = {"FAIL": "❌", "ERROR": "💥", "WARN": "⚠️", "pass": "✅", "n/a": "➖", "unfinished": "⏹️"}
+_SIGN = {"FAIL": "❌", "ERROR": "💥", "quarantined": "🚧", "WARN": "⚠️", "pass": "✅", "n/a": "➖", "unfinished": "⏹️"}
 _MOST_FAILURES = 20
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@:-])")
 

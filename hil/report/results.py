@@ -19,7 +19,9 @@ from hil.report.verdicts import (
     ARTIFACTS,
     BOARD,
     BROKER,
+    EXPIRED,
     FINDING,
+    QUARANTINED,
     SCENARIO,
     WARNING,
     Report,
@@ -65,6 +67,8 @@ def account(
         "sections": [[title, redacted(_ends(words))] for title, words in sections] if report.failed else [],
         "warnings": [redacted(words) for words in told(report, WARNING)],
         "findings": [redacted(words) for words in told(report, FINDING)],
+        "quarantined": next(iter(told(report, QUARANTINED)), None),
+        "expired": next(iter(told(report, EXPIRED)), None),
     }
 
 
@@ -152,6 +156,8 @@ class Phase:
     sections: list[tuple[str, str]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     findings: list[str] = field(default_factory=list)
+    quarantined: str | None = None
+    expired: str | None = None
 
 
 @dataclass(slots=True)
@@ -223,6 +229,8 @@ class Retold:
             *([(ARTIFACTS, str(folder))] if folder is not None else []),
             *((WARNING, words) for words in phase.warnings),
             *((FINDING, words) for words in phase.findings),
+            *([(QUARANTINED, phase.quarantined)] if phase.quarantined else []),
+            *([(EXPIRED, phase.expired)] if phase.expired else []),
         ]
 
 
@@ -285,4 +293,6 @@ def _phase(line: Mapping[str, Any]) -> Phase:
         sections=[(str(title), str(words)) for title, words in line.get("sections") or ()],
         warnings=[str(words) for words in line.get("warnings") or ()],
         findings=[str(words) for words in line.get("findings") or ()],
+        quarantined=line.get("quarantined"),
+        expired=line.get("expired"),
     )

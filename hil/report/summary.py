@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 from collections import Counter
+from collections.abc import Iterator
 from typing import Any
 
 from hil.diagnose import Diagnosis
@@ -15,7 +16,7 @@ from hil.report.runs import Run
 FORMAT = 1
 """Of summary.json. A new key does not raise it; a key that changes its meaning or goes away does."""
 
-VERDICTS = ("FAIL", "ERROR", "WARN", "pass", "n/a", "unfinished")
+VERDICTS = ("FAIL", "ERROR", "quarantined", "WARN", "pass", "n/a", "unfinished")
 """Every verdict, the ones to look at first first."""
 
 
@@ -84,12 +85,18 @@ def _test(run: Run, result: Result) -> dict[str, Any]:
         "file": result.file or None,
         "line": None if result.line is None else result.line + 1,
         "groups": result.groups,
-        "reasons": list(dict.fromkeys(phase.reason for phase in result.phases if phase.reason)),
+        "reasons": list(dict.fromkeys(_reasons(result))),
         "warnings": list(dict.fromkeys(words for phase in result.phases for words in phase.warnings)),
         "findings": list(dict.fromkeys(words for phase in result.phases for words in phase.findings)),
         "failure": None if failed is None else failed.failure,
         "diagnoses": [_diagnosis(one) for one in run.diagnoses(result)],
     }
+
+
+def _reasons(result: Result) -> Iterator[str]:
+    """Why it was left out, or what the quarantine list says of its failure."""
+    for phase in result.phases:
+        yield from (words for words in (phase.reason, phase.quarantined, phase.expired) if words)
 
 
 def _diagnosis(one: Diagnosis) -> dict[str, Any]:

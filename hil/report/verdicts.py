@@ -14,8 +14,10 @@ from typing import Protocol
 #: Names of the properties. BOARD and SCENARIO stand in each report of a test with a board, the rest where there is one.
 BOARD, SCENARIO, WARNING, FINDING = "hil.board", "hil.scenario", "hil.warning", "hil.finding"
 BROKER, ARTIFACTS = "hil.broker", "hil.artifacts"
+#: What the quarantine list says of a failure: QUARANTINED lets it pass, EXPIRED does so no more.
+QUARANTINED, EXPIRED = "hil.quarantined", "hil.quarantine_expired"
 
-_RANK = {"n/a": 0, "pass": 1, "WARN": 2, "unfinished": 3, "FAIL": 4, "ERROR": 5}
+_RANK = {"n/a": 0, "pass": 1, "WARN": 2, "quarantined": 3, "unfinished": 4, "FAIL": 5, "ERROR": 6}
 
 
 class Report(Protocol):
@@ -39,7 +41,10 @@ class Report(Protocol):
 
 @dataclass(slots=True)
 class Verdict:
-    """`outcome`: 'pass', 'WARN', 'n/a', 'FAIL' or 'ERROR' (the bench failed, not the board). `seconds` with set-up."""
+    """`outcome`: 'pass', 'WARN', 'n/a', 'FAIL', 'ERROR' (the bench failed, not the board), or 'quarantined'.
+
+    Quarantined: it failed, and may for a while. `seconds` with set-up.
+    """
 
     outcome: str = ""
     seconds: float = 0.0
@@ -60,6 +65,8 @@ def reason_of(report: Report) -> str | None:
 
 def outcome(report: Report) -> str:
     """What one phase of a test says of the verdict; '' if nothing."""
+    if told(report, QUARANTINED):
+        return "quarantined"
     if report.failed:
         return "FAIL" if report.when == "call" else "ERROR"
     if report.skipped:
@@ -84,6 +91,7 @@ class Verdicts:
         self._cells: dict[str, dict[str, Verdict]] = {}
         self._warnings: dict[tuple[str, str, str], None] = {}
         self._findings: dict[tuple[str, str], None] = {}
+        self._quarantine: dict[tuple[str, str, str], None] = {}
         self._facts: dict[str, dict[str, None]] = {BROKER: {}, ARTIFACTS: {}}
 
     def __bool__(self) -> bool:
@@ -99,6 +107,8 @@ class Verdicts:
         verdict.seconds += report.duration
         self._warnings |= dict.fromkeys((board, scenario, text) for text in told(report, WARNING))
         self._findings |= dict.fromkeys((board, text) for text in told(report, FINDING))
+        listed = [*told(report, QUARANTINED), *told(report, EXPIRED)]
+        self._quarantine |= dict.fromkeys((board, scenario, text) for text in listed)
         for name, seen in self._facts.items():
             seen |= dict.fromkeys(told(report, name))
         if (reason := reason_of(report)) is not None and reason not in verdict.reasons:
@@ -115,6 +125,7 @@ class Verdicts:
             cells = [_cell(row.get(name)).ljust(w) for name, w in zip(boards, columns, strict=True)]
             lines.append(f"{title.ljust(width)}  {'  '.join(cells)}".rstrip())
         lines += _block("Warnings:", (f"{board}: {title}: {text}" for board, title, text in self._warnings))
+        lines += _block("Quarantine:", (f"{board}: {title}: {text}" for board, title, text in self._quarantine))
         lines += _block("Not applicable:", self._not_applicable())
         lines += _block("Findings:", (f"{board}: {text}" for board, text in self._findings))
         lines.append("")

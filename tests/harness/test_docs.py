@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -57,7 +58,7 @@ COMMANDS = sorted(
 
 @pytest.mark.parametrize("line", COMMANDS)
 def test_hil_commands_are_understood(line: str) -> None:
-    _parser().parse_args(line.split()[1:])
+    _parser().parse_args(shlex.split(line)[1:])
 
 
 def test_files_that_the_documents_name_exist() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,9 @@ from histories import BEGIN, DAY, flattened, lines
 
 from hil.cli import main
 from hil.history import place
+from hil.history.database import open_history
 from hil.history.place import PlaceError, parse
+from hil.history.quarantine import Entry, put, ruling
 from hil.rig import load
 from hil.toml import FileError
 
@@ -188,3 +191,61 @@ def test_a_rig_with_a_bad_place_is_refused(tmp_path: Path) -> None:
     ) as e:
         load(a_rig(tmp_path, 'history = "postgresql://u:geheim@db/x"'))
     assert "geheim" not in str(e.value)
+
+
+# -- quarantine ----------------------------------------------------------------------------------------------------
+
+
+def an_entry(scenario: str, board: str | None, until: str) -> Entry:
+    return Entry(scenario, board, datetime.date.fromisoformat(until), "issue 17", "me")
+
+
+@pytest.mark.parametrize(
+    ("scenario", "board", "until"),
+    [
+        ("x", "a", "2026-06-30"),  # its own, the longest one that holds
+        ("x", "b", "2026-05-31"),  # the one for all
+        ("y", "a", "2026-04-30"),  # an expired one
+        ("y", "b", None),
+        ("z", "a", None),
+    ],
+)
+def test_which_entry_counts(scenario: str, board: str, until: str | None) -> None:
+    listed = [an_entry("x", None, "2026-05-31"), an_entry("x", "a", "2026-06-30"), an_entry("y", "a", "2026-04-30")]
+    found = ruling(listed, scenario, board, datetime.date(2026, 5, 31))
+    assert (None if found is None else found.until.isoformat()) == until
+
+
+def test_an_entry_says_that_it_holds_or_how_to_renew_it() -> None:
+    entry = an_entry("tries again", "a", "2026-05-31")
+    assert entry.words(datetime.date(2026, 5, 31)) == "quarantined until 2026-05-31: issue 17"
+    assert entry.words(datetime.date(2026, 6, 1)) == (
+        "its quarantine expired on 2026-05-31 (why it was: issue 17); mend it, or say: "
+        'hil quarantine add "tries again" --board a --until DATE --why REASON'
+    )
+
+
+def test_the_list_is_kept_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def said(*words: str, code: int = 0) -> str:
+        assert main(["quarantine", *words, "--history", "h.sqlite"]) == code
+        told = capsys.readouterr()
+        return told.out + told.err
+
+    today = datetime.date.today()
+    said("add", "x", "--until", f"{today}", "--why", "issue 17")
+    said("add", "x", "--board", "a", "--until", f"{today}", "--why", "first")
+    said("add", "x", "--board", "a", "--until", "2099-12-31", "--why", "second\x1b[2J")
+    told = said("list")
+    assert told.count(" x ") == 2
+    assert "2099-12-31" in told
+    assert "second\\x1b[2J" in told
+    assert "first" not in told
+    said("remove", "x")
+    assert "'x' is not on the list; see: hil quarantine list" in said("remove", "x", code=1)
+    with open_history(parse("h.sqlite", "", tmp_path)) as history, history.writing() as connection:
+        put(connection, "x", "a", datetime.date(2020, 1, 31), "long ago")
+    assert "2020-01-31 EXPIRED" in said("list", code=1)
+    for until, words in (("2020-01-31", "which is over; expected today or later"), ("soon", "expected a date such as")):
+        with pytest.raises(SystemExit):
+            main(["quarantine", "add", "x", "--until", until, "--why", "y"])
+        assert words in capsys.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import re
@@ -12,6 +13,11 @@ from pathlib import Path
 
 import psutil
 import pytest
+
+from hil.history import quarantine
+from hil.history.database import open_history
+from hil.history.place import parse
+from hil.history.questions import trend
 
 RIG = Path(__file__).parents[2] / "rigs" / "virtual.toml"
 
@@ -49,6 +55,12 @@ def test_an_unrelated_run_loads_nothing_of_weight(tmp_path: Path) -> None:
     done = run(tmp_path, text=text)
     assert done.returncode == 0, done.stdout
     assert "hil" not in done.stdout.split("test session starts", 1)[1].split("collected", 1)[1]
+
+
+def test_a_file_that_cannot_be_collected_is_pytests_own_affair(tmp_path: Path) -> None:
+    done = run(tmp_path, text="import nothing_of_that_name\n")
+    assert done.returncode == pytest.ExitCode.INTERRUPTED, done.stdout + done.stderr
+    assert "1 error" in done.stdout
 
 
 def test_fixtures_of_the_same_names_are_left_alone(tmp_path: Path) -> None:
@@ -97,12 +109,18 @@ def test_says_why_it_does_not_apply(board):
     pass
 
 import pytest
+
+from hil.history import quarantine
+from hil.history.database import open_history
+from hil.history.place import parse
+from hil.history.questions import trend
 test_says_why_it_does_not_apply = pytest.mark.needs("broker:telepathy")(test_says_why_it_does_not_apply)
 """
 
 
 def test_verdicts_findings_and_the_timeline_of_a_failure(tmp_path: Path) -> None:
-    done = run(tmp_path, *on_virtual_board(tmp_path), text=BOARD_TEST)
+    history = listed_in_quarantine(tmp_path, "test_fails", datetime.date(2020, 1, 31))
+    done = run(tmp_path, *on_virtual_board(tmp_path), history, text=BOARD_TEST)
     assert done.returncode == 1, done.stdout + done.stderr
     assert "board by scenario" in done.stdout
     assert re.search(r"test_fails +FAIL", done.stdout)
@@ -116,6 +134,17 @@ def test_verdicts_findings_and_the_timeline_of_a_failure(tmp_path: Path) -> None
     assert (left / "timeline.jsonl").stat().st_size > 0
     assert (left / "esp32-a.console.log").stat().st_size > 0
     assert "PRIVATE KEY-----\n" not in (left / "timeline.jsonl").read_text()
+    assert (
+        done.stdout.count("its quarantine expired on 2020-01-31 (why it was: issue 17)") >= 2
+    )  # there, and at the end
+    with open_history(parse("history.sqlite", "--history", tmp_path)) as kept, kept.reading() as connection:
+        (found,) = trend(connection, "test_fails", "esp32-a")
+        (point,) = found.points
+        assert (point.outcome, point.quarantined, point.run.ended is not None) == ("FAIL", False, True)
+        assert "assert" in point.reason
+        assert point.firmware.startswith("1.0.0 (")
+        assert {"time_to_online", "flash_rate", "provision_time"} <= point.measured.keys()
+        assert point.remarks == [("finding", "it has a serial number")]
 
 
 WARNS = """
@@ -124,12 +153,24 @@ def test_is_not_quite_right(board, warn):
 
 def test_is_right(board, finding):
     finding("it has four wheels")
+
+def test_may_fail(board):
+    assert "a wheel" == "four wheels"
 """
+
+
+def listed_in_quarantine(folder: Path, scenario: str, until: datetime.date) -> str:
+    """The option for a history in which a scenario may fail until a day."""
+    place = parse("history.sqlite", "--history", folder)
+    with open_history(place) as history, history.writing() as connection:
+        quarantine.put(connection, scenario, "esp32-a", until, "issue 17")
+    return f"--history={place.shown}"
 
 
 def test_a_warning_is_a_verdict_of_its_own(tmp_path: Path) -> None:
     report = tmp_path / "report.xml"
-    done = run(tmp_path, *on_virtual_board(tmp_path), f"--junitxml={report}", text=WARNS)
+    history = listed_in_quarantine(tmp_path, "test_may_fail", datetime.date.today())
+    done = run(tmp_path, *on_virtual_board(tmp_path), f"--junitxml={report}", history, text=WARNS)
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"test_is_not_quite_right +WARN", done.stdout)
     assert re.search(r"test_is_right +pass", done.stdout)
@@ -144,7 +185,13 @@ def test_a_warning_is_a_verdict_of_its_own(tmp_path: Path) -> None:
     assert [(t["test"].split("::")[1], t["verdict"]) for t in told["tests"]] == [
         ("test_is_not_quite_right[esp32-a]", "WARN"),
         ("test_is_right[esp32-a]", "pass"),
+        ("test_may_fail[esp32-a]", "quarantined"),
     ]
+    words = f"quarantined until {datetime.date.today()}: issue 17"
+    assert f"  esp32-a: test_may_fail: {words}" in done.stdout
+    assert "1 quarantined" in done.stdout
+    for file in (report, left / "junit.xml"):
+        assert re.search(f'<skipped [^>]*"{words}"', file.read_text())
     assert told["boards"][0]["firmware"][0]["version"]
     assert told["boards"][0]["credentials"][0]["subject"] == "CN=esp32-a"
     for form in ("report.html", "summary.json", "junit.xml", "summary.md"):
