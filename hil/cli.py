@@ -166,6 +166,11 @@ def _add_doctor(doctor: argparse.ArgumentParser) -> None:
     doctor.add_argument(
         "--udev", metavar="FILE", help="write udev rules for what is connected to a new file, to review; nothing else"
     )
+    doctor.add_argument(
+        "--wait-for-board",
+        action="store_true",
+        help="restart each board in front of the open gateway, and say how far it comes",
+    )
     doctor.add_argument("--all", action="store_true", help="show each check that found nothing wrong, too")
     doctor.add_argument("--json", action="store_true", help="print all findings as one JSON object")
 

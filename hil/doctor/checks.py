@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from hil.doctor import (
+    arrival,
     baud,
     chip,
     cutting,
@@ -21,7 +22,7 @@ from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding
 
 #: The groups, in the order in which they are looked at.
-GROUPS = (tools, surroundings, listening, routes, ports, holders, switches, chip, baud, cutting)
+GROUPS = (tools, surroundings, listening, routes, ports, holders, switches, chip, baud, cutting, arrival)
 
 CHECKS: tuple[Check, ...] = tuple(check for group in GROUPS for check in group.CHECKS)
 
