@@ -74,6 +74,7 @@ class Run:
         """Seconds since 1970; 0 if nothing tells."""
         told = [float(part.facts["began"]) for part in self.parts if part.facts]
         told += [part.events[0].wall for part in self.parts if part.events]
+        told += [result.phases[0].wall - result.phases[0].seconds for result in self.results]
         return min(told, default=0.0)
 
     @property

@@ -195,7 +195,7 @@ def _firmware(one: Told) -> Html:
         element(
             "h4", "Firmware ", element("b", told or "of no known version"), " ", element("code", one["sha256"][:16])
         ),
-        table(("image", "offset", "bytes", "SHA-256"), rows),
+        table(("image", "offset", "bytes", "SHA-256"), rows, class_="images"),
     )
 
 
@@ -222,10 +222,14 @@ def _flat(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
         yield path, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Html:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], class_: str = "") -> Html:
     """A table of texts; nothing without rows."""
     lines = [element("tr", (element("td", cell) for cell in row)) for row in rows]
     if not lines:
         return Html("")
     head = element("thead", element("tr", (element("th", words, scope="col") for words in heads)))
-    return element("div", element("table", head if any(heads) else None, element("tbody", lines)), class_="scroll")
+    return element(
+        "div",
+        element("table", head if any(heads) else None, element("tbody", lines)),
+        class_=f"scroll {class_}".strip(),
+    )

@@ -20,16 +20,18 @@ class Marks {
     this.count = n;
   }
 
-  // Calls `draw(x, from, to, tone)` for each pixel column that has events: those of [from, to), of the worst tone.
-  columns(test, start, perPixel, width, draw) {
+  // The pixel columns that have events, as [x, from, to]: those of [from, to).
+  columns(start, perPixel, width) {
+    const found = [];
     let at = lowerBound(this.time, start - perPixel, 0, this.count);
     while (at < this.count) {
       const x = Math.floor((this.time[at] - start) / perPixel);
-      if (x > width) return;
+      if (x > width) break;
       const to = this._past(at, start + (x + 1) * perPixel);
-      draw(x, at, to, this._tone(test, at, to));
+      found.push([x, at, to]);
       at = to;
     }
+    return found;
   }
 
   // The first index after `at` whose time is `time` or later; found by doubling, as it is mostly near.
@@ -39,10 +41,9 @@ class Marks {
     return lowerBound(this.time, time, at + (step >> 1) + (step === 1 ? 1 : 0), Math.min(at + step, this.count));
   }
 
-  _tone(test, from, to) {
-    if (this.bad[to] > this.bad[from]) return BAD;
-    if (this.odd[to] > this.odd[from]) return ODD;
-    return to - from === 1 ? test.tone[this.index[from]] : PLAIN;
+  // How many of [from, to) are bad, and how many odd.
+  tones(from, to) {
+    return [this.bad[to] - this.bad[from], this.odd[to] - this.odd[from]];
   }
 
   // The event nearest to `time`, as an index into the test; -1 without any.

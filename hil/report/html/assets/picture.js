@@ -181,9 +181,9 @@ class Picture {
       c.fillRect(0, this.top(row) + 6, 3, LANE - 12);
       c.fillStyle = this.colour(this.rows[row] ? 'text' : 'faint');
       c.fillText(name, 12, this.top(row) + LANE / 2);
-      if (!this.marks[row].count) {
+      if (!this.marks[row].count && !this.test.spans.some((bar) => bar[0] === row)) {
         c.fillStyle = this.colour('faint');
-        c.fillText(this.rows[row] ? 'nothing' : 'not shown', GUTTER + 8, this.top(row) + LANE / 2);
+        c.fillText(this.rows[row] ? 'nothing' : 'not shown', GUTTER + 18, this.top(row) + LANE / 2);
       }
     });
   }
@@ -229,18 +229,28 @@ class Picture {
     c.restore();
   }
 
+  // A mark for each column; where many are in one, higher for more, with the share of bad and odd ones on top.
   _marks(c, marks, row) {
-    if (!marks.count) return;
+    const columns = marks.columns(this.start, this.perPixel, this.plot);
+    const most = columns.reduce((top, [, from, to]) => Math.max(top, to - from), 1);
     const middle = this.top(row) + LANE / 2 + 5, base = this.colour(laneColour(this.test.lanes[row]));
-    const drawn = [];
-    marks.columns(this.test, this.start, this.perPixel, this.plot, (x, from, to, tone) => {
-      const many = to - from, high = Math.min(LANE - 14, many === 1 ? 14 : 14 + Math.log2(many) * 1.5);
-      c.fillStyle = tone === BAD ? this.colour('bad') : tone === ODD ? this.colour('odd') : base;
-      c.fillRect(GUTTER + x, middle - high / 2, 2, high);
-      if (tone === BAD || tone === ODD) this._sign(c, GUTTER + x + 1, middle - high / 2 - 3, tone);
-      if (drawn.length <= 400) drawn.push([x, from, many]);
-    });
-    if (drawn.length <= this.plot / 24) this._labels(c, marks, row, drawn, middle);
+    let signed = -99;
+    for (const [x, from, to] of columns) {
+      const many = to - from, high = most === 1 ? 14 : 11 + 15 * Math.sqrt(many / most), top = middle - high / 2;
+      const [bad, odd] = marks.tones(from, to);
+      c.fillStyle = base;
+      c.fillRect(GUTTER + x, top, 2, high);
+      if (!bad && !odd) continue;
+      const red = bad ? Math.max(3, (high * bad) / many) : 0, amber = odd ? Math.max(3, (high * odd) / many) : 0;
+      c.fillStyle = this.colour('odd');
+      c.fillRect(GUTTER + x, top, 2, Math.min(high, red + amber));
+      c.fillStyle = this.colour(bad ? 'bad' : 'odd');
+      c.fillRect(GUTTER + x, top, 2, red || amber);
+      if (x - signed < 9) continue;
+      this._sign(c, GUTTER + x + 1, top - 3, bad ? BAD : ODD);
+      signed = x;
+    }
+    if (columns.length <= this.plot / 24) this._labels(c, marks, row, columns, middle);
   }
 
   // What is bad or odd has a form as well as a colour.
@@ -254,10 +264,10 @@ class Picture {
     c.fill();
   }
 
-  _labels(c, marks, row, drawn, middle) {
+  _labels(c, marks, row, columns, middle) {
     c.font = this.font(11, 'mono');
-    drawn.forEach(([x, from, many], n) => {
-      const room = (n + 1 < drawn.length ? drawn[n + 1][0] : this.plot) - x - 10;
+    columns.forEach(([x, from, to], n) => {
+      const room = (n + 1 < columns.length ? columns[n + 1][0] : this.plot) - x - 10, many = to - from;
       if (room < 22) return;
       const i = marks.index[from];
       const words = many > 1 ? '×' + many : row === this.test.consoleRow ? this.test.line(i, 160) : kindWords(this.test, i);
@@ -297,7 +307,7 @@ class Picture {
     c.setLineDash([]);
     if (!words) return;
     c.font = this.font(11, 'sans');
-    const wide = c.measureText(words).width + 10, left = Math.min(Math.max(x - wide / 2, GUTTER), this.width - wide - 2);
+    const wide = c.measureText(words).width + 10, left = Math.min(Math.max(x - wide / 2, GUTTER), GUTTER + this.plot - wide);
     c.fillStyle = this.colour(colour === 'faint' ? 'tag' : colour);
     c.beginPath();
     c.roundRect(left, STRIP + 3, wide, 17, 4);
@@ -347,10 +357,15 @@ class Picture {
     c.fillRect(GUTTER, 4, this.plot, STRIP - 8);
     this.marks.forEach((marks, row) => {
       const base = this.colour(laneColour(this.test.lanes[row]));
-      marks.columns(this.test, 0, this.test.length / this.plot, this.plot, (x, from, to, tone) => {
-        c.fillStyle = tone === BAD ? this.colour('bad') : base;
-        c.fillRect(GUTTER + x, 5 + row * high, 1.5, Math.max(1.5, high - 0.5));
-      });
+      const bar = Math.max(1.5, high - 0.5);
+      for (const [x, from, to] of marks.columns(0, this.test.length / this.plot, this.plot)) {
+        c.fillStyle = base;
+        c.fillRect(GUTTER + x, 5 + row * high, 1.5, bar);
+        const bad = marks.tones(from, to)[0];
+        if (!bad) continue;
+        c.fillStyle = this.colour('bad');
+        c.fillRect(GUTTER + x, 5 + row * high, 1.5, Math.max(1, (bar * bad) / (to - from)));
+      }
     });
     c.font = this.font(11, 'sans');
     c.textBaseline = 'middle';
