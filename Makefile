@@ -10,7 +10,7 @@ ARGS ?=
 # How long `make fuzz` fuzzes each of its targets, in seconds.
 SECONDS_EACH ?= 60
 
-.PHONY: bench test defects chips check format setup clean benchmarks fuzz
+.PHONY: bench test defects defects-uno chips kills check format setup clean benchmarks fuzz
 
 setup: $(READY)
 
@@ -41,6 +41,10 @@ defects-uno: $(READY)
 # A virtual board of each chip is flashed, and comes online, at one cold boot after another.
 chips: $(READY)
 	$(VENV)/bin/python -m pytest tests/scenarios/test_comes_online.py --rig rigs/virtual-chips.toml $(SIDE_BY_SIDE) $(ARGS)
+
+# 200 runs are killed at random moments, each followed by the next at once; see docs/guardian.md. ARGS="--kills 20".
+kills: $(READY)
+	$(VENV)/bin/python -m tests.kills $(ARGS)
 
 check: $(READY)
 	$(VENV)/bin/ruff check .
