@@ -9,8 +9,8 @@ from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding, fault, note, ok
 from hil.doctor.host import Host
 from hil.doctor.ports import Port, local_ports, missing_ports
-from hil.doctor.processes import Process
 from hil.doctor.usb import UsbDevice, devices
+from hil.ports.processes import Process
 
 #: Where udev's rules lie; a file in an earlier folder hides one of the same name in a later one (udev(7)).
 RULES = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d")

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from hil.doctor.processes import Held, held
 from hil.doctor.user import User
+from hil.ports.processes import Held, held
 
 
 @dataclass

@@ -10,7 +10,7 @@ import socket
 from dataclasses import dataclass
 
 from hil.doctor.host import Host
-from hil.doctor.processes import Process
+from hil.ports.processes import Process
 
 #: The state of a TCP socket that listens.
 _LISTENS = "0A"

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from hil.flash.identity import Identity
-from hil.ports.holders import Holder, holders
 from hil.ports.known import Known, recognised
 from hil.ports.locked import locked_by
+from hil.ports.processes import Process, held
 from hil.ports.usb import UsbPort
 from hil.ports.wanted import PortTable, fits
 from hil.rig import Rig
@@ -26,7 +27,7 @@ class Entry:
     port: UsbPort
     known: Known | None
     boards: tuple[str, ...] = ()
-    held_by: tuple[Holder, ...] = ()
+    held_by: tuple[Process, ...] = ()
     locked: str = ""
     answer: Identity | str | None = None
 
@@ -64,15 +65,21 @@ class Entry:
             "not_told": answer if isinstance(answer, str) else None,
             "boards": list(self.boards),
             "locked_by": self.locked or None,
-            "held_by": [{"pid": holder.pid, "command": holder.command} for holder in self.held_by],
+            "held_by": [{"pid": holder.pid, "command": holder.name} for holder in self.held_by],
         }
 
 
 def inventory(ports: Sequence[UsbPort], rig: Rig | None) -> list[Entry]:
     """An entry for each port. No port is opened."""
-    held = holders([port.device for port in ports])
+    files = held(Path("/proc")).files
     return [
-        Entry(port, recognised(port), tuple(_meant(rig, port)), tuple(held[port.device]), _lock_words(port))
+        Entry(
+            port,
+            recognised(port),
+            tuple(_meant(rig, port)),
+            tuple(files.get(os.path.realpath(port.device), ())),
+            _lock_words(port),
+        )
         for port in ports
     ]
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,13 +16,11 @@ from usb_tree import Tree
 
 from hil import rig as rigs
 from hil.cli import main
-from hil.console import Console
 from hil.flash import FlashError
 from hil.flash.identity import Identity, identity_of
 from hil.ports import UsbPort, asking, connected
 from hil.ports.locked import reserved
 from hil.ports.seen import Register, Seen
-from hil.timeline import Timeline
 
 RIGS = Path(__file__).parents[2] / "rigs"
 MAC = "24:0a:c4:00:01:10"
@@ -63,15 +64,27 @@ def rig(tree: Tree, tmp_path: Path) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def open_elsewhere(port: Path) -> Iterator[None]:
+    """Inside, a program has the port open."""
+    with os.fdopen(os.open(port, os.O_RDONLY | os.O_NOCTTY | os.O_NONBLOCK)) as file:
+        program = subprocess.Popen(["sleep", "600"], stdin=file)
+    try:
+        yield
+    finally:
+        program.kill()
+        program.wait()
+
+
 def test_each_port_is_shown_with_what_it_probably_is(tree: Tree, rig: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with Console(Timeline(), "a", str(tree.root / "dev" / "ttyUSB0")):
+    with open_elsewhere(tree.root / "dev" / "ttyUSB0"):
         assert main(["boards", "--rig", str(rig)]) == 0
     lines = capsys.readouterr().out.split("\n")
 
     def line(name: str) -> str:
         return next(line for line in lines if f"/dev/{name} " in line)
 
-    assert re.search(r"1-1\.1 +10c4:ea60 +0001 +CP210x bridge +- +\w+ \(process \d+\)", line("ttyUSB0"))
+    assert re.search(r"1-1\.1 +10c4:ea60 +0001 +CP210x bridge +- +sleep \(pid \d+\)", line("ttyUSB0"))
     assert re.search(r"CP210x bridge +kit +-", line("ttyUSB1"))
     assert re.search(r"1a86:7523 +- +CH340 or CH341 bridge", line("ttyUSB2"))
     assert re.search(rf"{MAC.upper()} +Espressif USB-Serial/JTAG +c3", line("ttyACM0"))
@@ -145,11 +158,11 @@ def test_chips_are_asked_only_when_told_to(
     monkeypatch.setattr(asking, "ask", ask)
     stanzas(capsys, tmp_path)
     assert asked == []
-    with Console(Timeline(), "a", str(tree.root / "dev" / "ttyUSB0")):
+    with open_elsewhere(tree.root / "dev" / "ttyUSB0"):
         assert main(["boards", "--ask"]) == 1
     out, err = capsys.readouterr()
     assert "ESP32-C3 (QFN32) (revision v0.4), 4MB flash" in out
-    assert re.search(r"ttyUSB0: not asked: \w+ \(process \d+\) has the port; end it", err)
+    assert re.search(r"ttyUSB0: not asked: sleep \(pid \d+\) has the port; end it", err)
     assert "ttyUSB1: asking failed: no answer; check power" in err
     assert not {"ttyACM1", "ttyACM2", "ttyACM3", "ttyUSB0"} & set(asked), "nobody asks an Arduino, or takes a port away"
     text, rig = stanzas(capsys, tmp_path, "--ask", "--port", "1-1.3")
