@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hil import rig as rigs
 from hil.chain import command as chain
+from hil.firmware_given import with_firmware
 from hil.history import command as history
 from hil.history import quarantining as quarantine
 from hil.pem import command as pem
@@ -39,9 +40,10 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         rig = rigs.load(Path(options.rig))
         rig = rig.waiting(options.wait)
-        boards = rig.select(options.board)
         if getattr(options, "pki", None) is not None:
             rig = rig.with_pki(Path(options.pki))
+        rig = with_firmware(rig, getattr(options, "firmware", None) or ())
+        boards = rig.select(options.board)
     except FileError as error:
         print(f"hil: {error}", file=sys.stderr)
         return USAGE
@@ -113,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     flash = add("flash", "build the firmware if its contract says how, and flash what differs")
     flash.add_argument("--force", action="store_true", help="write everything, even what lies in flash already")
     flash.add_argument("--erase", action="store_true", help="erase the whole flash first: settings are lost")
+    _add_firmware(flash)
     provision = add("provision", "put settings and credentials into the boards; only what differs is written")
     provision.add_argument(
         "--check", action="store_true", help="write nothing: say what differs (exit code 1 if anything does)"
@@ -137,6 +140,16 @@ def _parser() -> argparse.ArgumentParser:
     for room in ROOMS:
         room.add(commands)
     return parser
+
+
+def _add_firmware(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--firmware",
+        action="append",
+        metavar="[BOARD=]PATH",
+        help="this, a file or a folder of images, in place of what the contract builds or names; may be given several "
+        "times",
+    )
 
 
 def _seconds(text: str) -> float:

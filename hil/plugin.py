@@ -95,6 +95,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "$HIL_HISTORY, else as the rig says, else history.sqlite beside its artifacts)",
     )
     group.addoption(
+        "--firmware",
+        action="append",
+        metavar="[BOARD=]PATH",
+        help="flash this, a file or a folder of images, in place of what the contract builds or names; may be given "
+        "several times",
+    )
+    group.addoption(
         "--firmware-version",
         metavar="TEXT",
         help="the firmware's version, for the history (default: $HIL_FIRMWARE_VERSION, or what its image says)",
@@ -192,12 +199,14 @@ def _rig(config: pytest.Config) -> Rig:
     """The rig of this run, read once. Raises hil.toml.FileError, a ValueError with a line for each fault."""
     if _rig_key not in config.stash:
         from hil import rig as rigs
+        from hil.firmware_given import with_firmware
         from hil.toml import FileError
 
         path, named = _rig_path(config)
         if not named and not path.exists():
             raise FileError(path, ["no such rig file; say --rig FILE or set HIL_RIG"])
-        config.stash[_rig_key] = rigs.load(path).waiting(config.getoption("--wait"))
+        rig = rigs.load(path).waiting(config.getoption("--wait"))
+        config.stash[_rig_key] = with_firmware(rig, config.getoption("--firmware") or ())
     return config.stash[_rig_key]
 
 
