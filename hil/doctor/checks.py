@@ -17,12 +17,13 @@ from hil.doctor import (
     surroundings,
     switches,
     tools,
+    wiring,
 )
 from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding
 
 #: The groups, in the order in which they are looked at.
-GROUPS = (tools, surroundings, listening, routes, ports, holders, switches, chip, baud, cutting, arrival)
+GROUPS = (tools, surroundings, listening, routes, ports, wiring, holders, switches, chip, baud, cutting, arrival)
 
 CHECKS: tuple[Check, ...] = tuple(check for group in GROUPS for check in group.CHECKS)
 

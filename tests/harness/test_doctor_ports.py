@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from fake_host import FakeHost, board, found
 
-from hil.doctor import holders, ports
+from hil.doctor import holders, ports, wiring
 from hil.doctor.check import Case
 from hil.doctor.host import Host
 from hil.doctor.user import ACL, User, parse_acl, read_acl, right
@@ -329,3 +329,39 @@ def test_other_consoles_do_not_matter(fake: FakeHost, tmp_path: Path) -> None:
     with_tty(fake).write("/sys/class/tty/console/active", "tty0 ttyS0\n")
     fake.link("/etc/systemd/system/getty.target.wants/serial-getty@ttyS0.service", "/nowhere")
     assert found(holders.CHECKS, "log-in", fake.case(tmp_path, board(PORT))) == []
+
+
+# -- whether the port can reset the chip --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ids", "rig", "level", "words"),
+    [
+        ("1a86:7523", "", "ok", "by usb-uart, as the port's ids say"),
+        ("303a:1001", 'chip = "esp32c3"', "ok", "by usb-serial-jtag, as the port's ids say"),
+        ("303a:0002", 'chip = "esp32s2"', "ok", "by usb-otg, as the port's ids say"),
+        ("dead:beef", 'chip = "esp32c3"\nreset = "usb-serial-jtag"', "ok", "the port's ids do not tell"),
+        ("1a86:7523", 'reset = "none"', "ok", "by none"),
+        ("303a:1001", 'chip = "esp32c3"\nreset = "usb-uart"', "fault", 'the rig says "usb-uart", and the port is the'),
+        ("1a86:7523", 'chip = "esp32c3"\nreset = "usb-serial-jtag"', "fault", "the port is a CH340"),
+        ("303a:1001", 'chip = "esp32"', "fault", "an esp32 has no such port"),
+        ("2341:0043", "", "fault", "no Espressif chip's and no bridge (Arduino Uno)"),
+        ("10c4:ea64", "", "note", "flow control"),
+    ],
+)
+def test_a_port_is_held_against_how_the_rig_resets(tmp_path: Path, ids: str, rig: str, level: str, words: str) -> None:
+    fake = FakeHost(tmp_path / "root")
+    fake.usb("1-1.2", *ids.split(":"))
+    fake.tty("ttyUSB0", "1-1.2", by_id=NAME)
+    case = fake.case(tmp_path, board(PORT) + f"{rig}\n")
+    [said] = found(wiring.CHECKS, "port-reset", case)
+    assert (said.level, words in said.found) == (level, True), said
+    assert bool(said.cure) == (level != "ok")
+
+
+def test_who_is_not_flashed_by_esptool_is_not_reset_by_it(tmp_path: Path) -> None:
+    fake = FakeHost(tmp_path / "root")
+    fake.usb("1-1.2", "2341", "0043")
+    fake.tty("ttyACM0", "1-1.2", by_id=NAME)
+    case = fake.case(tmp_path, board(PORT) + 'flasher = { kind = "avrdude", board = "uno" }\n')
+    assert found(wiring.CHECKS, "port-reset", case) == []
