@@ -1,0 +1,13 @@
+"""Cases: failures from the field as folders that a bench can play. docs/cases.md has the format.
+
+case.py is a case, conditions.py, trial.py and signature.py what it says; applying.py puts conditions in force.
+"""
+
+from __future__ import annotations
+
+from hil.cases.case import FILE, Case, CaseFile, load
+from hil.cases.conditions import Condition
+from hil.cases.signature import Signature
+from hil.cases.trial import Step, Trial
+
+__all__ = ["FILE", "Case", "CaseFile", "Condition", "Signature", "Step", "Trial", "load"]
