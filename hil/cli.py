@@ -135,6 +135,7 @@ def _parser() -> argparse.ArgumentParser:
     monitor.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
     monitor.add_argument("--topic", default="#", metavar="FILTER", help="only messages that fit (default: all)")
     link = add("link", "carry the lines of boards without a network to the rig's broker, and show it")
+    link.add_argument("--reset", action="store_true", help="hard reset first: a board says only then what it wants")
     link.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
     _add_listings(commands)
     for room in ROOMS:

@@ -168,6 +168,8 @@ def link(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
         _show(bench, lambda event: event.source in ("link", "power") or told(event))
         for board in bench.boards.values():
             board.power_on()
+            if options.reset:
+                board.hard_reset()
         threading.Event().wait(options.seconds)
     return 0
 

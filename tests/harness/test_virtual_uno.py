@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -161,3 +164,35 @@ def test_a_board_that_is_killed_leaves_no_process_and_loses_nothing(bench: Bench
             console.expect('"name":"survivor"', LONG)
     finally:
         second.close()
+
+
+def test_hil_link_carries_the_lines_of_a_board_that_runs_already(bench: Bench, board: Board, tmp_path: Path) -> None:
+    state = tmp_path / "artifacts" / "state"
+    state.mkdir(parents=True)
+    shutil.copy(bench.artifacts.parent / "state" / f"{board.name}.flash", state)
+    rig = tmp_path / "rig.toml"
+    rig.write_text(
+        RIG.read_text()
+        .replace('"../artifacts"', f'"{tmp_path}/artifacts"')
+        .replace('"contracts/', f'"{RIG.parent}/contracts/')
+    )
+    standing = virtual_board.start(board.name, kind="uno", chip="", speed=1, folder=state)
+    carried = None
+    try:
+        VirtualSwitch(standing.control, standing.token, board=board.name).on()
+        carried = subprocess.Popen(
+            [sys.executable, "-m", "hil.cli", "link", "--rig", str(rig), "--reset"],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert carried.stdout is not None
+        # It tells of its start, which is the reset's, and so says again what it subscribes to.
+        shown = next(line for line in carried.stdout if "/boot" in line)
+        assert '"reset":"EXTRF"' in shown
+        carried.send_signal(signal.SIGINT)
+        assert carried.wait(LONG) == 0
+    finally:
+        if carried is not None:
+            carried.kill()
+            carried.wait()
+        standing.close()
