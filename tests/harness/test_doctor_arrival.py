@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import getpass
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -14,9 +16,12 @@ import pytest
 from fake_host import CONTRACT
 from test_doctor_network import needs_namespaces
 
+from hil import parts
+from hil import rig as rigs
 from hil.attempts import Attempt, End
 from hil.cli import main
 from hil.doctor.arrival import Arrival, judge
+from hil.guardian.locks import locked
 
 HALF_WAY = Attempt(1, "kit", 0.0, 1.0, End.SERVER_REFUSED, "unknown_ca", ())
 
@@ -63,28 +68,45 @@ def test_packets_are_seen_though_nobody_answers() -> None:
     assert done.stdout.split("\n")[:4] == ["True", "True", "True", "['127.0.0.2', '127.0.0.4'] []"], done.stderr
 
 
-def run(folder: Path, first_port: int, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+def rig(folder: Path, first_port: int, within: float) -> Path:
     contract = folder / "contract.toml"
-    contract.write_text(CONTRACT.read_text().replace("within = 15.0", "within = 2.0"))
-    (folder / "rig.toml").write_text(
-        f'name = "x"\n[gateway]\nfirst_port = {first_port}\n[boards.kit]\nvirtual = "esp32"\nspeed = 50\n'
-        f'wifi = {{ ssid = "net" }}\ncontract = "{contract}"\n'
+    contract.write_text(CONTRACT.read_text().replace("within = 15.0", f"within = {within}"))
+    path = folder / "rig.toml"
+    path.write_text(
+        f'name = "x"\nartifacts = "runs"\n[credentials]\ndirectory = "authority"\n'
+        f"[time_server]\nport = {first_port + 1}\n"
+        f'[gateway]\nname = "gateway.hil.test"\nfirst_port = {first_port}\n'
+        f'[boards.kit]\nvirtual = "esp32"\nspeed = 200\nwifi = {{ ssid = "net" }}\ncontract = "{contract}"\n'
     )
-    assert main(["doctor", "--rig", str(folder / "rig.toml"), "--json", "--wait-for-board"]) == 1
+    return path
+
+
+def run(folder: Path, first_port: int, capsys: pytest.CaptureFixture[str], within: float = 2.0) -> dict[str, str]:
+    path = str(rig(folder, first_port, within))
+    main(["doctor", "--rig", path, "--json", "--wait-for-board"])
     findings = json.loads(capsys.readouterr().out)["findings"]
     return next(finding for finding in findings if finding["check"] == "arrival")
 
 
+def free_port() -> int:
+    """A port that nobody has now, and neither the next one."""
+    while True:
+        with socket.socket() as probe, socket.socket() as following, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", 0))
+            following.bind(("127.0.0.1", probe.getsockname()[1] + 1))
+            return int(probe.getsockname()[1])
+
+
 def test_ports_that_change_at_each_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "so that no board can know its own" in run(tmp_path, 0, capsys)["found"]
+    said = run(tmp_path, 0, capsys)
+    assert said["level"] == "fault"
+    assert "so that no board can know its own" in said["found"]
 
 
 @pytest.mark.parametrize("knocks", [False, True])
 def test_a_board_that_was_never_flashed(tmp_path: Path, capsys: pytest.CaptureFixture[str], knocks: bool) -> None:
     """It arrives only where something else knocks for it."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     over = threading.Event()
 
     def knock() -> None:
@@ -104,3 +126,25 @@ def test_a_board_that_was_never_flashed(tmp_path: Path, capsys: pytest.CaptureFi
         knocking.join()
     assert (f"it arrives at port {port}; but connection" in said["found"]) == knocks, said
     assert ("nothing of it arrived" in said["found"]) != knocks, said
+
+
+def test_a_board_that_was_provisioned_for_this_bench_arrives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = free_port()
+    path = str(rig(tmp_path, port, 60.0))
+    assert main(["flash", "--rig", path]) == 0
+    assert main(["provision", "--rig", path]) == 0
+    capsys.readouterr()
+    said = run(tmp_path, port, capsys, within=60.0)
+    assert (said["level"], said["cure"]) == ("ok", "")
+    assert f"it arrives at port {port}, and is connected (127.0.0.1" in said["found"]
+
+
+def test_a_board_that_another_run_has_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    port = free_port()
+    loaded = rigs.load(rig(tmp_path, port, 2.0))
+    with locked(loaded, ["kit"], state=parts.state_folder(loaded)):
+        said = run(tmp_path, port, capsys)
+    assert said["level"] == "fault"
+    assert f"is held by {getpass.getuser()}, pid {os.getpid()}" in said["found"]
