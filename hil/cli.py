@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil import rig as rigs
+from hil.cases import command as cases
 from hil.chain import command as chain
 from hil.firmware_given import with_firmware
 from hil.history import command as history
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 FAILED, USAGE = 1, 2
 
 #: The rooms that have commands of their own: each adds its parser, whose `run` takes the options.
-ROOMS = (chain, history, pem, pki, ports, quarantine, report)
+ROOMS = (cases, chain, history, pem, pki, ports, quarantine, report)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,0 +1,61 @@
+"""What `hil case` does: each action from the options to an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from hil.cases import finding, listing
+from hil.cases.case import load
+from hil.report.legible import legible
+from hil.toml import FileError
+
+
+def check(options: argparse.Namespace) -> int:
+    """Each case, and each fault in it, a line; 2 if one cannot be used, 1 if one lacks something."""
+    code = 0
+    for name in options.cases:
+        try:
+            case = load(finding.find(name))
+        except FileError as error:
+            print("\n".join(f"hil: {line}" for line in str(error).split("\n")), file=sys.stderr)
+            code = 2
+            continue
+        lacks = listing.missing(case)
+        for line in lacks:
+            print(f"{case.name}: {line}")
+        if lacks:
+            code = max(code, 1)
+        else:
+            print(f"{case.name}: sound, {len(case.conditions)} condition(s)")
+    return code
+
+
+def show(options: argparse.Namespace) -> int:
+    """A case in words."""
+    print("\n".join(listing.shown(load(finding.find(options.case)))))
+    return 0
+
+
+def list_cases(options: argparse.Namespace) -> int:
+    """The cases of a folder; one that cannot be read is told so in its line. 1 where there is none."""
+    folder = Path(options.folder) if options.folder is not None else finding.home()
+    found = finding.all_in(folder)
+    if not found:
+        print(f"hil: no cases in {folder}; hil case new NAME makes one", file=sys.stderr)
+        return 1
+    width = max(len(path.name) for path in found)
+    for path in found:
+        print(f"{path.name:{width}}  {_line(path)}")
+    return 0
+
+
+def _line(folder: Path) -> str:
+    try:
+        return legible(load(folder).title, keep="")
+    except FileError as error:
+        return f"cannot be used: {error.faults[0]}"
+
+
+ALL = {"check": check, "show": show, "list": list_cases}
