@@ -57,7 +57,11 @@ def diagnose(options: argparse.Namespace) -> int:
         return 2
     chosen = options.board or known
     # What one worker saw explains what became of its own boards, and of no others.
-    found = [text for board in chosen for events in seen.values() for text in _wrong_with(board, events, options.after)]
+    try:
+        found = [text for one in chosen for events in seen.values() for text in _wrong_with(one, events, options.after)]
+    except (KeyError, TypeError) as error:
+        print(f"hil: {path}: an event is not as this version of hil records it ({error!r})", file=sys.stderr)
+        return 1
     print("\n".join(found) or f"nothing looks wrong with {', '.join(chosen) or 'any board'}")
     return 0
 

@@ -304,6 +304,17 @@ def test_the_command_says_when_nothing_looks_wrong(tmp_path: Path) -> None:
     assert hil(str(tmp_path)).stdout == "nothing looks wrong with x\n"
 
 
+def test_events_of_another_version_are_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "timeline.jsonl").write_text(
+        '{"sequence":0,"monotonic":1.0,"wall":1.0,"source":"gateway","kind":"connect","board":"x","data":{}}\n'
+    )
+    done = hil(str(tmp_path))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"hil: {tmp_path}/timeline.jsonl: an event is not as this version of hil records it (KeyError('client_id'))\n"
+    )
+
+
 # -- the document ------------------------------------------------------------------------------------------------------
 
 
