@@ -1,0 +1,129 @@
+"""Which of many versions was the first bad one, where a bad one fails now and then only. Pure arithmetic.
+
+Each version that could be the first bad one is a candidate, and says which versions would be bad then: itself and all
+that contain it. A bad version fails at one rate, a good one at a lower one (which need not be 0); neither is known.
+After any number of trials each candidate has a probability, by Bayes' rule, with the two rates averaged out. The next
+trial goes to the version whose outcome is expected to tell most (D. V. Lindley, Annals of Mathematical Statistics 27,
+1956); with failures that always come that is halving, as in `git bisect`. Bisection with answers that may be wrong was
+first treated so by M. Horstein (IEEE Transactions on Information Theory 9, 1963).
+
+Versions that cannot be tried tell nothing: candidates that no version which can be tried tells apart are one group.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+#: Failures and trials.
+Count = tuple[int, int]
+
+_PARTS: Final = 16
+_RATES: Final = tuple(math.sin(math.pi * (part + 0.5) / (2 * _PARTS)) ** 2 for part in range(_PARTS))
+#: What is believed of the two rates before any trial: each pair of Jeffreys' grid in which bad ones fail more often.
+_PAIRS: Final = tuple((low, high) for low in _RATES for high in _RATES if low < high)
+_LOGS: Final = tuple((math.log(a), math.log1p(-a), math.log(b), math.log1p(-b)) for a, b in _PAIRS)
+_LEAST: Final = 1e-6
+"""Groups less probable than this are left out when the next version is chosen, and in nothing else."""
+_MOST: Final = 200
+"""So many versions, evenly spread, are weighed against each other when the next one is chosen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Candidates that cannot be told apart, and how probable it is that the first bad version is one of them.
+
+    `bad` and `good`: the rate at which versions fail, and fail without it, if that is so.
+    """
+
+    candidates: tuple[int, ...]
+    probability: float
+    bad: float
+    good: float
+    contained: int
+
+
+def in_a_row(count: int) -> list[int]:
+    """For versions one after another, of which the first is good: what would be bad if each of the others was first."""
+    everything = (1 << count) - 1
+    return [everything & ~((1 << first) - 1) for first in range(1, count)]
+
+
+class Culprit:
+    """`contained`: for each candidate, by its place, the versions that would be bad: bit n for version n."""
+
+    def __init__(self, contained: Sequence[int]) -> None:
+        """Raises ValueError where there is no candidate."""
+        if not contained:
+            raise ValueError("found no candidate, expected at least one version that could be the first bad one")
+        self._contained = list(contained)
+
+    def groups(self, counts: Mapping[int, Count], unusable: Iterable[int] = ()) -> list[Group]:
+        """All groups, in the order of their first candidates. `counts`: by version, what was tried of it."""
+        usable = ~sum(1 << version for version in set(unusable))
+        together: dict[int, list[int]] = {}
+        for candidate, contained in enumerate(self._contained):
+            together.setdefault(contained & usable, []).append(candidate)
+        tried = [(version, count) for version, count in counts.items() if count[1]]
+        failed, tries = sum(count[0] for _, count in tried), sum(count[1] for _, count in tried)
+        found = []
+        for contained, candidates in together.items():
+            inside = [count for version, count in tried if contained >> version & 1]
+            bad_failed, bad_tries = sum(count[0] for count in inside), sum(count[1] for count in inside)
+            evidence = _evidence((bad_failed, bad_tries), (failed - bad_failed, tries - bad_tries))
+            found.append((contained, candidates, evidence))
+        most = max(evidence.log for _, _, evidence in found)
+        weights = [len(candidates) * math.exp(evidence.log - most) for _, candidates, evidence in found]
+        whole = math.fsum(weights)
+        return [
+            Group(tuple(candidates), weight / whole, evidence.bad, evidence.good, contained)
+            for (contained, candidates, evidence), weight in zip(found, weights, strict=True)
+        ]
+
+
+def most_telling(groups: Sequence[Group], usable: Sequence[int]) -> dict[int, float]:
+    """For versions that can be tried: how much one trial is expected to tell, in bits."""
+    likely = [group for group in groups if group.probability > _LEAST]
+    some = usable
+    if len(usable) > _MOST:
+        some = [version for version in usable if 0 < sum(g.contained >> version & 1 for g in likely) < len(likely)]
+        some = some[:: max(1, len(some) // _MOST)] or usable[:1]
+    return {version: _told(likely, version) for version in some}
+
+
+def _told(groups: Sequence[Group], version: int) -> float:
+    """What outcome and first bad version have in common: the entropy of the outcome less what is left of it."""
+    chances = [(group.probability, group.bad if group.contained >> version & 1 else group.good) for group in groups]
+    fails = math.fsum(probability * chance for probability, chance in chances)
+    return max(0.0, _entropy(fails) - math.fsum(probability * _entropy(chance) for probability, chance in chances))
+
+
+def _entropy(chance: float) -> float:
+    if not 0 < chance < 1:
+        return 0.0
+    return -chance * math.log2(chance) - (1 - chance) * math.log2(1 - chance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Evidence:
+    """`log`: the logarithm of the chance of what was seen. `bad`, `good`: the mean rates, given what was seen."""
+
+    log: float
+    bad: float
+    good: float
+
+
+@lru_cache(maxsize=20_000)
+def _evidence(bad: Count, good: Count) -> _Evidence:
+    """What these counts say where they are of bad and of good versions: failures and trials."""
+    fails, passes, failed, passed = good[0], good[1] - good[0], bad[0], bad[1] - bad[0]
+    logs = [fails * a + passes * b + failed * c + passed * d for a, b, c, d in _LOGS]
+    most = max(logs)
+    weights = [math.exp(log - most) for log in logs]
+    whole = math.fsum(weights)
+    rate_good = sum(weight * low for weight, (low, _) in zip(weights, _PAIRS, strict=True)) / whole
+    rate_bad = sum(weight * high for weight, (_, high) in zip(weights, _PAIRS, strict=True)) / whole
+    return _Evidence(most + math.log(whole / len(_PAIRS)), rate_bad, rate_good)
