@@ -206,10 +206,7 @@ class Comparing:
         """What is known now."""
         self._judge()
         confidence = 1 - self.plan.error
-        counts = tuple(
-            Count(name, *(side.counts[outcome] for outcome in Outcome), confidence)
-            for name, side in zip(self._names, self._sides, strict=True)
-        )
+        counts = tuple(_count(name, side, confidence) for name, side in zip(self._names, self._sides, strict=True))
         return Comparison(counts, tuple(map(self._told, self._questions)))
 
     def _told(self, question: _Question) -> Told:
@@ -258,6 +255,12 @@ def drive(comparing: Comparing, cases: Mapping[str, Any], run: Runner) -> Iterat
                 comparing.add(name, trial)
                 yield name, trial
         barren = 0 if comparing.tries > before else barren + 1
+
+
+def _count(name: str, side: _Side, confidence: float) -> Count:
+    found = side.counts
+    failed, other = found[Outcome.REPRODUCED], found[Outcome.OTHER]
+    return Count(name, failed, other, found[Outcome.PASSED], found[Outcome.NOT_RUN], confidence)
 
 
 def _chance(error: float) -> str:
