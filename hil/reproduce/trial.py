@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Protocol
 
+from hil.cases import Case
+
 
 class Outcome(StrEnum):
     """What became of a trial."""
@@ -63,7 +65,7 @@ class Runner(Protocol):
     """Tries a case."""
 
     def __call__(
-        self, case: Any, *, times: int, stop: Callable[[Sequence[Trial]], bool] | None = None
+        self, case: Case, *, times: int, stop: Callable[[Sequence[Trial]], bool] | None = None
     ) -> Iterator[Trial]:
         """Try `case` up to `times` times, several boards side by side; yields each trial as it ends.
 

@@ -1,0 +1,114 @@
+"""Runs trials of a case on a bench, a thread for each board, and keeps what became of them.
+
+with BenchRunner(rig, ["esp32-a", "esp32-b"], folder=run) as runner:
+    for trial in runner(case, times=50):
+        print(trial.outcome, trial.why)
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from types import TracebackType
+
+from hil.bench import Bench
+from hil.board import Board
+from hil.cases import Case
+from hil.cases.applying import put_firmware, rig_for
+from hil.flash import Image
+from hil.reproduce.series import signature_of, trials
+from hil.reproduce.trial import Trial
+from hil.rig import Rig
+
+TRIALS = "trials.jsonl"
+"""The file in a run's folder that holds a trial a line, written as each ends."""
+
+
+class BenchRunner:
+    """Trials on the boards of a rig with these names. What is left behind lies in `folder`, a fresh one.
+
+    A bench is opened at the first case, and stays open until a case wants its firmware built in another way. Close it,
+    or use it as a context manager. Raises BenchError for a bench that cannot be opened.
+    """
+
+    def __init__(self, rig: Rig, boards: Sequence[str], *, folder: Path) -> None:
+        self.folder = folder
+        self._rig = rig
+        self._names = list(boards)
+        self._bench: Bench | None = None
+        self._built: object = None
+        self._images: dict[str, list[Image]] = {}
+        self._benches = 0
+        self._next = 1
+        self._running: Generator[Trial, None, None] | None = None
+
+    @property
+    def bench(self) -> Bench | None:
+        """The bench of the trials that ran last; None before the first."""
+        return self._bench
+
+    def __call__(
+        self, case: Case, *, times: int, stop: Callable[[Sequence[Trial]], bool] | None = None
+    ) -> Generator[Trial, None, None]:
+        """See `hil.reproduce.trial.Runner`. Raises NoSignature, BenchError and hil.toml.FileError."""
+        signature_of(case)
+        bench = self._open(case)
+        boards = self._boards(case, bench)
+        running = self._running = trials(case, bench, boards, times=times, stop=stop, first=self._next)
+        try:
+            for trial in running:
+                self._next = max(self._next, trial.number + 1)
+                self._keep(trial)
+                yield trial
+        finally:
+            running.close()
+
+    def _open(self, case: Case) -> Bench:
+        built = (case.firmware.options, case.firmware.contract and case.resolve(case.firmware.contract))
+        if self._bench is not None and built == self._built:
+            return self._bench
+        self.close()
+        self._benches += 1
+        folder = self.folder if self._benches == 1 else self.folder / f"bench-{self._benches}"
+        self._bench = Bench(rig_for(case, self._rig, self._names), boards=self._names, artifacts=folder)
+        self._built = built
+        self._images = {name: list(board.firmware.images) for name, board in self._bench.boards.items()}
+        return self._bench
+
+    def _boards(self, case: Case, bench: Bench) -> list[Board]:
+        """The boards, each with the images that the case wants in its flash at its next make_ready."""
+        for board in bench.boards.values():
+            before = list(board.firmware.images)
+            board.firmware.images = list(self._images[board.name])
+            flashed = board.flashed
+            put_firmware(case, board)
+            # An image of the same name may be another one by now; what lies in flash already is not written again.
+            board.flashed = flashed and case.firmware.image is None and board.firmware.images == before
+        return list(bench.boards.values())
+
+    def _keep(self, trial: Trial) -> None:
+        line = json.dumps(trial.facts(), ensure_ascii=False) + "\n"
+        file = os.open(self.folder / TRIALS, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+        try:
+            os.write(file, line.encode())
+        finally:
+            os.close(file)
+
+    def close(self) -> None:
+        """End the trials that run, and close the bench. Closing twice does nothing."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.close()
+        bench, self._bench, self._built = self._bench, None, None
+        if bench is not None:
+            bench.close()
+
+    def __enter__(self) -> BenchRunner:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()

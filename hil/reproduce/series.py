@@ -1,0 +1,227 @@
+"""Trials of one case on an open bench: a thread for each board does one after the other."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator, Sequence
+
+from hil.bench import FAULTS, Bench, BenchError
+from hil.board import Board, NotPromised
+from hil.cases import Case, Signature, Step
+from hil.cases.applying import in_force, lasting
+from hil.flash.fingerprint import fingerprint
+from hil.reproduce.trial import Outcome, Trial
+from hil.reproduce.watching import Stopped, Verdict, Watch
+
+GIVES_UP = 3
+"""A board on which so many trials in a row could not be run gets no more."""
+_PATIENCE = 20.0
+"""Seconds that a board's thread gets to end when the trials are stopped; the bench then closes below it."""
+
+#: What leaves a trial not run, with a message of one line.
+_EXPECTED = (BenchError, NotPromised, *FAULTS)
+
+
+class NoSignature(ValueError):
+    """A case that does not say what its failure looks like. One line with the cure."""
+
+
+def signature_of(case: Case) -> Signature:
+    """What the case's failure looks like. Raises NoSignature."""
+    if case.signature is None:
+        raise NoSignature(
+            f"case {case.name}: has no [signature], so nobody can tell whether it failed as reported; "
+            "write one, docs/cases.md says how"
+        )
+    return case.signature
+
+
+def trials(
+    case: Case,
+    bench: Bench,
+    boards: Sequence[Board],
+    *,
+    times: int,
+    stop: Callable[[Sequence[Trial]], bool] | None = None,
+    first: int = 1,
+) -> Generator[Trial, None, None]:
+    """Try `case` on these boards of an open bench, side by side; yields each trial as it ends, numbered from `first`.
+
+    `stop`: see `hil.reproduce.trial.Runner`. The boards are made ready first; the case's firmware is left to the
+    caller. When the iterator is closed, what runs is ended. Raises NoSignature.
+    """
+    series = _Series(case, bench, times, first)
+    found: list[Trial] = []
+    try:
+        series.start(boards)
+        for trial in series.trials():
+            found.append(trial)
+            if stop is not None and stop(found):
+                series.enough()
+            yield trial
+    finally:
+        series.stop()
+
+
+class _Series:
+    """Trials of one case on an open bench, a thread for each board."""
+
+    def __init__(self, case: Case, bench: Bench, times: int, first: int) -> None:
+        self._case = case
+        self._signature = signature_of(case)
+        self._bench = bench
+        self._left = times
+        self._next = first
+        self._lock = threading.Lock()
+        self._stopped = threading.Event()
+        self._done: queue.SimpleQueue[Trial | BaseException | None] = queue.SimpleQueue()
+        self._threads: list[threading.Thread] = []
+
+    def start(self, boards: Sequence[Board]) -> None:
+        """Begin. All boards are flashed side by side."""
+        # The first call has them all written; from several threads at once each would be written twice.
+        with contextlib.suppress(*_EXPECTED):
+            self._bench.make_ready(boards[0])
+        for board in boards[: self._left]:
+            thread = threading.Thread(target=self._drive, args=(board,), name=f"hil-trials-{board.name}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def trials(self) -> Iterator[Trial]:
+        """Each trial as it ends. Raises what a thread did not expect."""
+        running = len(self._threads)
+        while running:
+            done = self._done.get()
+            if done is None:
+                running -= 1
+            elif isinstance(done, BaseException):
+                raise done
+            else:
+                yield done
+
+    def enough(self) -> None:
+        """Begin no more trials."""
+        with self._lock:
+            self._left = 0
+
+    def stop(self) -> None:
+        """End those that run, too."""
+        self._stopped.set()
+        for thread in self._threads:
+            thread.join(_PATIENCE)
+
+    def _take(self) -> int | None:
+        with self._lock:
+            if self._left <= 0 or self._stopped.is_set():
+                return None
+            self._left -= 1
+            self._next += 1
+            return self._next - 1
+
+    # -- in the board's thread -------------------------------------------------------------------------------------
+
+    def _drive(self, board: Board) -> None:
+        try:
+            self._run(board)
+        except Stopped:
+            pass
+        except BaseException as error:
+            self._done.put(error)
+        finally:
+            self._done.put(None)
+
+    def _run(self, board: Board) -> None:
+        try:
+            self._bench.make_ready(board)
+            firmware = self._case.firmware.version or _version(board)
+            with lasting(self._case, self._bench, board):
+                self._repeat(board, firmware)
+        except _EXPECTED as error:
+            self._not_run(board, self._case.firmware.version or "", str(error))
+
+    def _not_run(self, board: Board, firmware: str, why: str) -> None:
+        """Nothing can be tried on this board: one trial says so, in the place of all that it would have run."""
+        number = self._take()
+        if number is not None:
+            at = self._bench.timeline.mark()
+            self._done.put(self._trial(number, board, firmware, Verdict(Outcome.NOT_RUN, 0.0, _line(why)), at, at))
+
+    def _repeat(self, board: Board, firmware: str) -> None:
+        failures = 0
+        while failures < GIVES_UP and (number := self._take()) is not None:
+            after = self._bench.timeline.mark()
+            try:
+                self._bench.calm(board)
+                after = self._bench.timeline.mark()
+                verdict = self._try(board, number)
+            except _EXPECTED as error:
+                verdict = Verdict(Outcome.NOT_RUN, 0.0, _line(str(error)))
+            failures = failures + 1 if verdict.outcome is Outcome.NOT_RUN else 0
+            before = self._bench.timeline.mark()
+            self._done.put(self._trial(number, board, firmware, verdict, after, before))
+
+    def _trial(self, number: int, board: Board, firmware: str, verdict: Verdict, after: int, before: int) -> Trial:
+        seconds, timeline = round(verdict.seconds, 3), str(self._bench.timeline.path or "")
+        return Trial(number, board.name, firmware, verdict.outcome, seconds, verdict.why, after, before, timeline)
+
+    def _try(self, board: Board, number: int) -> Verdict:
+        """One trial. The timeline has it as it has a test, so that a report and a diagnosis find it."""
+        bench, name = self._bench, f"{self._case.name} #{number}"
+        first = bench.timeline.record("test", "start", board.name, name=name).sequence
+        verdict = Verdict(Outcome.NOT_RUN, 0.0, "ended early")
+        try:
+            verdict = self._play(board, number, first)
+        finally:
+            told = {"outcome": str(verdict.outcome), "why": verdict.why, "evidence": list(verdict.evidence)}
+            bench.timeline.record("test", "end", board.name, name=name, **told)
+        return verdict
+
+    def _play(self, board: Board, number: int, first: int) -> Verdict:
+        bench, case = self._bench, self._case
+        if case.trial.begin == "online":
+            board.power_cycle()
+            before = Watch(bench, board, case.trial, self._signature, first, first, self._stopped)
+            if not before.comes_online(board.contract.online.within):
+                return Verdict(Outcome.OTHER, 0.0, "was not online, before anything was done to it")
+        after = bench.timeline.mark()
+        with in_force(case, bench, board, draw=number):
+            watch = Watch(bench, board, case.trial, self._signature, first, after, self._stopped)
+            for step in case.trial.steps:
+                for _ in range(step.times):
+                    _do(step, board, watch)
+            return watch.verdict()
+
+
+def _do(step: Step, board: Board, watch: Watch) -> None:
+    """One step of a trial; nothing if it is decided already. Raises Stopped, and what the board raises."""
+    if watch.decided:
+        return
+    match step.do:
+        case "power-on":
+            board.power_on()
+        case "power-off":
+            board.power_off()
+        case "power-cycle":
+            board.power_cycle()
+        case "hard-reset":
+            board.hard_reset()
+        case "soft-reset":
+            board.soft_reset()
+        case "send":
+            board.console.send(f"{step.text}\n")
+        case "wait-online":
+            watch.wait(step.seconds or board.contract.online.within, until_online=True)
+        case "wait":
+            watch.wait(step.seconds or 0.0)
+
+
+def _version(board: Board) -> str:
+    """What the images say of themselves, and how their hash begins: two builds of one version are two firmwares."""
+    told = fingerprint(board.firmware.images)
+    return " ".join(str(part) for part in (told["version"], told["sha256"][:8]) if part)
+
+
+def _line(text: str) -> str:
+    return text.strip().split("\n", 1)[0]
