@@ -28,7 +28,7 @@ _PAIRS: Final = tuple((low, high) for low in _RATES for high in _RATES if low < 
 _LOGS: Final = tuple((math.log(a), math.log1p(-a), math.log(b), math.log1p(-b)) for a, b in _PAIRS)
 _LEAST: Final = 1e-6
 """Groups less probable than this are left out when the next version is chosen, and in nothing else."""
-_MOST: Final = 200
+_MOST: Final = 64
 """So many versions, evenly spread, are weighed against each other when the next one is chosen."""
 
 
@@ -91,14 +91,18 @@ def most_telling(groups: Sequence[Group], usable: Sequence[int]) -> dict[int, fl
     if len(usable) > _MOST:
         some = [version for version in usable if 0 < sum(g.contained >> version & 1 for g in likely) < len(likely)]
         some = some[:: max(1, len(some) // _MOST)] or usable[:1]
-    return {version: _told(likely, version) for version in some}
+    surprise = {rate: _entropy(rate) for group in likely for rate in (group.bad, group.good)}
+    return {version: _told(likely, version, surprise) for version in some}
 
 
-def _told(groups: Sequence[Group], version: int) -> float:
+def _told(groups: Sequence[Group], version: int, surprise: Mapping[float, float]) -> float:
     """What outcome and first bad version have in common: the entropy of the outcome less what is left of it."""
-    chances = [(group.probability, group.bad if group.contained >> version & 1 else group.good) for group in groups]
-    fails = math.fsum(probability * chance for probability, chance in chances)
-    return max(0.0, _entropy(fails) - math.fsum(probability * _entropy(chance) for probability, chance in chances))
+    fails = left = 0.0
+    for group in groups:
+        rate = group.bad if group.contained >> version & 1 else group.good
+        fails += group.probability * rate
+        left += group.probability * surprise[rate]
+    return max(0.0, _entropy(fails) - left)
 
 
 def _entropy(chance: float) -> float:

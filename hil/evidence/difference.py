@@ -100,6 +100,7 @@ def _check(first: int, second: int, pairs: int) -> None:
             raise ValueError(f"found {count} of {pairs}, expected a count from 0 to {pairs}")
 
 
+@lru_cache(maxsize=4096)
 def _value(bets: tuple[_Bet, ...], first: int, second: int, pairs: int) -> float:
     return mixed(first * a + (pairs - first) * b + second * c + (pairs - second) * d for a, b, c, d in bets)
 

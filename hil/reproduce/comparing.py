@@ -202,6 +202,11 @@ class Comparing:
         """Trials so far in which a board was tried."""
         return sum(side.tries for side in self._sides)
 
+    def verdicts(self) -> list[Verdict]:
+        """What is told now of each two firmwares, in the order of `result`, without the numbers."""
+        self._judge()
+        return [question.verdict for question in self._questions]
+
     def result(self) -> Comparison:
         """What is known now."""
         self._judge()
