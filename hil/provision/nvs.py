@@ -30,7 +30,8 @@ class Nvs:
         """See `hil.provision.Method`."""
         changes = self._changes(values)
         board, access = self._access.board, self._access
-        place = access.find("nvs", [(partitions.TYPE_DATA, partitions.DATA_NVS)], self._label, "nvs")
+        types = [(partitions.TYPE_DATA, partitions.DATA_NVS)]
+        place = access.find("nvs", types, self._label, "nvs", table=access.table(near=True))
         flash = access.read(place)
         ground, recovered = flash, False
         before = access.before(place)

@@ -17,8 +17,10 @@ from hil.wire import partitions
 from hil.wire.ciphertext import looks_encrypted
 
 SECTOR = partitions.SECTOR
-#: Bytes of a partition that takes longer to read, at 460,800 bit/s, than a tool takes to start and to ask for a digest.
-_WORTH_A_DIGEST = 0x10000
+#: Bytes that take longer to read, at 460,800 bit/s, than a tool takes to start and to ask for a digest, or for others.
+_WORTH_A_START = 0x10000
+#: Bytes from the partition table on in which ESP-IDF's and Arduino's own tables have NVS: 0x9000 to 0xF000 at most.
+_NEAR = 0x7000
 
 
 class FlashAccess(Protocol):
@@ -61,14 +63,20 @@ class PartitionAccess:
         self._hindrance = hindrance
         self._holds = holds
         self._known: dict[int, bytes] = {}  # what large partitions held last, by their offsets
+        self._near = b""  # what was read with the table, from its own offset on, and not used yet
         self._journal = Journal(journal, board, identity)
 
-    def table(self) -> partitions.Table:
-        """The board's own partition table. Raises ProvisionError if there is none, or flash encryption is on."""
+    def table(self, *, near: bool = False) -> partitions.Table:
+        """The board's own partition table. Raises ProvisionError if there is none, or flash encryption is on.
+
+        `near`: what is wanted usually lies right behind it, and is read with it: that is quicker than to start a tool
+        again.
+        """
         hindrance = self._hindrance()
         if hindrance is not None:
             raise ProvisionError(f"board {self.board}: {hindrance}; nothing was written")
-        data = self.flash.read(self._table_offset, partitions.TABLE_SIZE)
+        self._near = self.flash.read(self._table_offset, _NEAR if near else partitions.TABLE_SIZE)
+        data = self._near[: partitions.TABLE_SIZE]
         try:
             return partitions.parse(data)
         except partitions.BadTable as error:
@@ -81,13 +89,20 @@ class PartitionAccess:
             raise ProvisionError(f"board {self.board}: {error} {where}; flash the firmware first") from None
 
     def find(
-        self, kind: str, types: Collection[tuple[int, int]], label: str | None, usual: str
+        self,
+        kind: str,
+        types: Collection[tuple[int, int]],
+        label: str | None,
+        usual: str,
+        *,
+        table: partitions.Table | None = None,
     ) -> partitions.Partition:
         """The partition of one of these (type, subtype) with `label`; without one, that called `usual`, or the first.
 
-        `kind` is what errors call it ('nvs'). Raises ProvisionError if the board's table does not say.
+        `kind` is what errors call it ('nvs'); `table`: the board's, where it has been read. Raises ProvisionError if
+        the board's table does not say.
         """
-        table = self.table()
+        table = self.table() if table is None else table
         found = [p for p in table if (p.type, p.subtype) in types]
         for candidate in found:
             if candidate.label == (label or usual):
@@ -104,6 +119,10 @@ class PartitionAccess:
 
     def read(self, place: partitions.Partition) -> bytes:
         """All that the partition holds. Raises ProvisionError if fewer bytes come."""
+        start, near = place.offset - self._table_offset, self._near
+        self._near = b""  # once: the next reading must see what was written, or what the firmware has made of it
+        if 0 <= start <= len(near) - place.size:
+            return near[start : start + place.size]
         known = self._known.pop(place.offset, None)
         fits = known is not None and len(known) == place.size
         if known is not None and fits and self._holds is not None and self._holds(place.offset, known):
@@ -119,7 +138,7 @@ class PartitionAccess:
         return data
 
     def _remember(self, place: partitions.Partition, data: bytes) -> None:
-        if self._holds is not None and place.size >= _WORTH_A_DIGEST:
+        if self._holds is not None and place.size >= _WORTH_A_START:
             self._known[place.offset] = data
 
     def before(self, place: partitions.Partition) -> bytes | None:
@@ -143,8 +162,7 @@ class PartitionAccess:
             self._journal.write(ground, place.offset)
         for start, data in runs:
             self.flash.write(place.offset + start, data)
-        for start, data in runs:
-            found = self.flash.read(place.offset + start, len(data))
+        for start, data, found in self._read_back(place, runs):
             if found != data:
                 at = next((i for i, (a, b) in enumerate(zip(found, data, strict=False)) if a != b), len(found))
                 raise ProvisionError(
@@ -155,6 +173,22 @@ class PartitionAccess:
         if known is not None:
             self._remember(place, _overwritten(known, runs))
         return sum(len(data) for _, data in runs) // SECTOR
+
+    def _read_back(
+        self, place: partitions.Partition, runs: Iterable[tuple[int, bytes]]
+    ) -> Iterator[tuple[int, bytes, bytes]]:
+        """Each of `runs` with what lies there now; those not far apart are read together, with what is between."""
+        spans: list[list[tuple[int, bytes]]] = []
+        end = 0
+        for run in sorted(runs):
+            if not spans or run[0] - end >= _WORTH_A_START:
+                spans.append([])
+            spans[-1].append(run)
+            end = run[0] + len(run[1])
+        for span in spans:
+            first, end = span[0][0], span[-1][0] + len(span[-1][1])
+            found = self.flash.read(place.offset + first, end - first)
+            yield from ((start, data, found[start - first :][: len(data)]) for start, data in span)
 
 
 def runs(data: bytes, sectors: Iterable[int]) -> Iterator[tuple[int, bytes]]:

@@ -44,7 +44,8 @@ class SecureCert:
 
     def _find(self) -> partitions.Partition:
         """The partition, by its label: a type of one's own may be anything, and is not written by guess."""
-        for candidate in self._access.table():
+        table = self._access.table(near=True)
+        for candidate in table:
             if candidate.label != self._label or candidate.type == partitions.TYPE_SECURE_CERT:
                 continue
             found = f"board {self._access.board}: its partition {self._label!r} has type {candidate.type:#04x}, subtype"
@@ -59,7 +60,7 @@ class SecureCert:
                 f"{partitions.TYPE_SECURE_CERT:#04x} and would not find it; correct the partition table"
             )
         types = [(partitions.TYPE_SECURE_CERT, subtype) for subtype in range(256)]
-        return self._access.find("esp_secure_cert", types, self._label, self._label)
+        return self._access.find("esp_secure_cert", types, self._label, self._label, table=table)
 
     def _entry(self, key: str) -> tuple[int, int]:
         try:
