@@ -10,6 +10,10 @@ ARGS ?=
 # How long `make fuzz` fuzzes each of its targets, in seconds.
 SECONDS_EACH ?= 60
 
+# The tests start some thousand processes of Python. Where none of them may keep its bytecode, each compiles hil, and pytest
+# rewrites the tests, anew: that was a third of all processor time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: bench test defects defects-uno chips kills check format setup clean benchmarks fuzz
 
 setup: $(READY)
