@@ -20,6 +20,7 @@ from hil.pem import command as pem
 from hil.pki import command as pki
 from hil.ports import command as ports
 from hil.report import command as report
+from hil.reproduce import command as reproduce
 from hil.toml import FileError
 
 if TYPE_CHECKING:
@@ -138,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     link = add("link", "carry the lines of boards without a network to the rig's broker, and show it")
     link.add_argument("--reset", action="store_true", help="hard reset first: a board says only then what it wants")
     link.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
+    reproduce.add_options(add("reproduce", reproduce.WORDS))
     _add_listings(commands)
     for room in ROOMS:
         room.add(commands)

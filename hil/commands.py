@@ -16,6 +16,7 @@ from hil.board import Board, NotPromised
 from hil.doctor import command as doctor
 from hil.guardian import identity
 from hil.guardian.locks import locked
+from hil.reproduce import command as reproduce
 from hil.rig import Rig, RigBoard
 from hil.timeline import Event, where
 from hil.virtual_board import VirtualBoard, running
@@ -196,4 +197,5 @@ ALL = {
     "console": console,
     "monitor": monitor,
     "link": link,
+    "reproduce": reproduce.run,
 }

@@ -39,15 +39,20 @@ def show(options: argparse.Namespace) -> int:
 
 
 def list_cases(options: argparse.Namespace) -> int:
-    """The cases of a folder; one that cannot be read is told so in its line. 1 where there is none."""
+    """The cases of a folder; without one those of the folder of all, and those that come with hil.
+
+    One that cannot be read is told so in its line. 1 where there is none.
+    """
     folder = Path(options.folder) if options.folder is not None else finding.home()
-    found = finding.all_in(folder)
-    if not found:
+    own = {path.name: path for path in finding.all_in(folder)}
+    come_with_hil = {} if options.folder is not None else {finding.name_of(path): path for path in finding.shipped()}
+    if not own and not come_with_hil:
         print(f"hil: no cases in {folder}; hil case new NAME makes one", file=sys.stderr)
         return 1
-    width = max(len(path.name) for path in found)
-    for path in found:
-        print(f"{path.name:{width}}  {_line(path)}")
+    for cases in (own, come_with_hil):
+        width = max((len(name) for name in cases), default=0)
+        for name, path in cases.items():
+            print(f"{name:{width}}  {_line(path)}")
     return 0
 
 

@@ -23,7 +23,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     check.add_argument("cases", nargs="+", metavar="CASE", help=named)
     show = new("show", "say in words what a case holds")
     show.add_argument("case", metavar="CASE", help=named)
-    listing = new("list", "list the cases of a folder")
+    listing = new("list", "list the cases of a folder, and those that come with hil")
     listing.add_argument("folder", nargs="?", metavar="FOLDER", help="which (default: cases/, or $HIL_CASES)")
 
 

@@ -115,9 +115,12 @@ def course(events: Iterable[Event], board: str, seconds: float = 0.0) -> Course:
     window = [event for event in events if event.board == board]
     start = window[0].monotonic if window else 0.0
     lanes: dict[str, list[Step]] = {}
+    connected = False
     for event in window:
         name = lane(event)
-        if name in _OF_THE_BENCH or is_chatter(event):
+        connected = connected or event.source == "gateway"
+        # What the broker says before is still of the trial before, or of the bench that has put it to rest.
+        if name in _OF_THE_BENCH or is_chatter(event) or (name == "broker" and not connected):
             continue
         step = Step(f"{event.source}.{event.kind}", facts(event, board), event.monotonic - start)
         steps = lanes.setdefault(name, [])

@@ -7,8 +7,6 @@ with BenchRunner(rig, ["esp32-a", "esp32-b"], folder=run) as runner:
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -18,12 +16,10 @@ from hil.board import Board
 from hil.cases import Case
 from hil.cases.applying import put_firmware, rig_for
 from hil.flash import Image
+from hil.reproduce.kept import keep
 from hil.reproduce.series import signature_of, trials
 from hil.reproduce.trial import Trial
 from hil.rig import Rig
-
-TRIALS = "trials.jsonl"
-"""The file in a run's folder that holds a trial a line, written as each ends."""
 
 
 class BenchRunner:
@@ -60,7 +56,7 @@ class BenchRunner:
         try:
             for trial in running:
                 self._next = max(self._next, trial.number + 1)
-                self._keep(trial)
+                keep(trial, self.folder)
                 yield trial
         finally:
             running.close()
@@ -87,14 +83,6 @@ class BenchRunner:
             # An image of the same name may be another one by now; what lies in flash already is not written again.
             board.flashed = flashed and case.firmware.image is None and board.firmware.images == before
         return list(bench.boards.values())
-
-    def _keep(self, trial: Trial) -> None:
-        line = json.dumps(trial.facts(), ensure_ascii=False) + "\n"
-        file = os.open(self.folder / TRIALS, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
-        try:
-            os.write(file, line.encode())
-        finally:
-            os.close(file)
 
     def close(self) -> None:
         """End the trials that run, and close the bench. Closing twice does nothing."""

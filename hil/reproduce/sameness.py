@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hil.timeline import Event
-from hil.timeline.event import plain
+from hil.timeline.event import plain, shown
 
 _VOLATILE = frozenset(
     {
@@ -20,7 +20,7 @@ _VOLATILE = frozenset(
 _CHATTER = frozenset({("gateway", "pingreq"), ("gateway", "pingresp"), ("gateway", "puback"), ("broker", "started")})
 """Events whose number depends on how long one looks, and nothing else."""
 
-_NUMBER = re.compile(r"-0x[0-9a-fA-F]+|(?<![A-Za-z])(?:0x)?[0-9a-fA-F]*\d[0-9a-fA-F]*h?(?![A-Za-z])")
+_NUMBER = re.compile(r"-0x[0-9a-fA-F]+|0x[0-9a-fA-F]+|[0-9a-fA-F]*[0-9][0-9a-fA-F]*")
 """A number in a text, decimal or hexadecimal. Negative hexadecimal ones are error codes of TLS stacks, and stay."""
 
 _TEXTS = frozenset({"text", "payload"})
@@ -54,3 +54,9 @@ def _steady(value: Any, board: str) -> str:
 
 def _blank(number: re.Match[str]) -> str:
     return number[0] if number[0].startswith("-0x") else "#"
+
+
+def words(event: Event, width: int = 140) -> str:
+    """The event in one line, without what names or measures something of one run alone, and without lists."""
+    told = {k: v for k, v in event.data.items() if _counts(k, v) and not isinstance(v, list | tuple)}
+    return shown(" ".join([f"{event.source}.{event.kind}", *(f"{k}={shown(v, 60)}" for k, v in told.items())]), width)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 
 from hil.bench import FAULTS, Bench, BenchError
@@ -72,19 +73,29 @@ class _Series:
         self._case = case
         self._signature = signature_of(case)
         self._bench = bench
-        self._left = times
-        self._next = first
+        self._all = range(first, first + times)
+        self._share: dict[str, deque[int]] = {}
+        self._left_over: deque[int] = deque()
         self._lock = threading.Lock()
         self._stopped = threading.Event()
         self._done: queue.SimpleQueue[Trial | BaseException | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
 
     def start(self, boards: Sequence[Board]) -> None:
-        """Begin. All boards are flashed side by side."""
+        """Begin. All boards are flashed side by side.
+
+        Each board has its share of the numbers, the same ones in each run: what a number draws from a seed, it draws on
+        the same board again.
+        """
+        chosen = list(boards)[: len(self._all)]
+        if not chosen:
+            return
         # The first call has them all written; from several threads at once each would be written twice.
         with contextlib.suppress(*_EXPECTED):
-            self._bench.make_ready(boards[0])
-        for board in boards[: self._left]:
+            self._bench.make_ready(chosen[0])
+        for place, board in enumerate(chosen):
+            self._share[board.name] = deque(self._all[place :: len(chosen)])
+        for board in chosen:
             thread = threading.Thread(target=self._drive, args=(board,), name=f"hil-trials-{board.name}", daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -93,7 +104,10 @@ class _Series:
         """Each trial as it ends. Raises what a thread did not expect."""
         running = len(self._threads)
         while running:
-            done = self._done.get()
+            try:
+                done = self._done.get(timeout=1.0)  # a Ctrl-C just before a wait is noticed only when it ends
+            except queue.Empty:
+                continue
             if done is None:
                 running -= 1
             elif isinstance(done, BaseException):
@@ -104,7 +118,8 @@ class _Series:
     def enough(self) -> None:
         """Begin no more trials."""
         with self._lock:
-            self._left = 0
+            for share in (self._left_over, *self._share.values()):
+                share.clear()
 
     def stop(self) -> None:
         """End those that run, too."""
@@ -112,13 +127,19 @@ class _Series:
         for thread in self._threads:
             thread.join(_PATIENCE)
 
-    def _take(self) -> int | None:
+    def _take(self, board: Board) -> int | None:
+        """The number of this board's next trial: of its share, then of what others have left."""
         with self._lock:
-            if self._left <= 0 or self._stopped.is_set():
+            if self._stopped.is_set():
                 return None
-            self._left -= 1
-            self._next += 1
-            return self._next - 1
+            share = self._share[board.name] or self._left_over
+            return share.popleft() if share else None
+
+    def _leave(self, board: Board) -> None:
+        """What is left of its share is for the others."""
+        with self._lock:
+            self._left_over.extend(self._share[board.name])
+            self._share[board.name].clear()
 
     # -- in the board's thread -------------------------------------------------------------------------------------
 
@@ -143,14 +164,15 @@ class _Series:
 
     def _not_run(self, board: Board, firmware: str, why: str) -> None:
         """Nothing can be tried on this board: one trial says so, in the place of all that it would have run."""
-        number = self._take()
+        number = self._take(board)
+        self._leave(board)
         if number is not None:
             at = self._bench.timeline.mark()
             self._done.put(self._trial(number, board, firmware, Verdict(Outcome.NOT_RUN, 0.0, _line(why)), at, at))
 
     def _repeat(self, board: Board, firmware: str) -> None:
         failures = 0
-        while failures < GIVES_UP and (number := self._take()) is not None:
+        while failures < GIVES_UP and (number := self._take(board)) is not None:
             after = self._bench.timeline.mark()
             try:
                 self._bench.calm(board)
@@ -161,6 +183,7 @@ class _Series:
             failures = failures + 1 if verdict.outcome is Outcome.NOT_RUN else 0
             before = self._bench.timeline.mark()
             self._done.put(self._trial(number, board, firmware, verdict, after, before))
+        self._leave(board)
 
     def _trial(self, number: int, board: Board, firmware: str, verdict: Verdict, after: int, before: int) -> Trial:
         seconds, timeline = round(verdict.seconds, 3), str(self._bench.timeline.path or "")

@@ -10,12 +10,13 @@ followed, so that an early event that fits a step by chance keeps no later one f
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from hil.cases.signature import Never, Seen, Signature
 from hil.diagnose import Diagnosis, diagnose
+from hil.reproduce.sameness import words
 from hil.timeline import Event, Match
 
 CAUSES_ASKED = 2
@@ -118,10 +119,10 @@ def matching(
         growing = growing or step.within is None or bool(lasting)
         found = _kept(reached, signature, number, search)
         if not found:
-            words = _broken(signature, number, search) if reached else _absent(step, number, ends, search)
+            missing = _broken(signature, number, search) if reached else _absent(step, number, ends, search)
             state = State.OPEN if growing and until < search.limit_at else State.CANNOT
             best = min(ends, key=lambda end: end.at)
-            return Matching(state, search.evidence(best, signature.seen), words, max(lasting, default=math.inf))
+            return Matching(state, search.evidence(best, signature.seen), missing, max(lasting, default=math.inf))
         ends = found
     best = min(ends, key=lambda end: end.ready)
     evidence = search.evidence(best, signature.seen)
@@ -201,11 +202,5 @@ def words_of(evidence: Sequence[Sequence[Event]], began: float) -> list[str]:
     lines = []
     for events in evidence:
         count = f"{len(events)} times, the last at " if len(events) > 1 else ""
-        lines.append(f"{count}+{events[-1].monotonic - began:.2f} s  {_short(events[-1])}")
+        lines.append(f"{count}+{events[-1].monotonic - began:.2f} s  {words(events[-1])}")
     return lines
-
-
-def _short(event: Event) -> str:
-    facts: Mapping[str, object] = {k: v for k, v in event.data.items() if v is not None and not isinstance(v, list)}
-    text = " ".join([f"{event.source}.{event.kind}", *(f"{key}={value}" for key, value in facts.items())])
-    return text if len(text) <= 140 else text[:139] + "…"

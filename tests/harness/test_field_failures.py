@@ -157,7 +157,7 @@ def tried_cases(bench: Bench) -> dict[str, Trial]:
     """One trial of each case on its board, all side by side."""
 
     def one(name: str) -> Trial:
-        # Of the connects that fail by chance it is the first trial's that does: the seed says so.
+        # Connects fail by chance: that of trial 2 does, the seed says so.
         number = 2 if name == "no-retry" else 1
         (trial,) = trials(field_case(name), bench, [bench.boards[CASES[name]]], times=1, first=number)
         return trial

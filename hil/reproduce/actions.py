@@ -1,0 +1,105 @@
+"""What `hil reproduce` does."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hil import parts
+from hil.cases import Case, load
+from hil.cases.case import FirmwareTable
+from hil.cases.finding import find
+from hil.report.legible import legible
+from hil.reproduce.kept import first_difference, kept
+from hil.reproduce.running import BenchRunner
+from hil.reproduce.series import NoSignature
+from hil.reproduce.summary import Finding, Summary
+from hil.reproduce.trial import Outcome, Trial
+from hil.rig import Rig, RigBoard
+from hil.toml import FileError
+
+CODES = {
+    Finding.REPRODUCED: 0,
+    Finding.BESIDE_OTHERS: 0,
+    Finding.NOT_REPRODUCED: 1,
+    Finding.OTHERWISE: 3,
+    Finding.NOTHING_RAN: 4,
+}
+"""Exit codes; 2 is a case or an option that cannot be used, 130 a Ctrl-C before anything was known."""
+
+_TIMES, _TIMES_UNTIL_FAILURE = 10, 1000
+
+
+def reproduce(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace) -> int:
+    """Try the case, say what it came to. Raises BenchError."""
+    try:
+        case = case_of(options)
+        against = kept(Path(options.against)) if options.against is not None else []
+        folder = Path(options.run) if options.run is not None else parts.run_folder(rig)
+        if (folder / "timeline.jsonl").exists():
+            raise ValueError(f"--run: {folder} holds a run already; name a new folder")
+        found, whole = _tried(case, rig, [board.name for board in boards], folder, options)
+    except (FileError, NoSignature, KeyError, ValueError) as error:
+        text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+        print("\n".join(f"hil: {line}" for line in text.split("\n")), file=sys.stderr)
+        return 2
+    summary = _summary(found, against)
+    if options.json:
+        facts = {"case": case.name, "title": case.title, "run": str(folder), "whole": whole, **summary.facts()}
+        print(json.dumps(facts, ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(legible(line, keep="") for line in [f"{case.name}: {case.title}", *summary.lines()]))
+        print(f"  artifacts: {folder}; hil diagnose and hil report read them")
+    return CODES[summary.finding] if whole or summary.tried else 130
+
+
+def case_of(options: argparse.Namespace) -> Case:
+    """The case that is named, changed as the options say. Raises FileError, and KeyError for an unknown condition."""
+    case = load(find(options.case)).without(options.without)
+    if options.rig_firmware:
+        case = replace(case, file=case.file.model_copy(update={"firmware": FirmwareTable()}))
+    if options.limit is not None:
+        trial = case.trial.model_copy(update={"limit": options.limit})
+        case = replace(case, file=case.file.model_copy(update={"trial": trial}))
+    return case
+
+
+def _tried(
+    case: Case, rig: Rig, boards: Sequence[str], folder: Path, options: argparse.Namespace
+) -> tuple[list[Trial], bool]:
+    """The trials, and whether they came to their end; a Ctrl-C leaves what is known so far."""
+    times = options.times or (_TIMES_UNTIL_FAILURE if options.until_failure else _TIMES)
+    shown = sys.stderr if options.json else sys.stdout
+    found: list[Trial] = []
+    with BenchRunner(rig, boards, folder=folder) as runner:
+        trials = runner(case, times=times, stop=_failed if options.until_failure else None)
+        try:
+            with contextlib.closing(trials):
+                for trial in trials:
+                    found.append(trial)
+                    print(_line(trial, len(found), times), file=shown, flush=True)
+        except KeyboardInterrupt:
+            return found, False
+    return found, True
+
+
+def _failed(trials: Sequence[Trial]) -> bool:
+    return trials[-1].outcome is Outcome.REPRODUCED
+
+
+def _line(trial: Trial, number: int, times: int) -> str:
+    words = legible(f"{trial.board}  {trial.outcome:<10}  {trial.seconds:6.2f} s  {trial.why}", keep="")
+    return f"[{number:{len(str(times))}}/{times}] {words}"
+
+
+def _summary(found: Sequence[Trial], against: Sequence[Trial]) -> Summary:
+    try:
+        difference, compared = first_difference(found, against)
+    except (OSError, ValueError) as error:
+        return Summary(found, None, f"nothing: {error}")
+    return Summary(found, difference, compared)

@@ -1,0 +1,67 @@
+"""`hil reproduce`: its options alone; what it does is in `hil.reproduce.actions`."""
+
+from __future__ import annotations
+
+import argparse
+import threading
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hil.rig import Rig, RigBoard
+
+WORDS = "try a case many times, boards side by side: how often it fails as reported, after how long, what differs"
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options beside those that say which boards."""
+    parser.add_argument("case", metavar="CASE", help="its folder, or the name of one that hil case list shows")
+    parser.add_argument("--times", type=_count, metavar="N", help="trials in all (default: 10)")
+    parser.add_argument(
+        "--until-failure",
+        action="store_true",
+        help="end with the first trial that fails as reported (default for --times then: 1000)",
+    )
+    parser.add_argument("--limit", type=_seconds, metavar="SECONDS", help="of each trial (default: as the case says)")
+    parser.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        metavar="CONDITION",
+        help="leave a condition of the case out; may be given several times",
+    )
+    parser.add_argument(
+        "--rig-firmware",
+        action="store_true",
+        help="with the firmware that the rig names, in place of the case's: the control",
+    )
+    parser.add_argument(
+        "--against",
+        metavar="RUN",
+        help="an earlier run: its passing trials are compared where none passes now",
+    )
+    parser.add_argument("--run", metavar="FOLDER", help="where to leave the artifacts (default: below the rig's)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, and progress on stderr")
+
+
+def run(rig: Rig, boards: list[RigBoard], options: argparse.Namespace) -> int:
+    """Do it; returns the exit code. Raises BenchError."""
+    from hil.reproduce import actions
+
+    return actions.reproduce(rig, boards, options)
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"found {number}, expected 1 or more")
+    return number
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= threading.TIMEOUT_MAX:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, more than 0")
+    return seconds
