@@ -16,6 +16,7 @@ from hil.chain import command as chain
 from hil.firmware_given import with_firmware
 from hil.history import command as history
 from hil.history import quarantining as quarantine
+from hil.nightly import options as nightly
 from hil.pem import command as pem
 from hil.pki import command as pki
 from hil.ports import command as ports
@@ -140,6 +141,10 @@ def _parser() -> argparse.ArgumentParser:
     link.add_argument("--reset", action="store_true", help="hard reset first: a board says only then what it wants")
     link.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
     reproduce.add_options(add("reproduce", reproduce.WORDS))
+    words = "a whole night: doctor, flash, all scenarios side by side, soak, reports; goes on after a crash"
+    night = add("nightly", words)
+    _add_firmware(night)
+    nightly.add(night)
     _add_listings(commands)
     for room in ROOMS:
         room.add(commands)

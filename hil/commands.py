@@ -16,6 +16,7 @@ from hil.board import Board, NotPromised
 from hil.doctor import command as doctor
 from hil.guardian import identity
 from hil.guardian.locks import locked
+from hil.nightly import command as nightly
 from hil.reproduce import command as reproduce
 from hil.rig import Rig, RigBoard
 from hil.timeline import Event, where
@@ -190,6 +191,7 @@ def _show(bench: Bench, wanted: Callable[[Event], bool]) -> None:
 
 ALL = {
     "doctor": doctor.run,
+    "nightly": nightly.run,
     "flash": flash,
     "provision": provision,
     "power": power,

@@ -95,6 +95,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "$HIL_HISTORY, else as the rig says, else history.sqlite beside its artifacts)",
     )
     group.addoption(
+        "--part-of",
+        metavar="DIR",
+        help="this run is a part of the one in DIR, such as a night, whose parts/ has its artifacts: in the history "
+        "they are one",
+    )
+    group.addoption(
         "--firmware",
         action="append",
         metavar="[BOARD=]PATH",
@@ -462,7 +468,8 @@ class Summary:
             from hil.report.results import Writer
 
             self._results = Writer()
-            self._history = Live(_rig(self._config), self._config.getoption("--history"))
+            whole = self._config.getoption("--part-of")
+            self._history = Live(_rig(self._config), self._config.getoption("--history"), whole and Path(whole))
         retold = self._results.add(report)
         if retold is not None:
             self._verdicts.add(retold)

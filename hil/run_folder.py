@@ -21,6 +21,8 @@ from hil.timeline import Merged
 from hil.timeline import merge as merge_timelines
 
 TIMELINE, WORKERS = "timeline.jsonl", "workers"
+PARTS = "parts"
+"""Of a run that several runs of pytest make up, such as a night: a folder for each of them."""
 
 
 class NoRun(ValueError):
@@ -49,6 +51,12 @@ class MergedRun:
 def worker_folder(run: Path, worker: str) -> Path:
     """The folder in which one worker writes."""
     return run / WORKERS / worker
+
+
+def parts_of(run: Path) -> list[Path]:
+    """The parts of a run, in the order of their names; none for a run of one piece."""
+    folder = run / PARTS
+    return sorted(one for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
 
 
 def make_room(run: Path) -> None:

@@ -81,7 +81,7 @@ def facts(folder: Path, line: Mapping[str, Any]) -> tuple[RunFacts, dict[str, Bo
 
 def _told(folder: Path) -> Mapping[str, Any]:
     """run.json; where workers of pytest-xdist had a bench each, that of the first one."""
-    for path in (folder / FACTS, *sorted(folder.glob(f"*/{FACTS}"))):
+    for path in (folder / FACTS, *sorted(folder.glob(f"workers/*/{FACTS}"))):
         if not path.exists():
             continue
         try:

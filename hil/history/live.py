@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hil import run_folder
 from hil.history import place
 from hil.history.cells import Cells
 from hil.history.place import Place, PlaceError
@@ -24,10 +25,15 @@ if TYPE_CHECKING:
 
 
 class Live:
-    """`rig`: what of; `option`: where to, if --history says it. Raises nothing; see `end`."""
+    """`rig`: what of; `option`: where to, if --history says it. Raises nothing; see `end`.
 
-    def __init__(self, rig: Rig, option: str | None) -> None:
+    `whole`: the folder of a run that this one is a part of: in the history they are one, with what it says of a test
+    that another part has run already.
+    """
+
+    def __init__(self, rig: Rig, option: str | None, whole: Path | None = None) -> None:
         self._rig = rig
+        self._whole = whole
         self._cells = Cells()
         self._began = time.time()
         self._history: History | None = None
@@ -46,12 +52,23 @@ class Live:
             return
         self._folder = self._folder or folder
         try:
-            cell = self._cells.take(line)
             if self._keeper is None:
-                self._keeper = self._open(self._place, folder, line)
+                self._recall(folder)
+                self._keeper = self._open(self._place, self._whole or folder, line)
+            cell = self._cells.take(line)
             self._keeper.keep([cell])
         except (ImportError, OSError, KeyError, TypeError, ValueError) as error:  # a HistoryError is a ValueError
             self._trouble = str(error)
+
+    def _recall(self, folder: Path) -> None:
+        """What other parts of the same run have found, so that a cell is written with all of its tests."""
+        if self._whole is not None:
+            from hil.history.adding import RESULTS, lines
+
+            for part in run_folder.parts_of(self._whole):
+                if part.resolve() != folder.resolve() and (part / RESULTS).exists():
+                    for _, line in lines(part / RESULTS):
+                        self._cells.take(line)
 
     def _open(self, where: Place, folder: Path, line: Mapping[str, Any]) -> Keeper:
         # SQLAlchemy takes its time: where the history is off, nobody waits for it.
@@ -60,7 +77,7 @@ class Live:
 
         self._history = open_history(where)
         run = RunFacts(
-            key=key_of(folder, new=True),
+            key=key_of(folder, new=self._whole is None),
             rig=self._rig.name,
             host=platform.node(),
             began=min(self._began, float(line["wall"]) - float(line["seconds"])),
@@ -81,6 +98,10 @@ class Live:
         if self._history is not None:
             self._history.close()
         if self._trouble is not None:
-            again = f"; when that is mended: hil history add {self._folder}" if self._folder is not None else ""
+            again = (
+                f"; when that is mended: hil history add {self._whole or self._folder}"
+                if self._folder is not None
+                else ""
+            )
             return [f"history: not kept: {self._trouble}{again}"]
         return [f"history: {self._place.shown}"] if self._place is not None else []

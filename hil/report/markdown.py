@@ -10,9 +10,12 @@ from hil.report.junit import message_of
 from hil.report.legible import one_line
 from hil.report.runs import Run
 from hil.report.summary import VERDICTS, summary
-from hil.report.verdicts import worse
+from hil.report.verdicts import FLAKY, worse
 
-_SIGN = {"FAIL": "❌", "ERROR": "💥", "quarantined": "🚧", "WARN": "⚠️", "pass": "✅", "n/a": "➖", "unfinished": "⏹️"}
+_SIGN = {
+    **{"FAIL": "❌", "ERROR": "💥", "flaky": "🎲", "quarantined": "🚧", "WARN": "⚠️", "pass": "✅", "n/a": "➖"},
+    **{"unfinished": "⏹️", "retried": "🔁"},
+}
 _MOST_FAILURES = 20
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@:-])")
 
@@ -20,16 +23,19 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@:-])")
 def as_markdown(run: Run) -> str:
     """The text of summary.md: counts, what failed and why, the matrix, warnings and findings, what was tested."""
     told = summary(run)
-    lines = [f"## hil: {_text(told['rig']['name'] or told['run'])}", "", _counts(told), ""]
+    lines = [f"## hil: {plain(told['rig']['name'] or told['run'])}", "", _counts(told), ""]
     bad = [test for test in told["tests"] if test["verdict"] in ("FAIL", "ERROR", "unfinished")]
     if bad:
         lines += ["### What failed", "", *(line for test in bad[:_MOST_FAILURES] for line in _failure(test)), ""]
     if len(bad) > _MOST_FAILURES:
         lines += [f"and {len(bad) - _MOST_FAILURES} more.", ""]
+    flaky = [test for test in told["tests"] if test["verdict"] == FLAKY]
+    if flaky:
+        lines += ["### Flaky", "", *(f"- {_named(test)}: {plain('; '.join(test['reasons']))}" for test in flaky), ""]
     lines += [*_matrix(told["tests"]), ""] if told["tests"] else []
     for key in ("warnings", "findings"):
         said = list(dict.fromkeys(f"{test['board']}: {words}" for test in told["tests"] for words in test[key]))
-        lines += [f"### {key.capitalize()}", "", *(f"- {_text(words)}" for words in said), ""] if said else []
+        lines += [f"### {key.capitalize()}", "", *(f"- {plain(words)}" for words in said), ""] if said else []
     lines += ["### What was tested", "", *(f"- {_tested(board)}" for board in told["boards"]), ""]
     return "\n".join(lines)
 
@@ -41,10 +47,14 @@ def _counts(told: Mapping[str, Any]) -> str:
 
 def _failure(test: Mapping[str, Any]) -> list[str]:
     why = one_line(message_of(test["failure"] or ""))
-    lines = [f"- {_SIGN[test['verdict']]} **{_text(test['scenario'])}** on {_text(test['board'])}: {_text(why)}"]
+    lines = [f"- {_named(test)}: {plain(why)}"]
     for one in test["diagnoses"][:2]:
-        lines.append(f"  - {_text(one['title'])} ({one['confidence']:.0%}): {_text(one['explanation'])}")
+        lines.append(f"  - {plain(one['title'])} ({one['confidence']:.0%}): {plain(one['explanation'])}")
     return lines
+
+
+def _named(test: Mapping[str, Any]) -> str:
+    return f"{_SIGN[test['verdict']]} **{plain(test['scenario'])}** on {plain(test['board'])}"
 
 
 def _matrix(tests: Sequence[Mapping[str, Any]]) -> Iterable[str]:
@@ -56,21 +66,21 @@ def _matrix(tests: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         key = (test["scenario"], test["board"])
         seconds[key] = seconds.get(key, 0.0) + test["seconds"]
     boards = list(dict.fromkeys(test["board"] for test in tests))
-    yield f"| scenario | {' | '.join(map(_text, boards))} |"
+    yield f"| scenario | {' | '.join(map(plain, boards))} |"
     yield "|---|" + "---|" * len(boards)
     for scenario, row in cells.items():
         shown = [f"{_SIGN[row[b]]} {row[b]} {seconds[scenario, b]:.1f} s" if b in row else "" for b in boards]
-        yield f"| {_text(scenario)} | {' | '.join(shown)} |"
+        yield f"| {plain(scenario)} | {' | '.join(shown)} |"
 
 
 def _tested(board: Mapping[str, Any]) -> str:
-    facts = [_text(board[key]) for key in ("chip", "contract") if board[key]]
+    facts = [plain(board[key]) for key in ("chip", "contract") if board[key]]
     facts += [
-        f"firmware {_text(one['version'] or '')} `{one['sha256'][:12]}`".replace("  ", " ") for one in board["firmware"]
+        f"firmware {plain(one['version'] or '')} `{one['sha256'][:12]}`".replace("  ", " ") for one in board["firmware"]
     ]
-    return f"**{_text(board['name'])}**: {', '.join(facts) or 'nothing is known'}"
+    return f"**{plain(board['name'])}**: {', '.join(facts) or 'nothing is known'}"
 
 
-def _text(words: object) -> str:
+def plain(words: object) -> str:
     """Text that Markdown leaves as it is: no link, no markup, no mention of anybody."""
     return _SPECIAL.sub(r"\\\1", one_line(str(words), 500))

@@ -15,13 +15,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hil.report import attempts
 from hil.report.verdicts import (
     ARTIFACTS,
+    ATTEMPT,
     BOARD,
     BROKER,
     EXPIRED,
     FINDING,
     QUARANTINED,
+    RETRIED,
     SCENARIO,
     WARNING,
     Report,
@@ -69,6 +72,17 @@ def account(
         "findings": [redacted(words) for words in told(report, FINDING)],
         "quarantined": next(iter(told(report, QUARANTINED)), None),
         "expired": next(iter(told(report, EXPIRED)), None),
+    }
+
+
+def told_of(about: Mapping[str, Any], why: str) -> dict[str, Any]:
+    """The account of a test that ended without one: an error of the bench. `about` as for `account`."""
+    now = time.monotonic()
+    return {
+        **about,
+        **{"phase": "???", "outcome": "failed", "began": now, "ended": now, "wall": time.time(), "seconds": 0.0},
+        **{"reason": None, "failure": why, "sections": [], "warnings": [], "findings": []},
+        **{"quarantined": None, "expired": None},
     }
 
 
@@ -162,7 +176,10 @@ class Phase:
 
 @dataclass(slots=True)
 class Result:
-    """One test that ran once. `worker`: the pytest-xdist worker that ran it, None without."""
+    """One test that ran once. `worker`: the pytest-xdist worker that ran it, None without.
+
+    `attempt` and `earlier`: see `hil.report.attempts`; both '' for a test that was run once.
+    """
 
     test: str
     name: str
@@ -175,6 +192,13 @@ class Result:
     groups: list[str]
     broker: str
     phases: list[Phase] = field(default_factory=list)
+    attempt: str = ""
+    earlier: str = ""
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it came to its end: it was torn down, or its worker is known to have died."""
+        return any(phase.when in ("teardown", "???") for phase in self.phases)
 
     @property
     def began(self) -> float:
@@ -197,7 +221,7 @@ class Result:
         found = ""
         for phase in self.phases:
             found = worse(found, outcome(Retold(self, phase)))
-        return found or "unfinished"
+        return found or (RETRIED if self.attempt == RETRIED else "unfinished")
 
     @property
     def failed_at(self) -> float | None:
@@ -231,11 +255,13 @@ class Retold:
             *((FINDING, words) for words in phase.findings),
             *([(QUARANTINED, phase.quarantined)] if phase.quarantined else []),
             *([(EXPIRED, phase.expired)] if phase.expired else []),
+            *([(ATTEMPT, result.attempt)] if result.attempt else []),
         ]
 
 
 def read(path: Path) -> list[Result]:
-    """The tests of a results.jsonl, in order of their beginning. A test that ran again stands there again.
+    """The tests of a results.jsonl, in order of their beginning. A test that ran again stands there again, and one
+    of them counts.
 
     A last line that was cut off by a kill is left out. Raises ValueError naming file and line for anything else that
     is no account.
@@ -255,7 +281,21 @@ def read(path: Path) -> list[Result]:
             if last:
                 break
             raise ValueError(f"{path}:{number}: not the result of a test ({error!r})") from error
+    attempts.weigh(found)
     return sorted(found, key=lambda result: result.began)
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The accounts of a results.jsonl as they stand there; a last line that was cut off is left out.
+
+    Raises ValueError naming file and line.
+    """
+    for number, raw, last in _lines(path):
+        try:
+            yield dict(json.loads(raw))
+        except (ValueError, TypeError) as error:
+            if not last:
+                raise ValueError(f"{path}:{number}: not the result of a test ({error!r})") from error
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str, bool]]:

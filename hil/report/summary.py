@@ -16,8 +16,8 @@ from hil.report.runs import Run
 FORMAT = 1
 """Of summary.json. A new key does not raise it; a key that changes its meaning or goes away does."""
 
-VERDICTS = ("FAIL", "ERROR", "quarantined", "WARN", "pass", "n/a", "unfinished")
-"""Every verdict, the ones to look at first first."""
+VERDICTS = ("FAIL", "ERROR", "flaky", "quarantined", "WARN", "pass", "n/a", "unfinished", "retried")
+"""Every verdict, the ones to look at first first; 'retried' is no verdict on the test, another time of it counts."""
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -94,7 +94,9 @@ def _test(run: Run, result: Result) -> dict[str, Any]:
 
 
 def _reasons(result: Result) -> Iterator[str]:
-    """Why it was left out, or what the quarantine list says of its failure."""
+    """Why it was left out, what the quarantine list says of its failure, or what it came to before."""
+    if result.earlier:
+        yield result.earlier
     for phase in result.phases:
         yield from (words for words in (phase.reason, phase.quarantined, phase.expired) if words)
 

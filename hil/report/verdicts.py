@@ -17,7 +17,13 @@ BROKER, ARTIFACTS = "hil.broker", "hil.artifacts"
 #: What the quarantine list says of a failure: QUARANTINED lets it pass, EXPIRED does so no more.
 QUARANTINED, EXPIRED = "hil.quarantined", "hil.quarantine_expired"
 
-_RANK = {"n/a": 0, "pass": 1, "WARN": 2, "quarantined": 3, "unfinished": 4, "FAIL": 5, "ERROR": 6}
+#: Of a test that was run several times: what counts of this time (`hil.report.attempts`).
+ATTEMPT = "hil.attempt"
+#: It failed, and passed when it was run again; and each time that another one counts for.
+FLAKY, RETRIED = "flaky", "retried"
+
+_ORDER = ("n/a", RETRIED, "pass", "WARN", FLAKY, "quarantined", "unfinished", "FAIL", "ERROR")
+_RANK = {name: rank for rank, name in enumerate(_ORDER)}
 
 
 class Report(Protocol):
@@ -65,6 +71,11 @@ def reason_of(report: Report) -> str | None:
 
 def outcome(report: Report) -> str:
     """What one phase of a test says of the verdict; '' if nothing."""
+    attempt = told(report, ATTEMPT)
+    if RETRIED in attempt:
+        return RETRIED
+    if FLAKY in attempt:
+        return FLAKY if report.when == "call" else ""
     if told(report, QUARANTINED):
         return "quarantined"
     if report.failed:

@@ -46,11 +46,13 @@ def test_the_summary_fits_its_schema_and_says_why(run: runs.Run) -> None:
     assert told["verdicts"] == {
         "FAIL": 1,
         "ERROR": 1,
+        "flaky": 0,
         "quarantined": 0,
         "WARN": 1,
         "pass": 1,
         "n/a": 1,
         "unfinished": 1,
+        "retried": 0,
     }
     failed = told["tests"][0]
     assert failed["diagnoses"][0]["cause"] == "will-topic-denied"

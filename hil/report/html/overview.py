@@ -11,7 +11,10 @@ from hil.report.legible import one_line
 from hil.report.summary import VERDICTS
 from hil.report.verdicts import worse
 
-SIGNS = {"FAIL": "✕", "ERROR": "⚡", "quarantined": "Q", "WARN": "!", "pass": "✓", "n/a": "–", "unfinished": "…"}
+SIGNS = {
+    **{"FAIL": "✕", "ERROR": "⚡", "flaky": "≈", "quarantined": "Q", "WARN": "!", "pass": "✓", "n/a": "–"},
+    **{"unfinished": "…", "retried": "↻"},
+}
 """Verdicts have a sign as well as a colour."""
 
 Told = Mapping[str, Any]

@@ -1,6 +1,6 @@
 // The first page: which verdicts and scenarios the matrix shows, and the keys that move in it.
 
-const SIGNS = { FAIL: '✕', ERROR: '⚡', quarantined: 'Q', WARN: '!', pass: '✓', 'n/a': '–', unfinished: '…' };
+const SIGNS = { FAIL: '✕', ERROR: '⚡', flaky: '≈', quarantined: 'Q', WARN: '!', pass: '✓', 'n/a': '–', unfinished: '…', retried: '↻' };
 
 class Overview {
   constructor() {

@@ -1,0 +1,28 @@
+"""`--keep N`: the folders of old nights are deleted, so that a lab's disk does not fill up."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from hil.nightly import journal
+from hil.nightly.plan import PREFIX
+
+
+def prune(folder: Path, keep: int) -> list[Path]:
+    """Delete the oldest of the nights beside `folder`, all but `keep`, that one among the kept; returns which.
+
+    Only what is named as nights are, and has a journal that nobody writes, is one. What cannot be deleted stays.
+    """
+    nights = [one for one in folder.parent.glob(f"{PREFIX}*") if (one / journal.FILE).is_file() and one != folder]
+    nights.sort(key=lambda one: (one / journal.FILE).stat().st_mtime, reverse=True)
+    gone = []
+    for one in nights[keep - 1 :]:
+        try:
+            journal.Journal(one).close()
+        except (journal.NightTaken, ValueError, OSError):
+            continue
+        shutil.rmtree(one, ignore_errors=True)
+        if not one.exists():
+            gone.append(one)
+    return gone

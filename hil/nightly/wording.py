@@ -1,0 +1,136 @@
+"""A night in words: what is looked at first stands first. Made into one screen, and into Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from hil.nightly import outcome as outcomes
+from hil.nightly.changes import Changes
+from hil.nightly.clock import shown
+from hil.nightly.outcome import Outcome
+from hil.nightly.plan import Plan
+from hil.report.attempts import BAD, GOOD
+from hil.report.junit import message_of
+from hil.report.legible import one_line
+from hil.report.results import Result
+from hil.report.verdicts import FLAKY
+
+#: The columns, by markers of scenarios; what has none of them is 'other'.
+COLUMNS = ("tls", "mqtt", "time", "power", "soak")
+
+HEADLINES: Mapping[int, str] = {
+    outcomes.PASSED: "PASSED",
+    outcomes.FAILED: "FAILED",
+    outcomes.UNFIT: "BOARD LEFT OUT",
+    outcomes.NOT_RUN: "NOT ALL RUN",
+    outcomes.FLAKY_ONLY: "FLAKY",
+    outcomes.BROKEN: "BROKEN OFF",
+}
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and its entries, the most telling first. What is in `entries` is one line each, of any length."""
+
+    title: str
+    entries: Sequence[str]
+
+
+@dataclass(frozen=True)
+class Told:
+    """`rows`: the table of boards by groups of scenarios, its heading first; `end`: where to look, what code."""
+
+    headline: str
+    facts: str
+    rows: Sequence[Sequence[str]]
+    sections: Sequence[Section]
+    end: Sequence[str]
+
+
+def told(plan: Plan, night: Outcome, changes: Changes) -> Told:
+    """All of it."""
+    counted = night.verdicts
+    order = ("FAIL", "ERROR", FLAKY, "quarantined", "WARN", "pass", "n/a")
+    numbers = ", ".join(f"{counted[verdict]} {verdict}" for verdict in order if counted[verdict])
+    minutes = round((night.ended - night.began) / 60)
+    lasted = f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
+    firmware = " ".join(word for word in (plan.version, plan.revision and plan.revision[:12]) if word)
+    given = firmware or (", ".join(plan.firmware) if plan.firmware else "as the contracts have it")
+    return Told(
+        headline=f"{HEADLINES[night.code]}: {plan.rig.name}: {numbers or 'no test came to its end'}",
+        facts=f"{shown(night.began)} to {shown(night.ended).split()[1]} ({lasted}), firmware {given}",
+        rows=table(night),
+        sections=[section for section in _sections(night, changes) if section.entries],
+        end=[f"report: {night.folder / 'report.html'}", f"exit code {night.code}: {outcomes.CODES[night.code]}"],
+    )
+
+
+def table(night: Outcome) -> list[list[str]]:
+    """Boards by groups: '24/26' of those that were judged passed; an exclamation mark where one failed."""
+    groups = [name for name in (*COLUMNS, "other") if any(_column(result) == name for result in night.results)]
+    rows = [["board", *groups]]
+    for board in night.boards:
+        cells = [_cell([r for r in night.results if (r.board, _column(r)) == (board, name)]) for name in groups]
+        rows.append([board, *cells])
+    return rows
+
+
+def _column(result: Result) -> str:
+    return next((name for name in COLUMNS if name in result.groups), "other")
+
+
+def _cell(results: Iterable[Result]) -> str:
+    verdicts = [result.verdict for result in results]
+    judged = [verdict for verdict in verdicts if verdict in (*GOOD, *BAD, FLAKY)]
+    if not judged:
+        return "n/a" if verdicts else "-"
+    good = sum(verdict in GOOD for verdict in judged)
+    return f"{good}/{len(judged)}" + ("!" if {"FAIL", "ERROR"} & set(judged) else "")
+
+
+def _sections(night: Outcome, changes: Changes) -> Iterable[Section]:
+    if night.trouble is not None:
+        yield Section("hil could not go on", [night.trouble])
+    yield Section("Left out", [f"{board}: {why}" for board, why in night.left_out.items()])
+    bad = [result for result in night.results if result.verdict in ("FAIL", "ERROR")]
+    fresh = [result for result in bad if (result.board, result.scenario) in changes.new]
+    yield Section("New failures", [_failure(result, changes) for result in fresh])
+    rest = [result for result in bad if result not in fresh]
+    yield Section("Other failures" if fresh else "Failures", [_failure(result, changes) for result in rest])
+    flaky = [result for result in night.results if result.verdict == FLAKY]
+    yield Section("Flaky", [_named(result, result.earlier) for result in flaky])
+    yield Section("Not run", list(_not_run(night)))
+    excused = [result for result in night.results if result.verdict == "quarantined"]
+    yield Section("In quarantine, and failed", [_named(result, _reason(result)) for result in excused])
+    yield Section("Became worse", changes.drifts)
+    yield Section("History", [changes.trouble] if changes.trouble is not None else [])
+
+
+def _failure(result: Result, changes: Changes) -> str:
+    since = changes.since.get((result.board, result.scenario))
+    return _named(result, f"{since}: {_reason(result)}" if since else _reason(result))
+
+
+def _named(result: Result, words: str) -> str:
+    error = "ERROR " if result.verdict == "ERROR" else ""
+    return one_line(f"{error}{result.board}: {result.scenario}: {words}", 1000)
+
+
+def _reason(result: Result) -> str:
+    for phase in result.phases:
+        if phase.quarantined:
+            return phase.quarantined
+        if phase.failure:
+            return message_of(phase.failure)
+    return ""
+
+
+def _not_run(night: Outcome) -> Iterable[str]:
+    """A line for each reason and board: hundreds of tests have one reason."""
+    found: dict[tuple[str, str], int] = {}
+    for one, why in night.not_run:
+        if one.board not in night.left_out:
+            found[one.board, why] = found.get((one.board, why), 0) + 1
+    for (board, why), number in found.items():
+        yield f"{board}: {number} test{'s' * (number > 1)}: {why}"
