@@ -13,14 +13,14 @@ less unexplained.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import NormalDist, median
 from typing import Final, Literal
 
-from hil.evidence.trend import trend, variance
+from hil.evidence.trend import Trend, trend, variance
 
 LEAST: Final = 10
 """Values below which no change is claimed."""
@@ -68,8 +68,12 @@ def mann_kendall(values: Sequence[float], factor: float = 1.0) -> float:
         return 1.0
     score, seen = 0, list[float]()
     for value in values:
-        score += bisect_left(seen, value) - (len(seen) - bisect_right(seen, value))
-        insort(seen, value)
+        below = bisect_left(seen, value)
+        above = len(seen) - below
+        if above and seen[below] == value:
+            above = len(seen) - bisect_right(seen, value)
+        score += below - above
+        seen.insert(below, value)
     spread = math.sqrt(variance(values) * factor)
     return 1.0 if spread == 0 or score == 0 else 2 * _NORMAL.cdf(-(abs(score) - 1) / spread)
 
@@ -87,13 +91,17 @@ def detrended_correlation(values: Sequence[float]) -> float:
     With the correction for the bias that estimating it from few values has (F. H. C. Marriott and J. A. Pope,
     Biometrika 41, 1954: about (1 + 3r) / n; more where a trend is taken away as well, here 2 + 4r).
     """
-    left = _ranks(min(_residuals(values), key=_unexplained))
+    return _correlation(min(_residuals(values, _slope(values).slope), key=_unexplained))
+
+
+def _correlation(residuals: Sequence[float]) -> float:
+    left = _ranks(residuals)
     middle = (len(left) + 1) / 2
     whole = sum((rank - middle) ** 2 for rank in left)
     if whole == 0:
         return 0.0
     found = sum((a - middle) * (b - middle) for a, b in pairwise(left)) / whole
-    count = len(values)
+    count = len(left)
     return min(_MOST_CORRELATED, (found + 2 / count) / (1 - 4 / count))
 
 
@@ -104,10 +112,11 @@ def change(values: Sequence[float], least: float = _DOUBTFUL) -> Change | None:
     """
     if mann_kendall(values) > least:
         return None
-    p = mann_kendall(values, inflation(detrended_correlation(values), len(values)))
-    line, step = _residuals(values)
+    fitted = _slope(values)
+    line, step = _residuals(values, fitted.slope)
+    correlation = _correlation(min(line, step, key=_unexplained))
+    p = mann_kendall(values, inflation(correlation, len(values)))
     at = change_point(values)
-    fitted = trend([(float(i), value) for i, value in enumerate(values)])
     kind: Literal["step", "drift"] = "step" if _unexplained(step) < _STEP * _unexplained(line) else "drift"
     return Change(kind, at, median(values[:at]), median(values[at:]), fitted.slope, fitted.low, fitted.high, p)
 
@@ -123,9 +132,12 @@ def change_point(values: Sequence[float]) -> int:
     return at
 
 
-def _residuals(values: Sequence[float]) -> tuple[list[float], list[float]]:
-    """What a straight line leaves, and what a step leaves."""
-    slope = trend([(float(i), value) for i, value in enumerate(values)]).slope
+def _slope(values: Sequence[float]) -> Trend:
+    return trend([(float(i), value) for i, value in enumerate(values)])
+
+
+def _residuals(values: Sequence[float], slope: float) -> tuple[list[float], list[float]]:
+    """What a straight line of this slope leaves, and what a step leaves."""
     base = median(value - slope * i for i, value in enumerate(values))
     at = change_point(values)
     before, after = median(values[:at]), median(values[at:])

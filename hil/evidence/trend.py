@@ -9,6 +9,7 @@ and so needs no idea of their distribution. (H. Theil 1950; P. K. Sen, Journal o
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -50,7 +51,7 @@ def trend(points: Sequence[Point]) -> Trend:
     slopes = sorted((b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(few, 2) if b[0] != a[0])
     if len(few) < LEAST or not slopes:
         return Trend(0.0, -math.inf, math.inf, 1.0, len(points))
-    score = sum(_sign(b[1] - a[1]) for a, b in combinations(few, 2) if b[0] != a[0])
+    score = len(slopes) - bisect_right(slopes, 0.0) - bisect_left(slopes, 0.0)  # rising pairs less falling ones
     deviation = math.sqrt(variance([y for _, y in few]))
     if deviation == 0.0:  # all values are the same
         return Trend(0.0, 0.0, 0.0, 1.0, len(points))
@@ -77,6 +78,7 @@ def _sign(value: float) -> int:
 
 def variance(values: Sequence[float]) -> float:
     """The variance of Kendall's score where the values have no order, those that are equal allowed for."""
-    count = len(values)
-    ties = sum(n * (n - 1) * (2 * n + 5) for n in Counter(values).values())
+    count, ties = len(values), 0
+    if len(set(values)) < count:
+        ties = sum(n * (n - 1) * (2 * n + 5) for n in Counter(values).values())
     return (count * (count - 1) * (2 * count + 5) - ties) / 18

@@ -6,6 +6,7 @@ run does not depend on when it was written down.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -112,7 +113,8 @@ class Cell:
         if line.get("firmware"):
             self.firmware = Firmware.of(line["firmware"])
         for name, (value, unit) in (line.get("measured") or {}).items():
-            self.measured[str(name)] = (float(value), str(unit))
+            if math.isfinite(float(value)):  # a line of JSON may say NaN, which no database can put in order
+                self.measured[str(name)] = (float(value), str(unit))
 
 
 class Cells:

@@ -30,10 +30,14 @@ class NewerDatabase(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """`statements` take the database one version further; {id} and {real} are filled in for the kind of database."""
+    """`statements` take the database one version further; {id} and {real} are filled in for the kind of database.
+
+    `only`: the one kind of database that needs them; None: each does.
+    """
 
     words: str
     statements: Sequence[str]
+    only: str | None = None
 
 
 STEPS: Final[Sequence[Step]] = (
@@ -71,6 +75,20 @@ STEPS: Final[Sequence[Step]] = (
             "ALTER TABLE results ADD COLUMN quarantined BOOLEAN NOT NULL DEFAULT FALSE",
         ),
     ),
+    Step(
+        "measurements lie in the order of their key, run by run: a third less to read, and half the size",
+        (
+            """CREATE TABLE measured (run_id INTEGER NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+                board_id INTEGER NOT NULL REFERENCES boards (id),
+                scenario_id INTEGER NOT NULL REFERENCES scenarios (id), name TEXT NOT NULL, value {real} NOT NULL,
+                unit TEXT NOT NULL, PRIMARY KEY (run_id, board_id, scenario_id, name)) WITHOUT ROWID""",
+            """INSERT INTO measured SELECT run_id, board_id, scenario_id, name, value, unit FROM measurements
+                ORDER BY run_id, board_id, scenario_id, name""",
+            "DROP TABLE measurements",
+            "ALTER TABLE measured RENAME TO measurements",
+        ),
+        only="sqlite",
+    ),
 )
 
 
@@ -97,7 +115,7 @@ def migrate(connection: Connection, steps: Sequence[Step] = STEPS) -> int:
         connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS hil_schema (version INTEGER PRIMARY KEY)")
     words = _WORDS[connection.dialect.name]
     for number, step in enumerate(steps[at:], at + 1):
-        for statement in step.statements:
+        for statement in step.statements if step.only in (None, connection.dialect.name) else ():
             connection.exec_driver_sql(statement.format_map(words))
         connection.exec_driver_sql(f"INSERT INTO hil_schema (version) VALUES ({number})")
     return len(steps) - at

@@ -80,7 +80,8 @@ def keep(history: History, key: str, *tests: list[dict[str, object]], began: flo
 
 def test_a_result_is_kept_with_all_that_belongs_to_it(place: Place) -> None:
     with open_history(place) as history:
-        test = lines("a", "comes online", "WARN", measured={"time_to_online": (1.25, "s")}, findings=["it has\0a date"])
+        measured = {"time_to_online": (1.25, "s"), "retry_gap": (float("nan"), "s")}  # which is no measurement
+        test = lines("a", "comes online", "WARN", measured=measured, findings=["it has\0a date"])
         keep(history, "run", test).end(BEGIN + 60)
         with history.reading() as connection:
             (run,) = newest(connection)
@@ -133,11 +134,13 @@ def test_an_older_database_is_brought_up_to_date_and_keeps_what_it_has(place: Pl
             "INSERT INTO results (run_id, board_id, scenario_id, outcome, seconds, finished, test, reason) "
             "VALUES (1, 1, 1, 'pass', 2.5, 3, 't', '')"
         )
+        connection.exec_driver_sql("INSERT INTO measurements VALUES (1, 1, 1, 'retry_gap', 0.5, 's')")
     engine.dispose()
     for _ in range(2):  # the second time there is nothing left to do
         with open_history(place) as history, history.reading() as connection:
             assert migrations.version(connection) == len(migrations.STEPS)
             (found,) = trend(connection, "x")
+            assert found.points[0].measured == {"retry_gap": (0.5, "s")}
             assert (found.points[0].outcome, found.points[0].quarantined, found.points[0].seconds) == (
                 "pass",
                 False,

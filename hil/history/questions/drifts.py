@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 
 from hil.evidence import Change, adjusted, change, mann_kendall
 from hil.history import schema
-from hil.history.window import Board, Run, Window, recent
+from hil.history.window import Board, Run, Window, piecewise, recent
 
 SURE: Final = 0.05
 LEAST: Final = 0.05
@@ -28,7 +28,6 @@ BETTER_HIGH: Final = ("heap_least", "flash_rate")
 OF_THE_BOARD: Final = ("flash_time", "flash_rate", "provision_time")
 """Measurements that belong to no scenario: they are taken with whichever comes first in a run."""
 
-_DOUBTFUL: Final = 0.1
 _ANY: Final = 0
 """In place of a scenario's id; those begin with 1."""
 
@@ -68,32 +67,57 @@ def read(connection: Connection, window: Window, *, last: int, rig: str | None =
     """The series of the window, of the boards in it."""
     orders = {run.id: run.order for run in window.runs}
     boards = {board for board, _ in window.cells}
-    table, chosen = schema.measurements.c, recent(last, rig)
-    asked = select(table.board_id, table.scenario_id, table.name, table.run_id, table.value, table.unit).join(
-        chosen, table.run_id == chosen.c.id
-    )
-    rows: dict[tuple[int, int, str], list[tuple[int, float]]] = {}
-    units: dict[str, str] = {"duration": "s"}
-    for board, scenario, name, run, value, unit in connection.execute(asked):
+    found: dict[tuple[int, int, str], tuple[list[int], list[float]]] = {}
+    units = {"duration": "s"}
+    for (board, scenario, name, unit), (runs, values) in _rows(connection, last, rig).items():
         if board in boards:
-            scenario = _ANY if name in OF_THE_BOARD else scenario
-            rows.setdefault((board, scenario, name), []).append((orders[run], value))
+            key = board, _ANY if name in OF_THE_BOARD else scenario, name
+            columns = found.setdefault(key, ([], []))
+            columns[0].extend([orders[run] for run in runs])
+            columns[1].extend(values)
             units[name] = unit
     for (board, scenario), entries in window.cells.items():
-        passed = [(entry.run, entry.seconds) for entry in entries if entry.outcome in ("pass", "WARN")]
-        rows[board, scenario, "duration"] = passed
-    return {key: (*_columns(sorted(found)), units[key[2]]) for key, found in rows.items() if found}
+        passed = [entry for entry in entries if entry.outcome in ("pass", "WARN")]
+        if passed:
+            found[board, scenario, "duration"] = [entry.run for entry in passed], [entry.seconds for entry in passed]
+    return {key: (*_in_order(*columns), units[key[2]]) for key, columns in found.items()}
+
+
+def _rows(
+    connection: Connection, last: int, rig: str | None
+) -> dict[tuple[int, int, str, str], tuple[list[int], list[float]]]:
+    """The ids of runs and the values, by board, scenario, name and unit. There may be many: each step here counts."""
+    table, chosen = schema.measurements.c, recent(last, rig)
+    asked = select(table.board_id, table.scenario_id, table.name, table.unit, table.run_id, table.value)
+    found: dict[tuple[int, int, str, str], tuple[list[int], list[float]]] = {}
+    for row in piecewise(connection, asked.join(chosen, table.run_id == chosen.c.id)):
+        board, scenario, name, unit, run, value = row
+        columns = found.get((board, scenario, name, unit))
+        if columns is None:
+            found[board, scenario, name, unit] = [run], [value]
+        else:
+            columns[0].append(run)
+            columns[1].append(value)
+    return found
 
 
 def judge(window: Window, series: Series) -> list[Drift]:
-    """Those of the series that have moved beyond doubt."""
-    quick = {key: mann_kendall(values) for key, (_, values, _) in series.items()}
-    changes = {key: change(series[key][1], _DOUBTFUL) for key, p in quick.items() if p <= _DOUBTFUL}
-    chances = [closer.p if (closer := changes.get(key)) is not None else p for key, p in quick.items()]
+    """Those of the series that have moved beyond doubt.
+
+    What neighbours have in common makes a p larger, never smaller. So what is not clear without it, among so many, is
+    not looked at any closer: it could not become clear, and what is clear is so whatever became of the others.
+    """
+    keys = list(series)
+    chances = [mann_kendall(values) for _, values, _ in series.values()]
+    changes: dict[int, Change] = {}
+    for index, rate in enumerate(adjusted(chances)):
+        if rate <= SURE and (closer := change(series[keys[index]][1])) is not None:
+            changes[index], chances[index] = closer, closer.p
+    rates = adjusted(chances)
     found = [
-        _drift(window, key, series[key], moved, rate)
-        for key, rate in zip(quick, adjusted(chances), strict=True)
-        if rate <= SURE and (moved := changes.get(key)) is not None and abs(moved.ratio) >= LEAST
+        _drift(window, keys[index], series[keys[index]], moved, rates[index])
+        for index, moved in changes.items()
+        if rates[index] <= SURE and abs(moved.ratio) >= LEAST
     ]
     return sorted(found, key=lambda one: (not one.worse, -abs(one.change.ratio)))
 
@@ -123,5 +147,9 @@ def _drift(
     )
 
 
-def _columns(rows: Sequence[tuple[int, float]]) -> tuple[list[int], list[float]]:
-    return [order for order, _ in rows], [value for _, value in rows]
+def _in_order(orders: list[int], values: list[float]) -> tuple[list[int], list[float]]:
+    """Oldest first, as they mostly are."""
+    if orders == sorted(orders):
+        return orders, values
+    ranked = sorted(zip(orders, values, strict=True))
+    return [order for order, _ in ranked], [value for _, value in ranked]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, ScalarSelect, select
 
 from hil.evidence import Interval, wilson
 from hil.history import schema
@@ -46,8 +46,9 @@ def trend(
     """The course of a scenario on one board, or on each board that ran it; empty where none did."""
     runs = {run.id: run for run in newest(connection, last=last, rig=rig)}
     boards, firmware = all_boards(connection), all_firmware(connection)
-    rows = _rows(connection, scenario, [b.id for b in boards.values() if board in (None, b.name)], last, rig)
-    measured = _measured(connection, scenario, last, rig)
+    asked = [b.id for b in boards.values() if board in (None, b.name)]
+    rows = _rows(connection, scenario, asked, last, rig)
+    measured = _measured(connection, scenario, asked, last, rig)
     remarks = _remarks(connection, scenario, last, rig)
     found: dict[int, list[Point]] = {}
     for row in rows:
@@ -75,29 +76,32 @@ def _trend(board: Board, scenario: str, points: list[Point]) -> Trend:
     return Trend(board, scenario, points, failed, len(judged), wilson(failed, len(judged)))
 
 
+def _id_of(scenario: str) -> ScalarSelect[int]:
+    return select(schema.scenarios.c.id).where(schema.scenarios.c.title == scenario).scalar_subquery()
+
+
 def _rows(
     connection: Connection, scenario: str, boards: Sequence[int], last: int, rig: str | None
 ) -> Sequence[Row[Any]]:
     results, chosen = schema.results, recent(last, rig)
     asked = (
         select(results)
-        .join(schema.scenarios, results.c.scenario_id == schema.scenarios.c.id)
         .join(chosen, results.c.run_id == chosen.c.id)
-        .where(schema.scenarios.c.title == scenario, results.c.board_id.in_(boards))
+        .where(results.c.scenario_id == _id_of(scenario), results.c.board_id.in_(boards))
         .order_by(results.c.board_id)
     )
     return connection.execute(asked).all()
 
 
 def _measured(
-    connection: Connection, scenario: str, last: int, rig: str | None
+    connection: Connection, scenario: str, boards: Sequence[int], last: int, rig: str | None
 ) -> dict[tuple[int, int], dict[str, tuple[float, str]]]:
     table, chosen = schema.measurements.c, recent(last, rig)
     asked = (
         select(table.run_id, table.board_id, table.name, table.value, table.unit)
-        .join(schema.scenarios, table.scenario_id == schema.scenarios.c.id)
         .join(chosen, table.run_id == chosen.c.id)
-        .where(schema.scenarios.c.title == scenario)
+        # With the boards named the key of the table leads to the rows; without, all of these runs are read.
+        .where(table.scenario_id == _id_of(scenario), table.board_id.in_(boards))
     )
     found: dict[tuple[int, int], dict[str, tuple[float, str]]] = {}
     for run, board, name, value, unit in connection.execute(asked):
@@ -112,9 +116,8 @@ def _remarks(
     asked = (
         select(results.run_id, results.board_id, table.kind, table.text)
         .join(schema.results, table.result_id == results.id)
-        .join(schema.scenarios, results.scenario_id == schema.scenarios.c.id)
         .join(chosen, results.run_id == chosen.c.id)
-        .where(schema.scenarios.c.title == scenario)
+        .where(results.scenario_id == _id_of(scenario))
     )
     found: dict[tuple[int, int], list[tuple[str, str]]] = {}
     for run, board, kind, text in connection.execute(asked):
