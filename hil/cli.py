@@ -23,6 +23,7 @@ from hil.ports import command as ports
 from hil.report import command as report
 from hil.reproduce import command as reproduce
 from hil.toml import FileError
+from hil.watch import command as watch
 
 if TYPE_CHECKING:
     from hil.rig import Rig, RigBoard
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 FAILED, USAGE = 1, 2
 
 #: The rooms that have commands of their own: each adds its parser, whose `run` takes the options.
-ROOMS = (cases, chain, history, pem, pki, ports, quarantine, report)
+ROOMS = (cases, chain, history, pem, pki, ports, quarantine, report, watch)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -11,9 +11,10 @@ from types import FrameType
 
 @contextlib.contextmanager
 def terminated_as(end: Callable[[], None]) -> Iterator[None]:
-    """While inside, SIGTERM and SIGHUP call `end` in the main thread; it must raise. Elsewhere this does nothing.
+    """While inside, SIGTERM and SIGHUP call `end` in the main thread, which raises, or has that end soon.
 
-    A second signal while the first is being dealt with is ignored: it would cut off the closing of the bench.
+    In other threads this does nothing. A second signal while the first is being dealt with is ignored: it would cut off
+    the closing of the bench.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from hil.timeline.burst import Row
 from hil.timeline.event import Event, Predicate
-from hil.timeline.jsonl import load, load_by_worker
+from hil.timeline.jsonl import events_of_line, load, load_by_worker
 from hil.timeline.match import Match, where
 from hil.timeline.merging import Merged, merge
 from hil.timeline.timeline import SHORTEST_SECRET, NoSuchEvent, Timeline, TimelineClosed, UnwantedEvent, render
@@ -30,6 +30,7 @@ __all__ = [
     "Timeline",
     "TimelineClosed",
     "UnwantedEvent",
+    "events_of_line",
     "load",
     "load_by_worker",
     "merge",

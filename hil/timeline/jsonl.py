@@ -41,21 +41,31 @@ def _read(path: Path) -> Iterator[tuple[str, Event]]:
         if not line:
             continue
         try:
-            raw = json.loads(line)
-            moment = raw["monotonic"], raw["wall"]
-            about = raw["source"], raw["kind"], raw["board"]
-            sequence, data, worker = raw["sequence"], raw["data"], raw.get("worker", "")
-            if "lines" in raw:
-                texts = enumerate(data["text"].split("\n"), sequence)
-                events = [Event(at, *moment, *about, {"text": text}) for at, text in texts]
-            else:
-                events = [Event(sequence, *moment, *about, restored(data))]
-        except (ValueError, KeyError, TypeError) as error:
+            worker, events = events_of_line(line)
+        except ValueError as error:
             if number == len(lines):
                 return
             raise ValueError(f"{path}:{number}: not an event of a timeline ({error})") from error
         for event in events:
             yield worker, event
+
+
+def events_of_line(line: str) -> tuple[str, list[Event]]:
+    """The events that one line of a timeline's file stands for, behind the worker that saw them ("" if none is named).
+
+    Raises ValueError for a line that is no event.
+    """
+    try:
+        raw = json.loads(line)
+        moment = raw["monotonic"], raw["wall"]
+        about = raw["source"], raw["kind"], raw["board"]
+        sequence, data, worker = raw["sequence"], raw["data"], raw.get("worker", "")
+        if "lines" in raw:
+            texts = enumerate(data["text"].split("\n"), sequence)
+            return worker, [Event(at, *moment, *about, {"text": text}) for at, text in texts]
+        return worker, [Event(sequence, *moment, *about, restored(data))]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(str(error)) from error
 
 
 _CONSTANTS: Mapping[bool | None, str] = {None: "null", True: "true", False: "false"}

@@ -1,0 +1,89 @@
+"""An event as a line on the screen: made once, when it comes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hil.report.html.lanes import lane, tone
+from hil.report.legible import legible
+from hil.timeline import Event
+
+LONGEST = 1000
+"""Characters of the longest line that is shown and searched; the details of an event have all of it."""
+
+SHORT = {
+    **{name: name for name in ("test", "power", "writing", "console", "TLS", "broker", "monitor", "faults", "other")},
+    **{"MQTT from device": "MQTT ↑", "MQTT to device": "MQTT ↓", "time server": "time"},
+}
+"""The lanes' names in a narrow column. Up is away from the device, as in the gateway's events."""
+
+_TEXTS = {("console", "line"): "", ("console", "sent"): "» ", ("broker", "log"): ""}
+"""Events of which the text alone is shown, behind a mark."""
+
+
+class Row:
+    """`key` is its place in the order of time; `worker` saw it, "" where there is but one.
+
+    `text` is harmless: see hil.report.legible. `board` and `lane` are columns of their own.
+    """
+
+    __slots__ = ("_searched", "board", "event", "key", "lane", "text", "tone", "worker")
+
+    def __init__(self, event: Event, worker: str = "") -> None:
+        self.event = event
+        self.worker = worker
+        self.key = (event.monotonic, worker, event.sequence)
+        self.board = None if event.board is None else legible(event.board, keep="")
+        self.lane = lane(event)
+        self.tone = tone(event)
+        self.text = words(event)
+        self._searched: str | None = None
+
+    @property
+    def searched(self) -> str:
+        """What words of a filter are looked for in, in small letters."""
+        if self._searched is None:
+            event = self.event
+            self._searched = f"{self.board or ''} {event.source}.{event.kind} {self.text}".casefold()
+        return self._searched
+
+
+def words(event: Event) -> str:
+    """What an event says, in one line of at most LONGEST characters."""
+    mark = _TEXTS.get((event.source, event.kind))
+    text = event.get("text")
+    if mark is not None and isinstance(text, str):
+        return _cut(mark + _line(text))
+    if event.source == "monitor" and event.kind == "message":
+        flags = " retained" if event.get("retain") else ""
+        return _cut(f"{value(event.get('topic'))} {value(event.get('payload'))}{flags}")
+    facts = " ".join(f"{_line(str(k))}={value(v)}" for k, v in _facts(event) if v is not None)
+    return _cut(f"{_line(event.kind)} {facts}".rstrip())
+
+
+def _facts(event: Event) -> Iterable[tuple[str, Any]]:
+    """The data in the order in which it is asked for: of packets, what they say before which connection they are of."""
+    if event.source != "gateway":
+        return event.data.items()
+    last = [(key, event.data[key]) for key in ("connection",) if key in event.data]
+    return [(k, v) for k, v in event.data.items() if k not in ("connection", "direction")] + last
+
+
+def value(found: Any) -> str:
+    """A value of an event's data in one line, whole and harmless."""
+    if isinstance(found, bytes):
+        return _line(found.decode("utf-8", "backslashreplace"))
+    if isinstance(found, Mapping):
+        return "{" + ", ".join(f"{_line(str(k))}={value(v)}" for k, v in found.items() if v is not None) + "}"
+    if isinstance(found, list | tuple):
+        return "[" + ", ".join(value(one) for one in found) + "]"
+    return _line(str(found))
+
+
+def _line(text: str) -> str:
+    return legible(text.replace("\t", "  "), keep="")
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

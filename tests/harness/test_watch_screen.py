@@ -1,0 +1,126 @@
+"""`hil watch` in a terminal: what is on the screen, through a pseudo-terminal, and what is left of it at the end."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hil import cli
+from hil.timeline import Timeline
+from hil.watch import command
+from tests.harness.terminal import Terminal, terminal
+
+HIL = (sys.executable, "-m", "hil.cli")
+WAS_LEFT = (b"\x1b[?1049l", b"\x1b[?25h")
+"""What a program writes that gives the terminal back: its own screen, and its cursor (xterm's control sequences)."""
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Iterator[Timeline]:
+    """The timeline of a run that goes on."""
+    timeline = Timeline(tmp_path / "timeline.jsonl")
+    timeline.record("power", "on", "esp32-a", switch="virtual")
+    for number in range(100):
+        timeline.record("console", "line", "esp32-a", text=f"I ({number}) app: step {number}")
+    timeline.record("gateway", "accept", "esp32-a", connection=1, peer="127.0.0.1:5")
+    timeline.record("gateway", "connack", "esp32-a", connection=1, code=0, session_present=False)
+    yield timeline
+    timeline.close()
+
+
+@pytest.fixture
+def screen(written: Timeline) -> Iterator[Terminal]:
+    """It is watched."""
+    assert written.path is not None
+    with terminal([*HIL, "watch", str(written.path.parent)]) as opened:
+        opened.wait("connack code=0")
+        yield opened
+
+
+def test_a_run_is_seen_as_it_happens_paused_filtered_and_searched(written: Timeline, screen: Terminal) -> None:
+    screen.wait(r"▸1 esp32-a +power on +online \d+ s", "▶ live")
+    written.record("console", "line", "esp32-a", text="E (7) mqtt: [red]connect[/red] \x1b[2Jfailed")
+    screen.wait(r"! console E \(7\) mqtt: \[red\]connect\[/red\] \\x1b\[2Jfailed")
+    screen.press(" ")
+    screen.wait("‖ paused, 0 waiting")
+    written.record("console", "line", "esp32-a", text="while nobody looked")
+    screen.wait("‖ paused, 1 waiting", without="while nobody looked")
+    screen.press(" ")
+    screen.wait("while nobody looked")
+    screen.press("fkind:line step -99\r")
+    screen.wait("99 of 99, 6 hidden", "step 98", without="step 99|connack")
+    # As fast as a program types: nothing of what is searched for may be taken for a key.
+    screen.press('/"step 1q\x7f"\rNN')
+    screen.wait('search "step 1": 9 of 11', "● .*app: step 17\n")
+    screen.press("\x1b")
+    screen.wait("filter kind:line", without="search step")
+    screen.press("\x1b")
+    screen.wait(r"\d+ of 105\b", without="filter kind")
+    written.close()
+    screen.press("G")
+    screen.wait("■ ended")
+    screen.press("q")
+    assert screen.ended() == 0
+    assert all(sequence in screen.raw for sequence in WAS_LEFT)
+
+
+def test_an_event_is_seen_whole_and_the_keys_are_explained(screen: Terminal) -> None:
+    screen.press("\r")
+    screen.wait("gateway.connack, number 102", "session_present False")
+    # The keys of the screen below are not those of the page above it.
+    screen.press("q")
+    screen.wait("103 of 103", without="session_present False")
+    screen.press("?")
+    screen.wait("show only what fits a filter")
+    screen.press("\x1b")
+    screen.wait("103 of 103", without="show only what fits")
+    screen.resize(132, 43)
+    screen.wait("(?m)^.{120}.*live", "step 70")
+    screen.press("\x03")
+    assert screen.ended() == 0
+
+
+def test_a_signal_gives_the_terminal_back(screen: Terminal) -> None:
+    screen.process.send_signal(signal.SIGTERM)
+    assert screen.ended() == 130
+    assert all(sequence in screen.raw for sequence in WAS_LEFT)
+    assert b"Traceback" not in screen.raw
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "term", "code", "words"),
+    [
+        (False, "xterm", 1, "found input or output that is none; the same without a screen: hil monitor"),
+        (True, "dumb", 1, "found TERM=dumb; the same without a screen: hil monitor"),
+        (True, "", 1, "found TERM=unset"),
+        (True, "xterm", 2, "expected the folder of a run, or a folder with runs in it"),
+    ],
+)
+def test_where_there_is_nothing_to_show_one_line_says_so(
+    is_terminal: bool,
+    term: str,
+    code: int,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: is_terminal)
+    monkeypatch.setenv("TERM", term)
+    assert cli.main(["watch", str(tmp_path)]) == code
+    error = capsys.readouterr().err
+    assert words in error
+    assert error.count("\n") == 1
+
+
+def test_without_its_package_the_cure_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for stream in (sys.stdin, sys.stdout):
+        monkeypatch.setattr(stream, "isatty", lambda: True)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("TERM", "xterm")
+    assert "pip install 'hil[watch]'" in str(command.unable())
