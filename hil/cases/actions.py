@@ -6,8 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from hil.cases import finding, listing
-from hil.cases.case import load
+from hil.cases import asking, finding, listing
+from hil.cases.case import FILE, load
+from hil.cases.creating import Told, create
 from hil.report.legible import legible
 from hil.toml import FileError
 
@@ -63,4 +64,43 @@ def _line(folder: Path) -> str:
         return f"cannot be used: {error.faults[0]}"
 
 
-ALL = {"check": check, "show": show, "list": list_cases}
+def new(options: argparse.Namespace) -> int:
+    """Make a case: asks where nothing was said but its name."""
+    folder = finding.find(options.name)
+    said = any(getattr(options, key) is not None for key in ("title", "files", "story", "source", "on", "firmware"))
+    accept = None
+    if said:
+        told = Told(
+            title=options.title or folder.name.replace("-", " "),
+            story=options.story or "",
+            source=options.source or "",
+            reported=options.on,
+            version=options.firmware,
+            files=options.files or (),
+            board=options.board,
+            test=options.test,
+            client=options.client,
+        )
+    else:
+        if folder.exists():
+            raise FileExistsError(f"{folder} is there already; name a new folder for the case")
+        try:
+            told = asking.tell(input, print)
+        except EOFError:
+            raise ValueError(
+                "the answers ended before all was asked; say --title and --from in place of them"
+            ) from None
+        accept = asking.accepting(input, print)
+    try:
+        made = create(folder, told, accept)
+    except EOFError:
+        raise ValueError("the answers ended before all was asked; nothing was made") from None
+    for note in made.notes:
+        print(note)
+    print(f"made {folder / FILE}: {len(made.case.conditions)} condition(s)")
+    for line in listing.missing(made.case):
+        print(f"still missing: {line}")
+    return 0
+
+
+ALL = {"new": new, "check": check, "show": show, "list": list_cases}

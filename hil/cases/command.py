@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import datetime
+from pathlib import Path
 
-_WORDS = "cases, failures from the field in a form that a bench can play: check, show, list"
+_WORDS = "cases, failures from the field in a form that a bench can play: new, check, show, list"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -18,6 +20,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         parser.set_defaults(run=run)
         return parser
 
+    _add_new(new("new", "make a case: of the field's files, or of answers where nothing but its name is said"))
     named = "its folder, or its name in cases/ ($HIL_CASES)"
     check = new("check", "is all of it sound? Exit code 2 if a case cannot be used, 1 if something is missing in it")
     check.add_argument("cases", nargs="+", metavar="CASE", help=named)
@@ -25,6 +28,35 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     show.add_argument("case", metavar="CASE", help=named)
     listing = new("list", "list the cases of a folder, and those that come with hil")
     listing.add_argument("folder", nargs="?", metavar="FOLDER", help="which (default: cases/, or $HIL_CASES)")
+
+
+def _add_new(new: argparse.ArgumentParser) -> None:
+    new.add_argument("name", metavar="NAME", help="its folder, or a name for one in cases/ ($HIL_CASES)")
+    new.add_argument(
+        "--from",
+        dest="files",
+        nargs="+",
+        type=Path,
+        metavar="FILE",
+        help="a timeline or a run's folder, a mosquitto's log, a device's console log; which, is seen by what is in it",
+    )
+    new.add_argument("--title", metavar="TEXT", help="the failure in a line (default: its name)")
+    new.add_argument("--story", metavar="TEXT", help="what happened")
+    new.add_argument("--source", metavar="TEXT", help="where it was")
+    new.add_argument("--on", type=_day, metavar="YYYY-MM-DD", help="when it was")
+    new.add_argument("--firmware", metavar="VERSION", help="which version failed")
+    new.add_argument(
+        "--board", metavar="NAME", help="of a timeline: which board (default: what went wrong most surely)"
+    )
+    new.add_argument("--test", metavar="TEXT", help="of a timeline: the test with this in its name")
+    new.add_argument("--client", metavar="ID", help="of a broker's log: only what is about this client (default: all)")
+
+
+def _day(text: str) -> datetime.date:
+    try:
+        return datetime.date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a day such as 2026-11-20") from None
 
 
 def run(options: argparse.Namespace) -> int:

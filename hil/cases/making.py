@@ -49,6 +49,11 @@ def mode(name: str, parameters: Mapping[str, Any]) -> Mode:
     return made
 
 
+def parameter_names(known: type[Any]) -> list[str]:
+    """The names of what a fault or mode may be given."""
+    return [field.name for field in fields(known)]
+
+
 def _make(key: str, known: Mapping[str, type[Any]], name: str, parameters: Mapping[str, Any], draw: int) -> Any:
     if name not in known:
         near = difflib.get_close_matches(name, known, n=1)

@@ -24,8 +24,8 @@ class Check(Strict):
     """
 
     matches: str | None = None
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: int | float | None = None
+    at_most: int | float | None = None
     one_of: Annotated[list[Scalar], Field(min_length=1)] | None = None
     absent: bool | None = None
 

@@ -33,6 +33,8 @@ def text(file: CaseFile) -> str:
     """case.toml: what is not as by default, tables within tables on one line."""
     document = tomlkit.document()
     plain = _plain(file.model_dump(exclude_defaults=True))
+    if "condition" in plain:
+        plain["condition"] = [_what_first(table) for table in plain["condition"]]
     late: dict[str, Any] = {}
     for key, value in plain.items():
         if isinstance(value, dict) or _is_tables(value):
@@ -106,6 +108,13 @@ def _copy(source: Path, target: Path) -> None:
                 place(target / path.relative_to(source), path.read_bytes(), path.stat().st_mode & 0o777)
     else:
         place(target, source.read_bytes(), source.stat().st_mode & 0o777)
+
+
+def _what_first(table: dict[str, Any]) -> dict[str, Any]:
+    """A condition as a person would write it: what it is, and then where that is from."""
+    late = {key: table[key] for key in ("note", "shown_by", "sure") if key in table}
+    early = {key: table[key] for key in ("name", "kind")}
+    return early | {key: value for key, value in table.items() if key not in late} | late
 
 
 # -- TOML ----------------------------------------------------------------------------------------------------------

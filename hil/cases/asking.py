@@ -1,0 +1,111 @@
+"""The questions of `hil case new`, few and plain, for a person at a terminal."""
+
+from __future__ import annotations
+
+import datetime
+import shlex
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from hil.cases.creating import Told
+from hil.cases.proposing.recognising import EvidenceError, recognise
+from hil.cases.proposing.sighting import Sighting
+
+Ask = Callable[[str], str]
+"""Shows a question, and returns the line that was answered. Raises EOFError where nothing more comes."""
+Say = Callable[[str], None]
+
+LOOKS: Final = (
+    ("it never comes online", "never-online"),
+    ("it connects and is cut off, again and again", "cut-off"),
+    ("it loses its connection now and then", "connection-lost"),
+    ("one connection fails, and it does not try again", "no-retry"),
+    ("it crashes, or starts anew by itself", "crash"),
+    ("it fails after its power was cut", "time-never-asked"),
+)
+"""What a failure looks like from outside: the answer to choose, and what is seen by it."""
+
+
+def tell(ask: Ask, say: Say) -> Told:
+    """Ask for what a case needs. An empty answer leaves a thing out, but for the title."""
+    title = ""
+    while not title:
+        title = ask("What goes wrong, in a line? ").strip()
+    story = ask("What happened, and when does it happen? ").strip()
+    source = ask("Where was it (a site, a customer's number; no names)? ").strip()
+    version = ask("Which firmware version? ").strip()
+    return Told(
+        title=title,
+        story=story,
+        source=source,
+        reported=_date(ask, say),
+        version=version or None,
+        files=_files(ask, say),
+        look=lambda: _looks(ask, say),
+    )
+
+
+def _date(ask: Ask, say: Say) -> datetime.date | None:
+    while True:
+        answer = ask("On which day (YYYY-MM-DD)? ").strip()
+        if not answer:
+            return None
+        try:
+            return datetime.date.fromisoformat(answer)
+        except ValueError:
+            say(f"found {answer!r}, expected a day such as 2026-11-20, or nothing")
+
+
+def _files(ask: Ask, say: Say) -> list[Path]:
+    found: list[Path] = []
+    say("Which files are there of it: a device's log, a broker's log, a timeline or a run's folder?")
+    while True:
+        answer = ask("A file, or nothing when that was all: ").strip()
+        if not answer:
+            return found
+        try:
+            for word in shlex.split(answer):
+                path = Path(word).expanduser()
+                say(f"{path}: {_KINDS[recognise(path)]}")
+                found.append(path)
+        except (EvidenceError, ValueError) as error:
+            say(str(error))
+
+
+_KINDS: Final = {
+    "timeline": "a timeline",
+    "broker-log": "a broker's log",
+    "console": "a device's log",
+    "pcap": "a capture of a network",
+}
+
+
+def accepting(ask: Ask, say: Say) -> Callable[[str], bool]:
+    """A function that shows a proposal and asks whether to take it; an empty answer is yes."""
+
+    def accept(sentence: str) -> bool:
+        while True:
+            answer = ask(f"It looks as if {sentence}. Take it? [Y/n] ").strip().lower()
+            if answer in ("", "y", "yes"):
+                return True
+            if answer in ("n", "no"):
+                return False
+            say("found something else, expected y or n")
+
+    return accept
+
+
+def _looks(ask: Ask, say: Say) -> list[Sighting]:
+    """Where no file says what the failure looks like: ask the person."""
+    say("What does it look like from outside?")
+    for number, (words, _) in enumerate(LOOKS, 1):
+        say(f"  {number}. {words}")
+    while True:
+        answer = ask("A number, or nothing for something else: ").strip()
+        if not answer:
+            return []
+        if answer.isdecimal() and 1 <= int(answer) <= len(LOOKS):
+            words, what = LOOKS[int(answer) - 1]
+            return [Sighting(what=what, sure=0.5, words=f"you say that {words}", where=())]
+        say(f"found {answer!r}, expected a number from 1 to {len(LOOKS)}, or nothing")

@@ -1,0 +1,225 @@
+"""`hil case new`: a folder made of what somebody tells and of the files that the field sent.
+
+Each file is read, looked through, and copied into the case without its secrets, for its owner alone.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hil import run_folder
+from hil.cases.case import FILE, Case, CaseFile, EvidenceTable, FieldTable, FirmwareTable, digest, load
+from hil.cases.cleaning import clean
+from hil.cases.drafting import Accept, Draft, comments, draft
+from hil.cases.proposing import from_broker_log, from_console, from_timeline
+from hil.cases.proposing.recognising import EvidenceError, Kind, recognise
+from hil.cases.proposing.sighting import Sighting
+from hil.cases.trial import Trial
+from hil.cases.writing import place, text
+from hil.timeline import Event
+from hil.timeline import load as load_timeline
+from hil.timeline.event import plain
+
+EVIDENCE = "evidence"
+"""The folder in a case where its files lie."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What somebody tells. `board`, `test`: which of a timeline; `client`: which of a broker's log.
+    `look`: asked where the files show nothing: what the failure looks like."""
+
+    title: str
+    story: str = ""
+    source: str = ""
+    reported: datetime.date | None = None
+    version: str | None = None
+    files: Sequence[Path] = ()
+    board: str | None = None
+    test: str | None = None
+    client: str | None = None
+    look: Callable[[], list[Sighting]] = list
+
+
+@dataclass(slots=True)
+class _Gathered:
+    """What the files held."""
+
+    sightings: list[Sighting] = field(default_factory=list)
+    evidence: list[EvidenceTable] = field(default_factory=list)
+    facts: dict[str, str] = field(default_factory=dict)
+    firmware: Mapping[str, Any] = field(default_factory=dict)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """A new case, and what is to be told about how it was made, a line each."""
+
+    case: Case
+    notes: tuple[str, ...]
+
+
+def create(folder: Path, told: Told, accept: Accept | None = None) -> Created:
+    """Make the case. `accept` is asked for each proposal; without it what is likely is taken.
+
+    All of it is there at the end, or nothing. Raises EvidenceError for a file that cannot be taken, FileExistsError
+    for a folder that has something in it, OSError.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FileExistsError(f"{folder} is there already; name a new folder for the case")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    room = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        gathered = _Gathered()
+        for path in told.files:
+            _gather(room, path, told, gathered)
+        if not gathered.sightings:
+            gathered.sightings += told.look()
+        made = draft(gathered.sightings, accept)
+        for name, content in made.files.items():
+            place(room / name, content)
+        written = text(_file(told, gathered, made)) + comments(_hints(made))
+        place(room / FILE, written.encode())
+        load(room)
+        room.chmod(0o755)
+        if folder.exists():
+            folder.rmdir()
+        room.rename(folder)
+    except BaseException:
+        shutil.rmtree(room, ignore_errors=True)
+        raise
+    return Created(load(folder), tuple(gathered.notes))
+
+
+def _file(told: Told, gathered: _Gathered, made: Draft) -> CaseFile:
+    steps = {"steps": gathered.steps} if gathered.steps else {}
+    known = gathered.firmware
+    return CaseFile(
+        title=told.title,
+        reported=told.reported,
+        source=told.source,
+        story=told.story,
+        firmware=FirmwareTable(version=told.version or _word(known.get("version")), options=made.options),
+        field=FieldTable(**gathered.facts),
+        condition=made.conditions,
+        trial=Trial.model_validate(steps),
+        signature=made.signature,
+        evidence=gathered.evidence,
+    )
+
+
+def _hints(made: Draft) -> list[str]:
+    hints = list(made.hints)
+    if made.signature is None:
+        hints += ["", "What does the failure look like on the timeline? docs/cases.md, [signature]. Such as:"]
+        hints += ["[signature]", "never = [{ online = true }]"]
+    return hints
+
+
+def _word(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+# -- one file ------------------------------------------------------------------------------------------------------
+
+
+def _gather(room: Path, path: Path, told: Told, gathered: _Gathered) -> None:
+    kind = recognise(path)
+    name = _free_name(room, "timeline.jsonl" if kind == "timeline" else path.name)
+    board, content = _READERS[kind](path, f"{EVIDENCE}/{name}", told, gathered)
+    target = room / EVIDENCE / name
+    place(target, content, 0o600)
+    gathered.evidence.append(EvidenceTable(file=f"{EVIDENCE}/{name}", kind=kind, sha256=digest(target), board=board))
+
+
+def _free_name(room: Path, name: str) -> str:
+    """The file's name, or with a number where two files of the field have one name."""
+    stem, dot, ending = name.lstrip(".").rpartition(".")
+    names = [name, *(f"{stem}-{number}{dot}{ending}" for number in range(2, 1000))]
+    return next(each for each in names if not (room / EVIDENCE / each).exists())
+
+
+def _text_of(path: Path, gathered: _Gathered) -> str:
+    """A log's text without its secrets."""
+    cleaned = clean(path.read_bytes().decode("utf-8", "replace"))
+    if cleaned.count:
+        gathered.notes.append(f"{path}: {cleaned.count} secret(s) taken out of the copy")
+    return cleaned.text
+
+
+Read = tuple[str | None, bytes]
+"""The board that a file is about, if it says so, and what is kept of it."""
+
+
+def _broker_log(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
+    content = _text_of(path, gathered)
+    sightings, facts = from_broker_log.look(name, content, told.client)
+    gathered.sightings += sightings
+    gathered.facts |= facts
+    return None, content.encode()
+
+
+def _console(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
+    content = _text_of(path, gathered)
+    sightings, facts = from_console.look(name, content)
+    gathered.sightings += sightings
+    gathered.facts |= facts
+    return None, content.encode()
+
+
+def _timeline(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
+    file, merged = run_folder.timeline_of(path)
+    if merged is not None:
+        gathered.notes.append(f"{path}: merged what the workers of a run that was cut off had left")
+    try:
+        part = from_timeline.look(name, load_timeline(file), board=told.board, test=told.test)
+    except ValueError as error:
+        raise EvidenceError(str(error)) from None
+    gathered.notes.append(f"{file}: board {part.stretch.board}, {part.stretch.name}")
+    gathered.sightings += part.sightings
+    gathered.firmware = part.facts
+    gathered.steps = part.steps
+    return part.stretch.board, b"".join(map(_line, part.events))
+
+
+def _line(event: Event) -> bytes:
+    """An event as a timeline's file has it, without what looks like a secret."""
+    row = {
+        "sequence": event.sequence,
+        "monotonic": event.monotonic,
+        "wall": event.wall,
+        "source": event.source,
+        "kind": event.kind,
+        "board": event.board,
+        "data": _cleaned(plain(event.data)),
+    }
+    return json.dumps(row, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _cleaned(value: Any) -> Any:
+    if isinstance(value, str):
+        return clean(value).text
+    if isinstance(value, dict):
+        return {key: _cleaned(inner) for key, inner in value.items()}
+    return [_cleaned(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _pcap(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
+    raise EvidenceError(f"{path}: is a capture of a network, which is not read yet; a log or a timeline is")
+
+
+_READERS: Mapping[Kind, Callable[[Path, str, Told, _Gathered], Read]] = {
+    "timeline": _timeline,
+    "broker-log": _broker_log,
+    "console": _console,
+    "pcap": _pcap,
+}

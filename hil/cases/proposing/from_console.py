@@ -1,0 +1,270 @@
+"""What a device's own log shows: mbedTLS's numbers, words of esp-tls, esp-mqtt and PubSubClient, reset causes.
+
+Sources: mbedTLS's error.h and x509_crt.c, esp-mqtt, arduino-esp32's NetworkClientSecure, PubSubClient.h. A log says
+what the device believes: a refused certificate and a cut line are often one message to it, so most is less than sure.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from hil.boot import BootLines
+from hil.cases.proposing.sighting import Sighting, rule
+from hil.diagnose.words import times
+from hil.report.legible import COLOUR
+
+#: mbedTLS's numbers, as positive ones: what they show, how surely, and in words.
+CODES: Final = {
+    0x2700: ("server-not-trusted", 0.8, "the server's certificate was not verified (-0x2700)"),
+    0x7780: ("client-certificate-refused", 0.5, "the server ended the handshake with an alert (-0x7780)"),
+    0x7280: ("handshake-cut", 0.5, "the server closed the connection in the handshake (-0x7280)"),
+    0x0050: ("handshake-cut", 0.4, "the connection was reset (-0x0050)"),
+    0x004C: ("connection-lost", 0.4, "receiving failed (-0x004C)"),
+    0x7F00: ("heap-lost-on-failed-connect", 0.7, "no memory for TLS (-0x7F00)"),
+    0x0010: ("heap-lost-on-failed-connect", 0.6, "no memory for a number (-0x0010)"),
+    0x7200: ("tls-buffer-too-small", 0.5, "a record that it does not take (-0x7200)"),
+    0x6800: ("handshake-silent", 0.6, "the handshake took too long (-0x6800)"),
+    0x112C: ("damaged-anchors", 0.7, "white space inside base64 (-0x112C)"),
+    0x2780: ("damaged-anchors", 0.7, "no PEM: line ends or the END line are missing (-0x2780)"),
+    0x2180: ("damaged-anchors", 0.7, "no certificate in the PEM text (-0x2180)"),
+    0x3000: ("damaged-anchors", 0.5, "an X.509 error (-0x3000)"),
+    0x7680: ("damaged-anchors", 0.7, "no authority to verify against (-0x7680)"),
+    0x3D00: ("damaged-key", 0.8, "the key cannot be read (-0x3D00)"),
+    0x3C00: ("damaged-key", 0.8, "the key has a passphrase (-0x3C00)"),
+}
+
+_RULES: Final = (
+    rule(
+        r"(?i)alert unknown ca|fatal alert message \(msg 48\)",
+        "client-chain-incomplete",
+        0.6,
+        "to the server its chain leads to nobody",
+    ),
+    rule(
+        r"(?i)tls alert handshake failure|fatal alert message \(msg 40\)|certificate.required|msg 116\b",
+        "no-client-certificate",
+        0.55,
+        "the server ended the handshake as it does without a certificate",
+    ),
+    rule(
+        r"validity (starts|is) in the future|CERT_FUTURE",
+        "connects-before-time",
+        0.85,
+        "the certificate is of the future",
+    ),
+    rule(
+        r"(?i)certificate validity has expired|certificate.{0,20}\bexpired",
+        "server-not-trusted",
+        0.7,
+        "the certificate has expired",
+    ),
+    rule(r"(?i)not correctly signed by the trusted CA", "server-not-trusted", 0.85, "signed by nobody it trusts"),
+    rule(
+        r"(?i)\bCN\b.{0,20}mismatch|Common Name \(CN\) does not match", "server-not-trusted", 0.85, "another name in it"
+    ),
+    rule(r"(?i)connection refused,? (bad )?protocol", "connect-refused", 0.9, "refused: protocol"),
+    rule(r"(?i)connection refused,? (client )?id", "connect-refused", 0.9, "refused: client id"),
+    rule(r"(?i)connection refused,? server unavailable", "connect-refused", 0.9, "refused: server unavailable"),
+    rule(r"(?i)connection refused,? bad username", "connect-refused", 0.9, "refused: user name or password"),
+    rule(r"(?i)connection refused,? not authori[sz]ed", "connect-refused", 0.9, "refused: not authorised"),
+    rule(r"No PING_?RESP", "network-silent", 0.7, "no answer to its ping"),
+    rule(r"(?i)no CONNACK in time|CONNACK.{0,20}time-?out", "connack-missing", 0.8, "no CONNACK"),
+    rule(
+        r"(?i)select\(\) timeout|errno=11\b.*connect|connect.{0,20}timed out",
+        "network-silent",
+        0.5,
+        "connecting took too long",
+    ),
+    rule(
+        r"(?i)ECONNREFUSED|\(errno 111\)|Connection refused \(|errno[= ]111\b",
+        "network-refused",
+        0.7,
+        "nobody at the port",
+    ),
+    rule(
+        r"(?i)Writing failed: errno=|transport_read\(\) error|ECONNRESET|errno[= ]104\b",
+        "connection-lost",
+        0.5,
+        "its connection broke",
+    ),
+    rule(
+        r"(?i)couldn't get hostname|getaddrinfo|DNS (lookup )?failed|Host not found",
+        "name-unresolved",
+        0.8,
+        "no address for a name",
+    ),
+    rule(
+        r"(?i)wifi.{0,40}(disconnect|beacon timeout|no AP found)|STA_DISCONNECTED|cannot join",
+        "wifi-lost",
+        0.6,
+        "Wi-Fi was lost",
+    ),
+    rule(
+        r"(?i)(sntp|time|ntp)\b.{0,60}(no answer|timed? ?out|failed)",
+        "time-unanswered",
+        0.6,
+        "no answer from the time server",
+    ),
+    rule(r"\b1970-01-01|\bThu Jan +1 \d\d:\d\d:\d\d 1970|Jan 01 1970", "time-never-asked", 0.4, "a clock of 1970"),
+    rule(r"Brownout detector was triggered", "brown-out", 0.9, "its brown-out detector"),
+    rule(
+        r"Guru Meditation|abort\(\) was called|Task watchdog got triggered|Stack canary|assert failed|CORRUPT HEAP",
+        "crash",
+        0.9,
+        "a panic",
+    ),
+    rule(
+        r"invalid header: 0x|flash read err|No bootable app|invalid magic byte",
+        "firmware-damaged",
+        0.9,
+        "the boot loader finds nothing to start",
+    ),
+    rule(
+        r"missing in NVS|ESP_ERR_NVS_NOT_FOUND|not provisioned|nothing to do without it",
+        "settings-lost",
+        0.6,
+        "settings are missing",
+    ),
+    rule(r"(?i)\bgiving up\b|no more (re)?tries|will not retry", "no-retry", 0.7, "it gives up"),
+)
+
+_REFUSALS: Final = {
+    "protocol": 1,
+    "client id": 2,
+    "server unavailable": 3,
+    "user name or password": 4,
+    "not authorised": 5,
+}
+_HEX: Final = re.compile(r"-0x([0-9a-fA-F]{1,4})\b")
+_DECIMAL: Final = re.compile(r"start_ssl_client(?:\(\))?:(?: connect failed:)? -(\d{2,5})\b|\(-(\d{2,5})\) ")
+_PUBSUB: Final = re.compile(r"(?i)(?:\brc ?=|\bstate ?[=:]|\bstate\(\) ?[=:]?) ?(-?\d+)\b")
+_PUBSUB_STATES: Final = {
+    -4: ("connack-missing", 0.6, "PubSubClient -4: no answer"),
+    -3: ("connection-lost", 0.5, "PubSubClient -3: connection lost"),
+}
+_CONNECTED: Final = re.compile(
+    r"(?i)MQTT_EVENT_CONNECTED|mqtt.{0,24}\bconnected\b|connected, session_present|state ?[=:] ?0\b"
+)
+_ENDED: Final = re.compile(
+    r"(?i)MQTT_EVENT_DISCONNECTED|mqtt.{0,24}(disconnected|connection (lost|closed))|connection lost"
+    r"|transport_read\(\) error"
+)
+_SUBSCRIBING: Final = re.compile(r"(?i)subscribe request sent|subscribing to|msg_id=\d+.{0,20}subscri")
+_ROM: Final = re.compile(
+    r"^(ets |rst:|configsip|clk_drv|mode:|load:|entry|ESP-ROM|boot:|ho \d|csum)|invalid header|flash read err"
+)
+_RUNS: Final = 10  # lines behind it that are not the ROM's: something runs
+_WATCHDOGS: Final = (0x7, 0x8, 0x9, 0xB, 0xD, 0x10, 0x12)
+_BROWN_OUT: Final = 0xF
+_LOOP: Final = 2
+
+
+def look(name: str, text: str) -> tuple[list[Sighting], dict[str, str]]:
+    """What the log `name` shows, and what it tells of the device, in words by field."""
+    seen: list[Sighting] = []
+    boots, causes = BootLines(), list[str]()
+    cycle = _Cycle(name)
+    lines = text.splitlines()
+    for number, raw in enumerate(lines, 1):
+        line = COLOUR.sub("", raw)
+        where = (f"{name}:{number}",)
+        seen += _ruled(line, where)
+        seen += _numbered(line, where)
+        cycle.read(line, number)
+        if (boot := boots.read(line)) is not None:
+            causes.append(boot.name)
+            seen += _booted(boot.cause, boot.name, where, first=len(causes) == 1)
+    seen += cycle.sightings()
+    seen = [each for each in seen if each.what != "firmware-damaged" or _stays(each, lines)]
+    power = f"started {times(len(causes))}: {', '.join(dict.fromkeys(causes))}" if causes else ""
+    return seen, {"power": power} if power else {}
+
+
+def _ruled(line: str, where: tuple[str, ...]) -> Iterator[Sighting]:
+    for expression, what, sure, words in _RULES:
+        if expression.search(line) is not None:
+            details: dict[str, object] = (
+                {"code": code} if (code := _REFUSALS.get(words.removeprefix("refused: "))) else {}
+            )
+            if what == "server-not-trusted":
+                details = _server_flaw(words)
+            yield Sighting(what=what, sure=sure, words=words, where=where, details=details)
+            return
+
+
+def _stays(damaged: Sighting, lines: list[str]) -> bool:
+    """Whether it is the end of the story: a new chip says so before it is flashed for the first time."""
+    number = int(damaged.where[0].rpartition(":")[2])
+    behind = [line for line in lines[number:] if line.strip() and not _ROM.search(line)]
+    return len(behind) < _RUNS
+
+
+def _server_flaw(words: str) -> dict[str, object]:
+    """The condition that this word of the device's fits best."""
+    flaw = {"signed by nobody it trusts": "unknown-authority", "another name in it": "wrong-name"}.get(words, "expired")
+    return {"cure": {"name": "server-certificate", "kind": "server-certificate", "flaw": flaw}}
+
+
+def _numbered(line: str, where: tuple[str, ...]) -> Iterator[Sighting]:
+    numbers = [int(text, 16) for text in _HEX.findall(line)]
+    numbers += [int(a or b) for a, b in _DECIMAL.findall(line)]
+    for number in dict.fromkeys(numbers):
+        if number in CODES:
+            what, sure, words = CODES[number]
+            if what == "damaged-anchors" and re.search(r"(?i)client|own|device|key", line):
+                what, sure = "damaged-key", sure - 0.2
+            yield Sighting(what=what, sure=sure, words=words, where=where)
+    state = _PUBSUB.search(line) if re.search(r"(?i)mqtt|pubsub|broker|\brc ?=", line) else None
+    if state is not None:
+        code = int(state[1])
+        if code in _PUBSUB_STATES:  # -2 is TCP or TLS: other lines say which
+            what, sure, words = _PUBSUB_STATES[code]
+            yield Sighting(what=what, sure=sure, words=words, where=where)
+        elif 1 <= code <= 7:
+            words = f"PubSubClient {code}: the CONNECT was refused"
+            yield Sighting(what="connect-refused", sure=0.8, words=words, where=where, details={"code": min(code, 5)})
+
+
+def _booted(cause: int, name: str, where: tuple[str, ...], *, first: bool) -> Iterator[Sighting]:
+    if cause == _BROWN_OUT:
+        yield Sighting(what="brown-out", sure=0.85, words="reset by its brown-out detector", where=where)
+    elif cause in _WATCHDOGS:
+        yield Sighting(what="crash", sure=0.7, words=f"reset by its {name}", where=where)
+    elif cause == 0xC and not first:
+        yield Sighting(what="crash", sure=0.3, words="it restarted itself", where=where)
+
+
+class _Cycle:
+    """Connected, and the end of it, again and again: what the device's log knows of a broker that throws it out."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._connected = False
+        self._subscribed = False
+        self._ends: list[int] = []
+        self._behind_subscribe: list[int] = []
+
+    def read(self, line: str, number: int) -> None:
+        if _ENDED.search(line) is not None:
+            if self._connected:
+                self._ends.append(number)
+                if self._subscribed:
+                    self._behind_subscribe.append(number)
+            self._connected = self._subscribed = False
+        elif _CONNECTED.search(line) is not None:
+            self._connected = True
+        elif _SUBSCRIBING.search(line) is not None:
+            self._subscribed = True
+
+    def sightings(self) -> Iterator[Sighting]:
+        if len(self._behind_subscribe) >= _LOOP:
+            words = f"its connection ended behind 'subscribe request sent', {times(len(self._behind_subscribe))}"
+            yield Sighting(what="subscribe-denied", sure=0.55, words=words, where=self._places(self._behind_subscribe))
+        if len(self._ends) >= _LOOP:
+            words = f"it connected and lost the connection, {times(len(self._ends))}"
+            yield Sighting(what="cut-off", sure=0.6, words=words, where=self._places(self._ends))
+
+    def _places(self, numbers: list[int]) -> tuple[str, ...]:
+        return tuple(f"{self._name}:{number}" for number in numbers)

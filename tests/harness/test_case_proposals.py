@@ -1,0 +1,353 @@
+"""What the field's files show, and what a case makes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+from stories import Story
+
+from hil.cases.cleaning import BLANK, clean
+from hil.cases.conditions import Condition
+from hil.cases.drafting import draft
+from hil.cases.proposing import from_broker_log, from_console, from_timeline
+from hil.cases.proposing.outranking import OUTRANKS
+from hil.cases.proposing.recognising import EvidenceError, recognise
+from hil.cases.proposing.remedies import REMEDIES
+from hil.cases.proposing.sighting import Sighting, together
+from hil.cases.signature import Signature
+from hil.diagnose import CAUSES
+from hil.gateway import policies
+
+FILES = Path(__file__).parent / "field_files"
+BROKER = (FILES / "mosquitto-2.0.11.log").read_text()
+
+
+def surest(sightings: list[Sighting]) -> dict[str, float]:
+    return {sighting.what: sighting.sure for sighting in together(sightings)}
+
+
+# -- recognising ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (
+            b'{"sequence":0,"monotonic":1,"wall":1,"source":"gateway","kind":"accept","board":"a","data":{}}\n',
+            "timeline",
+        ),
+        (b"1795828549: New connection from 127.0.0.1:57720 on port 18831.\n", "broker-log"),
+        (b"\xd4\xc3\xb2\xa1\x02\x00\x04\x00" + bytes(16), "pcap"),
+        (b"\x0a\x0d\x0d\x0a" + bytes(24), "pcap"),
+        (b"rst:0x1 (POWERON_RESET),boot:0x13\r\nhello\n", "console"),
+        (b"\x00\xff\xfe boot noise \xff\nI (12) app: hello, hello, hello, hello\n", "console"),
+    ],
+)
+def test_a_file_is_known_by_what_is_in_it(tmp_path: Path, content: bytes, kind: str) -> None:
+    path = tmp_path / "whatever.dat"
+    path.write_bytes(content)
+    assert recognise(path) == kind
+
+
+def test_what_cannot_be_taken_is_said(tmp_path: Path) -> None:
+    (tmp_path / "empty").write_bytes(b" \n")
+    (tmp_path / "image").write_bytes(b"\xe9\x01" + bytes(500))
+    for name, told in (("empty", "is empty"), ("image", "neither text nor a capture"), ("gone", "No such file")):
+        with pytest.raises(EvidenceError, match=told):
+            recognise(tmp_path / name)
+    with pytest.raises(EvidenceError, match=r"a folder without a timeline\.jsonl is no run"):
+        recognise(tmp_path)
+
+
+# -- a broker's log ------------------------------------------------------------------------------------------------
+
+
+def test_what_a_real_mosquitto_said() -> None:
+    seen, facts = from_broker_log.look("m.log", BROKER)
+    places = {sighting.what: sighting.where for sighting in together(seen)}
+    lines = BROKER.splitlines()
+
+    def said(what: str) -> set[str]:
+        return {lines[int(place.rpartition(":")[2]) - 1].partition(": ")[2] for place in places[what]}
+
+    assert all("peer did not return a certificate" in line for line in said("no-client-certificate"))
+    assert all("certificate verify failed" in line for line in said("client-certificate-refused"))
+    assert all("alert" in line for line in said("server-not-trusted"))
+    assert said("connect-refused") == {"Sending CONNACK to 127.0.0.1 (0, 5)"}
+    assert said("keep-alive-missed") == {"Client dev-3 has exceeded timeout, disconnecting."}
+    assert all("Denied PUBLISH from dev-1" in line for line in said("publish-denied"))
+    assert all("protocol error" in line for line in said("malformed-packet"))
+    assert "client-id-not-its-own" not in places, "one takeover is a client that came back"
+    assert facts["device"].startswith(
+        "client dev-1: MQTT 3.1.1, clean session, keep-alive 60 s, will on foreign/dev-1/st"
+    )
+
+
+def test_one_client_of_a_log() -> None:
+    seen, facts = from_broker_log.look("m.log", BROKER, "dev-3")
+    assert "publish-denied" not in surest(seen), "that is another client's"
+    assert together(seen)[0].what == "keep-alive-missed", "what names it counts more than what names nobody"
+    assert facts["device"].endswith("keep-alive 1 s, connected once")
+
+
+def test_two_clients_with_one_id_and_one_that_is_thrown_out() -> None:
+    turn = (
+        "{t}: New client connected from 10.0.0.{n}:1 as device (p2, c1, k60).\n"
+        "{t}: Client device already connected, closing old connection.\n"
+    )
+    seen, _ = from_broker_log.look("m", "".join(turn.format(t=1700000000 + n, n=n) for n in range(4)))
+    assert surest(seen)["client-id-not-its-own"] == 0.8
+    end = (
+        "2026-11-20T10:00:{n:02}: New client connected from 10.0.0.1:1 as a (p5, c0, k30, u'joe').\n"
+        "2026-11-20T10:00:{n:02}: Client a disconnected: connection closed by client.\n"
+    )
+    seen, facts = from_broker_log.look("m", "".join(end.format(n=n) for n in range(4)))
+    (lost,) = together(seen)
+    assert (lost.what, lost.sure, lost.words) == (
+        "connection-lost",
+        0.6,
+        "a closed its connection within 3 s of connecting, 4 times",
+    )
+    assert facts["device"] == "client a: MQTT 5, kept session, keep-alive 30 s, connected 4 times"
+
+
+# -- a console's log -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("board", "what"),
+    [
+        ("foreign-subscribe", "cut-off"),
+        ("no-certificate", "no-client-certificate"),
+        ("gives-up", "no-retry"),
+        ("no-time", "connects-before-time"),
+    ],
+)
+def test_consoles_of_the_field_failures(board: str, what: str) -> None:
+    seen, facts = from_console.look("log", (FILES / f"{board}.console.log").read_text())
+    assert together(seen)[0].what == what
+    assert facts["power"].startswith("started ")
+
+
+@pytest.mark.parametrize(
+    ("line", "what"),
+    [
+        (
+            "[  1234][E][ssl_client.cpp:37] _handle_error(): [start_ssl_client():273]: (-9984) X509 - x",
+            "server-not-trusted",
+        ),
+        ("start_ssl_client: -9984", "server-not-trusted"),
+        ("start_ssl_client: connect failed: -29312", "handshake-cut"),
+        ("E (1) esp-tls-mbedtls: mbedtls_ssl_handshake returned -0x7F00", "heap-lost-on-failed-connect"),
+        ("\x1b[0;31mE (9) esp-tls-mbedtls: mbedtls_x509_crt_parse of CA returned -0x2180\x1b[0m", "damaged-anchors"),
+        ("E (9) tls: mbedtls_pk_parse_key of the device returned -0x3D00", "damaged-key"),
+        (
+            "verification info: flags 0x4, The certificate Common Name (CN) does not match with the expected CN",
+            "server-not-trusted",
+        ),
+        ("W (5) mqtt_client: Connection refused, not authorized", "connect-refused"),
+        ("failed, rc=-4 try again in 5 seconds", "connack-missing"),
+        ("failed, rc=5 try again in 5 seconds", "connect-refused"),
+        ("E (7) mqtt_client: No PING_RESP, disconnected", "network-silent"),
+        ("E (7) esp-tls: delayed connect error: Connection refused (errno 111)", "network-refused"),
+        ("E (7) esp-tls: couldn't get hostname for :broker: getaddrinfo() returns 202", "name-unresolved"),
+        ("W (7) wifi: disconnected, reason 200 (beacon timeout)", "wifi-lost"),
+        ("W (7) sntp: no answer (timed out)", "time-unanswered"),
+        ("rst:0xf (RTCWDT_BROWN_OUT_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)", "brown-out"),
+        ("rst:0x8 (TG1WDT_SYS_RESET),boot:0x13 (SPI_FAST_FLASH_BOOT)", "crash"),
+        ("Guru Meditation Error: Core  0 panic'ed (LoadProhibited). Exception was unhandled.", "crash"),
+        ("invalid header: 0xffffffff", "firmware-damaged"),
+        ("E (5) app: host is missing in NVS", "settings-lost"),
+    ],
+)
+def test_lines_that_say_something(line: str, what: str) -> None:
+    seen, _ = from_console.look("log", f"hello\n{line}\n")
+    assert together(seen)[0].what == what
+    assert together(seen)[0].where == ("log:2",)
+
+
+def test_an_innocent_log_shows_nothing() -> None:
+    lines = "\n".join(f"I ({n}) app: measured {n} -0x12 degrees, 2026-11-20" for n in range(30))
+    seen, _ = from_console.look("log", f"rst:0x1 (POWERON_RESET),boot:0x13\ninvalid header: 0xffffffff\n{lines}\n")
+    assert seen == [], "a new chip has no header either, and was flashed then"
+
+
+def test_what_a_refusal_says_is_what_is_played() -> None:
+    seen, _ = from_console.look("log", "W (5) mqtt_client: Connection refused, bad username or password\n")
+    (condition,) = draft(seen).conditions
+    assert condition.parameters == {"code": 4}
+    seen, _ = from_console.look("log", "mqtt failed, rc=7\n")  # AWS IoT says 7 for 'not authorised'
+    assert draft(seen).conditions[0].parameters == {"code": 5}
+
+
+# -- a timeline ----------------------------------------------------------------------------------------------------
+
+
+def denied_again_and_again() -> Story:
+    story = Story().ready()
+    for _ in range(4):
+        number = story.connects(will={"topic": "foreign/x", "payload": "", "qos": 1, "retain": False})
+        story.gateway(number, "connack", code=0, session_present=False)
+        rule = "rig: the namespace is devices/{board}/#, shared/#"
+        told = {"what": "will", "topic": "foreign/x", "rule": rule, "action": "disconnect", "policy": "rig"}
+        story.gateway(number, "denied", **told)
+        story.gateway(number, "close", by="gateway", how="policy", seconds=0.01)
+        story.wait(1.0)
+    return story.looked()
+
+
+def test_a_timeline_is_diagnosed_and_played_as_it_was() -> None:
+    part = from_timeline.look("t", denied_again_and_again().events)
+    made = draft(part.sightings)
+    (condition,) = made.conditions
+    assert (condition.kind, condition.policy) == ("broker-policy", "policy.toml")
+    assert condition.topics.allowed == ["devices/{board}/#", "shared/#"]
+    assert condition.shown_by[0].startswith("t:#")
+    assert b'will = { action = "disconnect", certainty = "field"' in made.files["policy.toml"]
+    assert made.signature is not None
+    assert made.signature.cause == "will-topic-denied"
+    assert part.steps == [{"do": "power-cycle"}]
+    assert any("foreign-will" in hint for hint in made.hints)
+
+
+def test_what_the_bench_did_is_done_again() -> None:
+    story = Story().start()
+    story.event("flash", "start")
+    story.event("flash", "firmware", version="1.4.2", sha256="ab")
+    story.start("hard")
+    armed: dict[str, Any] = {"name": "latency", "state": "armed", "seconds": 0.5, "jitter": 0.1, "direction": "up"}
+    story.event("gateway", "fault", **armed, seed=0, connection=None, schedule={"count": 2, "after": "words"})
+    story.event("gateway", "fault", name="present-certificate", state="armed", label="expired", schedule={})
+    story.event("time", "fault", name="jump", state="armed", offsets=[0, 60], every=None, repeat=False, schedule={})
+    story.start("soft").start("soft")
+    part = from_timeline.look("t", story.looked().events)
+    made = [(c.kind, c.parameters, c.when) for c in draft(part.sightings).conditions if c.kind != "brown-out"]
+    assert [kind for kind, _, _ in made] == ["gateway-fault", "time-server"]
+    assert made[0][1] == {"seconds": 0.5, "jitter": 0.1, "direction": "up", "seed": 0}
+    assert made[0][2].count == 2
+    assert made[1][1]["offsets"] == [0, 60]
+    assert part.steps == [{"do": "hard-reset"}, {"do": "soft-reset", "times": 2}], "as after it was flashed"
+    assert part.facts["version"] == "1.4.2"
+
+
+def test_the_test_that_went_wrong_is_chosen() -> None:
+    story = Story()
+    story.event("test", "start", name="test_good")
+    story.ready()
+    story.online()
+    story.event("test", "end", name="test_good")
+    story.event("test", "start", name="test_bad")
+    bad = denied_again_and_again().events[1:]
+    for event in bad:
+        story.event(event.source, event.kind, event.board, **event.data)
+    story.event("test", "end", name="test_bad")
+    assert from_timeline.look("t", story.events).stretch.name == "test_bad"
+    assert from_timeline.look("t", story.events, test="good").stretch.name == "test_good"
+    with pytest.raises(ValueError, match="no board 'y' on this timeline; it has: x"):
+        from_timeline.look("t", story.events, board="y")
+    with pytest.raises(ValueError, match="no test with 'ugly' in its name"):
+        from_timeline.look("t", story.events, test="ugly")
+
+
+# -- proposals -----------------------------------------------------------------------------------------------------
+
+
+def details_for(what: str) -> dict[str, Any]:
+    injected = {"condition": {"name": "cut", "kind": "gateway-fault", "fault": "cut"}}
+    return injected if what == "injected" else {"cause": "no-retry"} if what == "other-cause" else {}
+
+
+@pytest.mark.parametrize("what", REMEDIES)
+def test_each_remedy_makes_a_case_that_can_be(what: str) -> None:
+    made = draft([Sighting(what=what, sure=0.9, words="so", where=("log:1",), details=details_for(what))])
+    for condition in made.conditions:
+        assert condition.shown_by == ["log:1"]
+        assert condition.sure == 0.9
+    if what != "injected":
+        assert isinstance(made.signature, Signature)
+    for table in REMEDIES[what].perhaps:
+        TypeAdapter(Condition).validate_python(table)
+
+
+def test_remedies_know_all_that_is_looked_for() -> None:
+    rules = [*from_broker_log._RULES, *from_console._RULES]
+    looked_for = {rule.what for rule in rules} | {what for what, _, _ in from_console.CODES.values()}
+    assert looked_for <= set(REMEDIES)
+    diagnosed = {name for name, remedy in REMEDIES.items() if remedy.diagnosed} - {"other-cause"}
+    assert diagnosed <= {cause.slug for cause in CAUSES}
+    assert set(OUTRANKS) | {name for names in OUTRANKS.values() for name in names} <= set(REMEDIES)
+
+
+def test_files_that_agree_make_it_surer() -> None:
+    one, two = (Sighting(what="crash", sure=0.5, words="x", where=(f"{name}:1",)) for name in ("a", "b"))
+    again = Sighting(what="crash", sure=0.4, words="x", where=("a:2",))
+    (both,) = together([one, again, two])
+    assert (both.sure, both.where, both.times) == (0.75, ("a:1", "a:2", "b:1"), 3)
+
+
+def test_one_failure_at_a_time_unless_somebody_says_so() -> None:
+    seen = [
+        Sighting(what="connect-refused", sure=0.9, words="refused", where=("log:1",)),
+        Sighting(what="network-silent", sure=0.7, words="silent", where=("log:2",)),
+        Sighting(what="brown-out", sure=0.1, words="perhaps", where=("log:3",)),
+    ]
+    assert [c.name for c in draft(seen).conditions] == ["refused"]
+    assert any('fault = "black-hole"' in hint for hint in draft(seen).hints)
+    asked: list[str] = []
+
+    def accept(sentence: str) -> bool:
+        asked.append(sentence)
+        return "silent" in sentence
+
+    chosen = draft(seen, accept)
+    assert [c.name for c in chosen.conditions] == ["hole"]
+    assert chosen.signature is not None
+    assert chosen.signature.summary.startswith("the network is silent")
+    assert asked[0] == "the broker refuses the CONNECT, 90% sure: refused (log:1)"
+    assert len(asked) == 2, "what is next to nothing is not asked about"
+
+
+def test_the_policy_that_is_written_can_be_played(tmp_path: Path) -> None:
+    made = draft([Sighting(what="cut-off", sure=0.9, words="x", where=("log:1",))])
+    (tmp_path / "policy.toml").write_bytes(made.files["policy.toml"])
+    policy = policies.load(tmp_path / "policy.toml")
+    assert set(policy.rules) == {"will", "subscribe", "publish"}
+
+
+# -- secrets -------------------------------------------------------------------------------------------------------
+
+
+KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIabc\nd+ef==\n-----END EC PRIVATE KEY-----"
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ("wifi password: hunter2secret", "hunter2secret"),
+        ("D (3) wifi: ssid net, password hunter2secret", "hunter2secret"),
+        ('WiFi.begin("net", "hunter2secret");', "hunter2secret"),
+        ('{"wifi_pass": "hunter2 secret"}', "hunter2 secret"),
+        ("psk=hunter2secret", "hunter2secret"),
+        ("mqtts://joe:hunter2secret@broker:8883", "hunter2secret"),
+        ("SharedAccessSignature=sr%3dhunter2secret", "hunter2secret"),
+        (KEY, "MHcCAQEEIabc"),
+        (f"D (1) tls: {KEY}\nnext", "d+ef=="),
+        (KEY.replace("\n", "\\n"), "MHcCAQEEIabc"),
+        ("-----BEGIN PRIVATE KEY-----\nMHcCAQEEIabc", "MHcCAQEEIabc"),
+    ],
+)
+def test_secrets_are_blanked(text: str, secret: str) -> None:
+    cleaned = clean(text)
+    assert secret not in cleaned.text
+    assert BLANK in cleaned.text
+    assert cleaned.count == 1
+    assert cleaned.text.count("\n") == text.count("\n"), "line numbers stay"
+    assert clean(cleaned.text).count in (0, 1)
+
+
+@pytest.mark.parametrize("text", ["bad username or password", "password is wrong", "passed 3 tests", "compass 12"])
+def test_what_only_speaks_of_secrets_stays(text: str) -> None:
+    assert clean(text).text == text
