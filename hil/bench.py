@@ -29,6 +29,7 @@ from hil.firmware import FirmwareError
 from hil.flash import FlashError
 from hil.gateway import Fault, Gateway, GatewayError, PresentCertificate, RevokeClient, TrustClients
 from hil.guardian import identity
+from hil.guardian.guardian import Watch
 from hil.guardian.locks import Locks, Taken
 from hil.power import PowerError
 from hil.provision import ProvisionError
@@ -112,8 +113,11 @@ class Bench:
         self._exit = contextlib.ExitStack()
         # Virtual boards in a new folder are this run's alone.
         shared = self._state if state is not None or artifacts is not None else None
-        self._locks = Locks(rig, folder=self.artifacts, state=shared)
+        watch = Watch()
+        watch.timeline(self.artifacts / "timeline.jsonl")
+        self._locks = Locks(rig, folder=self.artifacts, state=shared, watch=watch)
         self._exit.callback(self._locks.free)
+        self._exit.callback(watch.close)
         self._exit.callback(self.timeline.close)
         self._broker: Broker | None = None
         self._shared_broker = broker

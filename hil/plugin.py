@@ -235,6 +235,11 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     # With xdist each worker has a bench of its own, with those boards alone whose tests it gets.
     worker = side_by_side.told(config)
 
+    if worker:
+        from hil.guardian.guardian import follow_parent
+
+        follow_parent()
+
     def end() -> None:
         pytest.exit("terminated; the bench has been closed", returncode=143)
 

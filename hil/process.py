@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from hil.guardian import mark
+
 Ending = Literal["exit", "time-out", "silence", "stopped"]
 
 # How often a running tool looks whether somebody wants it stopped, in seconds.
@@ -69,7 +71,7 @@ def run(
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if merge else subprocess.PIPE,
-        env=None if env is None else dict(env),
+        env=mark.environment(env),
         start_new_session=True,
     )
     pieces: dict[str, list[bytes]] = {"output": [], "errors": []}

@@ -235,11 +235,15 @@ class Controller:
         """Start the broker here where the rig has the workers share one: it outlives each of them."""
         from hil import parts
         from hil.broker import BrokerError
+        from hil.guardian.guardian import Watch
         from hil.rig import ExternalBroker
         from hil.timeline import Timeline
 
         if isinstance(rig.file.broker, ExternalBroker) or not rig.file.broker.shared:
             return
+        watch = Watch()
+        self._closing.callback(watch.close)
+        watch.timeline(folder / run_folder.TIMELINE)
         timeline = Timeline(folder / run_folder.TIMELINE)
         self._closing.callback(timeline.close)
         broker = parts.make_broker(rig, timeline, folder)

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from hil.guardian import mark
+
 #: Seconds within which the program must say that it is ready: a cold start of Python on a busy machine takes a few.
 READY_WITHIN = 60.0
 
@@ -95,7 +97,13 @@ def start(
     with log.open("ab") as errors:
         # A process group of its own: Ctrl-C reaches this process, which then closes the bench in order.
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env=mark.environment(last=True),
+            start_new_session=True,
         )
     assert process.stdout is not None
     waiting, _, _ = select.select([process.stdout], [], [], READY_WITHIN)

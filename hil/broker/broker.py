@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
+from hil.guardian import mark
 from hil.timeline import Timeline
 
 Attribution = Callable[[int], "str | None"]
@@ -117,6 +118,7 @@ class Child:
             stdin=subprocess.PIPE if keep_stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
+            env=mark.environment(),
             start_new_session=True,  # a Ctrl-C in the terminal is ours to handle, and ends it in order
         )
         self._line = line

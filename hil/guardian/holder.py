@@ -22,7 +22,7 @@ _LONGEST = 300
 class Holder:
     """`what`: the port or outlet that is locked, `board` whose it is in the holder's rig. `since`: seconds since 1970.
 
-    `pid` 0: nobody said who he is.
+    `pid` 0: nobody said who he is. `guardian`: the process that makes the bench safe should that one die; 0: none.
     """
 
     what: str
@@ -33,6 +33,7 @@ class Holder:
     rig: str = ""
     folder: str = ""
     since: float = 0.0
+    guardian: int = 0
 
     @classmethod
     def this_process(cls, rig: Path, folder: Path | None) -> Holder:
@@ -48,25 +49,48 @@ class Holder:
         try:
             said = json.loads(lock_file.read(path))
             what, board, user, command, rig, folder = (_shown(str(said[name])) for name in _TEXTS)
-            pid, since = int(said["pid"]), float(said["since"])
+            pid, since, guardian = int(said["pid"]), float(said["since"]), int(said.get("guardian", 0))
             datetime.fromtimestamp(since)
         except (ValueError, KeyError, TypeError, OverflowError, OSError):
             return cls(what=path.name)
-        return cls(what, board, user, pid, command, rig, folder, since)
+        return cls(what, board, user, pid, command, rig, folder, since, guardian)
 
     def as_json(self) -> bytes:
         """What to write into the lock's file."""
         return json.dumps(asdict(self)).encode()
 
     @property
+    def has_died(self) -> bool:
+        """Whether the process that said who it is has ended, though it may not have been waited for."""
+        if not self.pid:
+            return False
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):
+            return False
+        try:
+            # proc(5): the state follows the name, which is in parentheses and may hold some.
+            state = Path("/proc", str(self.pid), "stat").read_text().rpartition(")")[2].split()[0]
+        except (OSError, IndexError):
+            return False
+        return state in "ZX"
+
+    @property
     def words(self) -> str:
-        """'alice, pid 7 (pytest, rig bench.toml, run folder runs/1), since 2026-03-01 09:00:00 (12 min)'."""
+        """'alice, pid 7 (pytest, rig b.toml, run folder runs/1, guardian 8), since 2026-03-01 09:00:00 (12 min)'."""
         if not self.pid:
             return "a process that has not said who it is"
-        where = [self.command, self.rig and f"rig {self.rig}", self.folder and f"run folder {self.folder}"]
+        where = [
+            self.command,
+            self.rig and f"rig {self.rig}",
+            self.folder and f"run folder {self.folder}",
+            self.guardian and f"guardian {self.guardian}",
+        ]
         when = datetime.fromtimestamp(self.since).strftime("%Y-%m-%d %H:%M:%S")
         return (
-            f"{self.user}, pid {self.pid} ({', '.join(filter(None, where))}), since {when} "
+            f"{self.user}, pid {self.pid} ({', '.join(str(part) for part in where if part)}), since {when} "
             f"({in_words(time.time() - self.since)})"
         )
 

@@ -10,11 +10,12 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from hil.guardian import identity, lock_file
+from hil.guardian import identity, lock_file, supply
+from hil.guardian.guardian import Watch
 from hil.guardian.holder import Holder
 from hil.guardian.identity import Identity
 from hil.guardian.lock_file import LockFileError
@@ -22,6 +23,8 @@ from hil.rig import Rig
 
 #: Seconds between two tries at a lock that others have: the kernel's own waiting knows no time-out.
 _GLANCE = 0.1
+#: Seconds that the guardian of a run that has died may need: its limit for switches, and for processes to end.
+CLEANING = 10.0
 
 
 class Taken(Exception):
@@ -31,8 +34,8 @@ class Taken(Exception):
 class Locks:
     """The locks of one bench, whose run leaves its artifacts in `folder`; none is taken yet.
 
-    `state`: the folder of virtual boards if others may use it too. `told` gets each lock once it is taken, as its path
-    and descriptor: for the guardian.
+    `state`: the folder of virtual boards if others may use it too. `watch`: the guardian gets each lock once it is
+    taken, and is told how to leave the board's power; it is closed before the locks are freed.
     """
 
     def __init__(
@@ -41,11 +44,11 @@ class Locks:
         *,
         folder: Path | None = None,
         state: Path | None = None,
-        told: Callable[[Path, int], None] | None = None,
+        watch: Watch | None = None,
     ) -> None:
         self._rig = rig
         self._state = state
-        self._told = told
+        self._watch = watch
         self._holder = Holder.this_process(rig.path, folder)
         self._held: dict[str, tuple[Path, int]] = {}
         self._owners: dict[str, str] = {}
@@ -55,7 +58,8 @@ class Locks:
 
         Waits as long as the rig says for what others have. Raises Taken.
         """
-        wanted = self._wanted(boards)
+        names = list(boards)
+        wanted = self._wanted(names)
         new: list[Identity] = []
         deadline = time.monotonic() + self._rig.file.wait
         try:
@@ -65,16 +69,21 @@ class Locks:
                     self._take(item, *wanted[item], deadline)
                     new.append(item)
         except LockFileError as error:
-            self._free(new)
+            self._give_back(new)
             raise Taken(f"board {wanted[item][1]}: cannot be locked: {error}") from None
         except BaseException:
-            self._free(new)
+            self._give_back(new)
             raise
+        if self._watch is not None:
+            for name in names:
+                duty = supply.duty(self._rig, name, self._state, identity.mates(self._rig, name))
+                if duty is not None:
+                    self._watch.power(duty)
 
     def free(self) -> None:
         """Free all of them. Twice does nothing."""
         for key in list(self._held):
-            lock_file.free(*self._held.pop(key))
+            self._free(key)
         self._owners.clear()
 
     def _wanted(self, boards: Iterable[str]) -> dict[Identity, tuple[str, str]]:
@@ -98,40 +107,58 @@ class Locks:
 
     def _take(self, item: Identity, board: str, whom: str, deadline: float) -> None:
         path = lock_file.path_of(item.key)
-        waited = False
+        waited, cleaned_by = False, 0.0
         while (descriptor := lock_file.take(path)) is None:
-            if time.monotonic() >= deadline:
-                raise Taken(self._why(path, item, whom))
-            if not waited:
+            now = time.monotonic()
+            if now >= deadline:
+                # Whose run has died is in order in a moment: for that nobody has to say that he waits.
+                cleaned_by = cleaned_by or now + CLEANING
+                if now >= cleaned_by or not Holder.read(path).has_died:
+                    raise Taken(self._why(path, item, whom))
+            elif not waited:
                 waited = True
-                left = deadline - time.monotonic()
+                left = deadline - now
                 print(f"hil: waiting up to {left:.0f} s: {self._why(path, item, whom)}", file=sys.stderr, flush=True)
             time.sleep(_GLANCE)
         self._held[item.key] = path, descriptor
-        lock_file.write(descriptor, replace(self._holder, what=item.what, board=board).as_json())
-        if self._told is not None:
-            self._told(path, descriptor)
+        guardian = 0
+        if self._watch is not None:
+            self._watch.lock(path, descriptor)
+            guardian = self._watch.pid
+        record = replace(self._holder, what=item.what, board=board, guardian=guardian)
+        lock_file.write(descriptor, record.as_json())
 
-    def _free(self, items: Iterable[Identity]) -> None:
+    def _free(self, key: str) -> None:
+        path, descriptor = self._held.pop(key)
+        if self._watch is not None:
+            self._watch.unlock(path)
+        lock_file.free(path, descriptor)
+
+    def _give_back(self, items: Iterable[Identity]) -> None:
         for item in items:
-            lock_file.free(*self._held.pop(item.key))
+            self._free(item.key)
             self._owners.pop(item.key, None)
 
     @staticmethod
     def _why(path: Path, item: Identity, whom: str) -> str:
         holder = Holder.read(path)
+        if holder.has_died:
+            cure = f"end it with kill -9 {holder.guardian}" if holder.guardian else "`hil locks` may tell more"
+            return f"board {whom}: {item.what}: its run has died, and its guardian has not made it safe; {cure}"
         cure = f"end it (kill {holder.pid})" if holder.pid else "`hil locks` may tell more"
         return f"board {whom}: {item.what} is held by {holder.words}; wait for it with --wait SECONDS, or {cure}"
 
 
 @contextlib.contextmanager
 def locked(rig: Rig, boards: Iterable[str], *, state: Path | None) -> Iterator[None]:
-    """Inside, this process has these boards. Raises Taken."""
-    locks = Locks(rig, state=state)
+    """Inside, this process has these boards; should it die, its guardian leaves them in order. Raises Taken."""
+    watch = Watch()
+    locks = Locks(rig, state=state, watch=watch)
     try:
         locks.take(boards)
         yield
     finally:
+        watch.close()
         locks.free()
 
 
