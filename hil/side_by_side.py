@@ -243,8 +243,8 @@ class Controller:
             return
         watch = Watch()
         self._closing.callback(watch.close)
-        watch.timeline(folder / run_folder.TIMELINE)
         timeline = Timeline(folder / run_folder.TIMELINE)
+        watch.timeline(folder / run_folder.TIMELINE)
         self._closing.callback(timeline.close)
         broker = parts.make_broker(rig, timeline, folder)
         self._closing.callback(broker.close)

@@ -16,6 +16,7 @@ import atexit
 import contextlib
 import json
 import os
+import signal
 import socket
 import struct
 import subprocess
@@ -31,6 +32,8 @@ from hil.guardian import mark
 _PATIENCE = 5.0
 #: How many guardians may be ended within `_WITHIN` seconds before no other one is started.
 _MOST, _WITHIN = 4, 60.0
+#: What ends a run politely: the guardian goes on.
+IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Environment variables by which CI runners find what a job has left behind, to end it: GitHub's and Jenkins's. The
 #: guardian needs a moment longer than its run.
 _SWEEPS = ("RUNNER_TRACKING_ID", "JENKINS_NODE_COOKIE")
@@ -142,6 +145,8 @@ class _Guardian:
         with theirs, contextlib.closing(_Descriptor(os.pidfd_open(os.getpid()))) as this_process:
             passed = (theirs.fileno(), this_process.number)
             words = [sys.executable, "-P", "-m", "hil.guardian.process", *map(str, passed), str(os.getpid())]
+            # Held back until it has said that it ignores them: it starts with this thread's mask.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, IGNORED)
             try:
                 self._process = subprocess.Popen(
                     words,
@@ -154,8 +159,11 @@ class _Guardian:
                 )
             except OSError as error:
                 ours.close()
+                self._process = None
                 _say(f"its guardian cannot be started ({error}): if this run is killed, nobody makes the bench safe")
                 return
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(_PATIENCE), 0))
         self._channel = ours
         self._send({"do": "begin", "mark": mark.ours()})

@@ -45,8 +45,8 @@ class Duties:
         return bool(self.locks or self.power or self.timelines)
 
 
-def make_safe(duties: Duties, run: int, its_mark: str, why: str) -> str:
-    """Do it all; what was done, in lines for people. `run`: the dead process. `why`: what is known of its death."""
+def make_safe(duties: Duties, run: int, its_mark: str, why: str, log: Callable[[str], None]) -> None:
+    """Do it all. `run`: the dead process, `why`: what is known of its death. `log` is told what was done, in lines."""
     start = time.monotonic()
     faults: list[str] = []
     killed: list[children.Child] = []
@@ -75,20 +75,20 @@ def make_safe(duties: Duties, run: int, its_mark: str, why: str) -> str:
 
     for path in duties.timelines.values():
         attempt(str(path), partial(end_timeline, path))
-    for path, descriptor in duties.locks.values():
-        attempt(str(path), partial(lock_file.free, path, descriptor))
-    seconds = time.monotonic() - start
-    for path in duties.timelines.values():
-        attempt(str(path.parent), partial(_on_disk, path.parent))
     lines = [
         f"process {run} ended without a farewell: {why}",
         f"power: {'; '.join(power) or 'nothing to switch'}",
         f"processes: {', '.join(processes) or 'none left'}",
         *(f"{path}: {count} bytes of a torn line were cut off" for path, count in torn.items() if count),
-        f"locks: {len(duties.locks)} freed; {seconds:.2f} s in all",
-        *faults,
+        f"locks: {len(duties.locks)} to be freed after {seconds:.2f} s",
     ]
-    return "\n".join(lines)
+    attempt("log", lambda: log("\n".join(lines)))
+    for path, descriptor in duties.locks.values():
+        attempt(str(path), partial(lock_file.free, path, descriptor))
+    for path in duties.timelines.values():
+        attempt(str(path.parent), partial(_on_disk, path.parent))
+    if faults:
+        log("\n".join(faults))
 
 
 def ended(run: int, why: str, **data: Any) -> Event:

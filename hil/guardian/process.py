@@ -28,6 +28,7 @@ from hil.guardian.making_safe import Duties, ended, make_safe
 from hil.guardian.suspension import Suspension
 from hil.timeline.ending import end
 
+_POLITE = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 #: Seconds between two looks at the clocks.
 _GLANCE = 0.5
 #: Seconds that a run has to close its bench by itself after the machine has slept.
@@ -53,6 +54,11 @@ class Guardian:
         self._why = "nobody knows why (killed, perhaps)"
         self._orderly = False
 
+    @property
+    def has_duties(self) -> bool:
+        """Whether there is anything to be done should the run die now."""
+        return bool(self._duties)
+
     def follow(self) -> None:
         """Return once the run is gone and all is done."""
         while self._lives():
@@ -65,7 +71,7 @@ class Guardian:
             if self._deadline is not None and self._duties and time.monotonic() > self._deadline:
                 self._end_run(signal.SIGKILL)
         if self._duties and not self._orderly:
-            self._log(make_safe(self._duties, self._pid, self._mark, self._why))
+            make_safe(self._duties, self._pid, self._mark, self._why, self._log)
 
     def _lives(self) -> bool:
         """Wait for what comes; False once the run is gone, or has said that all is in order."""
@@ -163,8 +169,10 @@ class Guardian:
 
 def main() -> None:
     """Never returns."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTTOU):
-        signal.signal(number, signal.SIG_IGN)
+    for number in _POLITE:
+        # Not SIG_IGN: what switches the power would inherit that.
+        signal.signal(number, lambda *_: None)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _POLITE)  # blocked by whoever started this
     channel, run, pid = (int(word) for word in sys.argv[1:4])
     for descriptor in (channel, run):
         os.set_inheritable(descriptor, False)
