@@ -12,6 +12,7 @@ from rich.console import Console as Screen
 
 from hil import parts, provisioning, reset
 from hil.bench import FAULTS, Bench, BenchError
+from hil.bisect import command as bisect
 from hil.board import Board, NotPromised
 from hil.doctor import command as doctor
 from hil.guardian import identity
@@ -200,4 +201,5 @@ ALL = {
     "monitor": monitor,
     "link": link,
     "reproduce": reproduce.run,
+    "bisect": bisect.run,
 }
