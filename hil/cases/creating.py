@@ -24,8 +24,7 @@ from hil.cases.proposing.recognising import EvidenceError, Kind, recognise
 from hil.cases.proposing.sighting import Sighting
 from hil.cases.trial import Trial
 from hil.cases.writing import place, text
-from hil.timeline import Event
-from hil.timeline import load as load_timeline
+from hil.timeline import Event, load_by_worker
 from hil.timeline.event import plain
 from hil.wire.pcap import CaptureError
 
@@ -187,7 +186,7 @@ def _timeline(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
     if merged is not None:
         gathered.notes.append(f"{path}: merged what the workers of a run that was cut off had left")
     try:
-        part = from_timeline.look(name, load_timeline(file), board=told.board, test=told.test)
+        part = from_timeline.surest(name, load_by_worker(file), board=told.board, test=told.test)
     except ValueError as error:
         raise EvidenceError(str(error)) from None
     gathered.notes.append(f"{file}: board {part.stretch.board}, {part.stretch.name}")
