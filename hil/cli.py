@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil import rig as rigs
-from hil.bisect import command as bisect
 from hil.cases import command as cases
 from hil.chain import command as chain
 from hil.firmware_given import with_firmware
@@ -147,7 +146,6 @@ def _parser() -> argparse.ArgumentParser:
     night = add("nightly", words)
     _add_firmware(night)
     nightly.add(night)
-    bisect.add_options(add("bisect", bisect.WORDS))
     _add_listings(commands)
     for room in ROOMS:
         room.add(commands)

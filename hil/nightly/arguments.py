@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hil.nightly.plan import Plan
+from hil.sharing import lanes
 
 
 class Arguments:
@@ -18,7 +19,7 @@ class Arguments:
 
     def of_part(self, artifacts: Path, boards: Sequence[str]) -> list[str]:
         """For a run on these boards that leaves its artifacts in this folder; the tests come behind."""
-        return [*of_rig(self._plan, boards), *self._of_run(artifacts)]
+        return [*of_rig(self._plan, boards), *self._of_run(artifacts), *self._side_by_side(boards)]
 
     def _of_run(self, artifacts: Path) -> Iterator[str]:
         plan = self._plan
@@ -26,11 +27,15 @@ class Arguments:
         yield from ("--reports=none", "-p", "no:cacheprovider", "--color=no", "-rN")
         yield f"--artifacts={artifacts.absolute()}"
         yield f"--part-of={self._folder.absolute()}"
-        if importlib.util.find_spec("xdist") is not None:
-            yield from ("-n", "auto")
         said = {"history": plan.history, "firmware-version": plan.version, "firmware-revision": plan.revision}
         yield from (f"--{name}={value}" for name, value in said.items() if value is not None)
         yield f"--wait={plan.wait:g}"
+
+    def _side_by_side(self, boards: Sequence[str]) -> Iterator[str]:
+        """A worker for each board, where there is more than one, and something that starts workers."""
+        several = len(set(lanes(self._plan.rig, boards).values())) > 1
+        if several and importlib.util.find_spec("xdist") is not None:
+            yield from ("-n", "auto")
 
 
 def of_rig(plan: Plan, boards: Sequence[str]) -> list[str]:

@@ -16,8 +16,8 @@ from hil.nightly.arguments import of_rig
 from hil.nightly.clock import moment_after
 from hil.nightly.journal import Journal, NightTaken
 from hil.nightly.night import Night
-from hil.nightly.outcome import BROKEN, USAGE
-from hil.nightly.plan import WAIT, Plan, folder_for, in_words, now
+from hil.nightly.outcome import BROKEN, PASSED, USAGE
+from hil.nightly.plan import WAIT, Plan, cut_short, folder_for, in_words, link_to, now
 from hil.nightly.planned import Planned, collect
 from hil.rig import Rig, RigBoard
 
@@ -27,6 +27,9 @@ def run(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
     try:
         plan = _plan(rig, chosen, options)
         planned = _collect(plan)
+        if options.if_cut_short and cut_short(plan, now()) is None:
+            _say("no night was cut short")
+            return PASSED
         folder = folder_for(plan, given=options.folder, resume=options.resume, new=options.new, now=now())
         journal = Journal(folder)
     except (NightTaken, FirmwareError, ValueError) as error:  # a FileError is a ValueError, too
@@ -86,6 +89,7 @@ def _night(plan: Plan, folder: Path, journal: Journal, planned: list[Planned], o
         journal.write("resumed", pid=os.getpid())
         if options.resume is None:
             plan = plan.with_moments(begun)
+    link_to(folder)
     _say(f"{'begins' if begun is None else 'goes on'}: {in_words(plan)}; {folder}")
     night = Night(plan, folder, journal, planned, _say).go()
     screen = ending.leave(plan, night, notify=options.notify, markdown=options.markdown)

@@ -42,6 +42,11 @@ def add(parser: argparse.ArgumentParser) -> None:
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--folder", metavar="DIR", type=Path, help="the night's folder: a new one, or one to go on with")
     where.add_argument("--resume", metavar="DIR", type=Path, help="go on with this night, also if it has ended")
+    where.add_argument(
+        "--if-cut-short",
+        action="store_true",
+        help="go on with the night that was cut short, and do nothing where there is none: for the start of the host",
+    )
     where.add_argument("--new", action="store_true", help="begin a new night, also if one was cut short")
 
 

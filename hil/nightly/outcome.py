@@ -15,12 +15,12 @@ from hil.report.verdicts import FLAKY, RETRIED
 PASSED, FAILED, USAGE, UNFIT, NOT_RUN, FLAKY_ONLY, BROKEN = 0, 1, 2, 3, 4, 5, 6
 
 CODES: Final[Mapping[int, str]] = {
-    PASSED: "all that applies passed; warnings and what is in quarantine count as passed",
-    FAILED: "something failed, or the bench did at a test",
-    USAGE: "the command line, the rig or a file is wrong; nothing was begun",
-    UNFIT: "nothing failed, and a board was left out, because the doctor found a fault",
-    NOT_RUN: "nothing failed, and something was not run: the deadline came, or there was no time for the soak",
-    FLAKY_ONLY: "nothing failed for good, and something passed only when it was run again",
+    PASSED: "all that applies passed",
+    FAILED: "something failed",
+    USAGE: "the command line, the rig or a file is wrong",
+    UNFIT: "nothing failed, but a board was left out",
+    NOT_RUN: "nothing failed, but something was not run",
+    FLAKY_ONLY: "nothing failed for good, but something is flaky",
     BROKEN: "hil itself could not go on",
 }
 """Exit codes, as docs/lab-runner.md has them. Where several are true the first of 6, 1, 3, 4, 5 counts."""

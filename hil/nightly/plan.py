@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import os
 import tempfile
 import time
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from hil.rig import Rig
 
 PREFIX: Final = "nightly-"
 """What the folders of nights begin with, below the rig's artifacts."""
+LINK: Final = "last-night"
+"""A link beside them, to the last that was begun or gone on with."""
 LONGEST: Final = 24 * 3600.0
 """Seconds after which a night without a deadline that was cut short is not gone on with: it is another night."""
 
@@ -85,7 +88,7 @@ class Plan:
 
 
 def folder_for(plan: Plan, *, given: Path | None, resume: Path | None, new: bool, now: float) -> Path:
-    """Where the night is: `given` or `resume`, that of one which was cut short, or a new one.
+    """Where the night is: `given` or `resume`, that of one which was cut short (unless `new`), or a new one.
 
     Raises OtherNight, ValueError for a damaged journal, OSError.
     """
@@ -96,12 +99,13 @@ def folder_for(plan: Plan, *, given: Path | None, resume: Path | None, new: bool
         if (given / journal.FILE).exists():
             check(plan, given)
         return given
+    return (None if new else cut_short(plan, now)) or _new(plan.rig.resolve(plan.rig.file.artifacts), now)
+
+
+def cut_short(plan: Plan, now: float) -> Path | None:
+    """The night that was cut short and may still be gone on with, the newest if there are several."""
     artifacts = plan.rig.resolve(plan.rig.file.artifacts)
-    if not new:
-        for folder in sorted(artifacts.glob(f"{PREFIX}*"), reverse=True):
-            if _goes_on(plan, folder, now):
-                return folder
-    return _new(artifacts, now)
+    return next((f for f in sorted(artifacts.glob(f"{PREFIX}*"), reverse=True) if _goes_on(plan, f, now)), None)
 
 
 def check(plan: Plan, folder: Path) -> None:
@@ -144,6 +148,16 @@ def _new(artifacts: Path, now: float) -> Path:
             folder.mkdir(parents=True)
             return folder
     raise FileExistsError(f"{artifacts}/{PREFIX}{day} and 998 more exist")
+
+
+def link_to(folder: Path) -> None:
+    """Have `last-night` beside the night's folder lead to it, so that others find it. What is no link there stays."""
+    link = folder.parent / LINK
+    if link.exists() and not link.is_symlink():
+        return
+    draft = folder.parent / f".{LINK}.{os.getpid()}"
+    draft.symlink_to(folder.name)
+    draft.replace(link)
 
 
 def in_words(plan: Plan) -> str:

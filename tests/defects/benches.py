@@ -93,8 +93,7 @@ class Job:
 
     def _command(self, verdicts: Path) -> list[str]:
         rig = write_rig(self.folder, self.defects)
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-q"]
-        command += ["-p", "tests.defects.recorder"]
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "tests.defects.recorder", "-q"]
         command += ["--tb=short", f"--timeout={TEST_SECONDS}", f"--rig={rig}", f"--verdicts={verdicts}"]
         command += [f"--artifacts={self.folder / 'artifacts'}"]
         if self.picked is None:
@@ -102,14 +101,7 @@ class Job:
         else:
             (self.folder / "picked.json").write_text(json.dumps(self.picked))
             command += [f"--picked={self.folder / 'picked.json'}"]
-        return [*command, *self._files()]
-
-    def _files(self) -> list[str]:
-        """Where the wanted scenarios are: to import all of them takes longer than a bench takes to open."""
-        if self.picked is None:
-            return [str(SCENARIOS)]
-        names = {name for _, name, _ in self.picked}
-        return sorted({str(SCENARIOS / each.file) for each in catalogue.scenarios() if each.name in names})
+        return [*command, str(SCENARIOS)]
 
     def _which(self) -> str:
         """All but soaks; what takes long only with firmware that it is meant for, and with good firmware."""

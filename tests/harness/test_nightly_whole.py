@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import signal
@@ -10,21 +11,40 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
 
 from hil import run_folder
 from hil.nightly import journal, part
+from hil.nightly.outcome import FLAKY_ONLY
 from hil.nightly.plan import now
 
-CONTRACT = Path(__file__).parents[2] / "rigs" / "contracts" / "reference.toml"
+# Nothing is provisioned: each part writes to its own copy of the virtual board, and that takes longest.
+CONTRACT = """
+name = "night"
+retry = { kind = "constant", first = 1.0 }
+provision = { method = "none" }
+[firmware]
+images = [
+  { offset = 0x1000, file = "bootloader.bin" },
+  { offset = 0x8000, file = "partition-table.bin" },
+  { offset = 0x10000, file = "firmware.bin" },
+]
+[mqtt]
+client_id = "{board}"
+keep_alive = 60
+"""
 
-RIG = f"""
+RIG = """
 name = "night"
 [boards.kit-1]
 virtual = "esp32"
 speed = 400
-contract = "{CONTRACT}"
-wifi = {{ ssid = "x" }}
+contract = "contract.toml"
 """
 
 TESTS = """
@@ -39,7 +59,7 @@ def times(name):
 
 @pytest.mark.tls
 @pytest.mark.scenario("is well")
-def test_is_well(online_board):
+def test_is_well(board):
     times("well")
 
 @pytest.mark.scenario("is moody")
@@ -80,59 +100,142 @@ def wait_until(true: object, limit: float = LIMIT) -> None:
         time.sleep(0.05)
 
 
-def test_a_night_goes_on_after_its_runner_was_killed_and_repeats_nothing(tmp_path: Path) -> None:
-    (tmp_path / "rig.toml").write_text(RIG)
-    (tmp_path / "test_it.py").write_text(TESTS)
-    (tmp_path / "nightly.toml").write_text('[[retry]]\ntimes = 1\nscenarios = ["is moody"]\n')
-    command = [
-        *(sys.executable, "-m", "hil.cli", "nightly", "--rig", "rig.toml", "--policy", "nightly.toml"),
-        *("--history", "history.sqlite", "--firmware-version", "1.4.2", "--notify", "cat > told.txt", "test_it.py"),
-    ]
-    ran = tmp_path / "ran.txt"
-    with (tmp_path / "first.txt").open("w") as output:
-        first = subprocess.Popen(command, cwd=tmp_path, stdout=output, stderr=output)
-        wait_until(lambda: first.poll() is not None or (ran.exists() and "lasts" in ran.read_text().split()))
-        assert first.poll() is None, (tmp_path / "first.txt").read_text()
-        first.send_signal(signal.SIGKILL)
-        first.wait()
-    wait_until(lambda: not processes_of(tmp_path))
+EXAMPLES = Path(__file__).parents[2] / "docs" / "lab-runner"
 
-    second = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=LIMIT, check=False)
-    assert second.returncode == 5, second.stdout + second.stderr
-    assert Counter(ran.read_text().split()) == {"well": 1, "moody": 2, "lasts": 2, "last": 1}
-    (night,) = (tmp_path / "artifacts").glob("nightly-*")
-    assert [path.name for path in run_folder.parts_of(night)] == [
-        "01-flash",
-        "02-scenarios",
-        "03-scenarios",
-        "04-again",
-    ]
-    whats = [record["what"] for record in journal.read(night)]
+
+def example(name: str) -> Any:
+    """An example for CI. BaseLoader: 'on' is a word there, and no truth."""
+    return yaml.load((EXAMPLES / name).read_text(), Loader=yaml.BaseLoader)
+
+
+@dataclass
+class Lab:
+    """A runner's host in `folder`, where `hil` is on the PATH and takes `more` options."""
+
+    folder: Path
+    more: str
+
+    @property
+    def ran(self) -> list[str]:
+        file = self.folder / "ran.txt"
+        return file.read_text().split() if file.exists() else []
+
+    @property
+    def night(self) -> Path:
+        (found,) = (self.folder / "artifacts").glob("nightly-*")
+        return found
+
+    def start(self, script: str) -> subprocess.Popen[str]:
+        """As GitHub runs a step, and GitLab's shell executor a job. The hours of the night are still to come."""
+        hour = datetime.datetime.now() + datetime.timedelta(hours=1)
+        for said, then in (("06:00", hour), ("07:00", hour + datetime.timedelta(hours=1))):
+            script = script.replace(said, then.strftime("%H:%M"))
+        told = {name: str(self.folder / name) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
+        told |= {"GITHUB_SHA": "cafe" * 10, "CI_COMMIT_SHA": "cafe" * 10, "MORE": self.more}
+        told |= {"RIG": str(self.folder / "rig.toml"), "NIGHTS": str(self.folder / "artifacts")}
+        return subprocess.Popen(
+            ["bash", "-eo", "pipefail", "-c", script],
+            cwd=self.folder,
+            env={**os.environ, "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}", **told},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def run(self, script: str, code: int = 0) -> str:
+        process = self.start(script)
+        output, _ = process.communicate(timeout=LIMIT)
+        assert process.returncode == code, output
+        return output
+
+
+def steps() -> list[str]:
+    return [step["run"] for step in example("github-actions.yml")["jobs"]["bench"]["steps"] if "run" in step]
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    """With a night that the workflow for GitHub began, whose runner was killed, and that the same step went on with."""
+    folder = tmp_path_factory.mktemp("lab")
+    more = "--policy nightly.toml --history history.sqlite --firmware-version 1.4.2 --notify told.sh"
+    files = {
+        **{"rig.toml": RIG, "contract.toml": CONTRACT, "test_it.py": TESTS},
+        "nightly.toml": '[[retry]]\ntimes = 1\nscenarios = ["is moody"]\n',
+        "bin/hil": f'#!/bin/sh\nexec {sys.executable} -m hil.cli "$@" $MORE {folder}/test_it.py\n',
+        "bin/told.sh": f"#!/bin/sh\ncat > {folder}/told.txt\n",
+    }
+    (folder / "bin").mkdir()
+    for name, text in files.items():
+        (folder / name).write_text(text)
+        (folder / name).chmod(0o755)
+    image = [sys.executable, "-m", "hil.virtual", "image", "--chip", "esp32", "--out", str(folder / "build")]
+    subprocess.run(image, check=True, capture_output=True, timeout=LIMIT)
+
+    found = Lab(folder, more)
+    first = found.start(steps()[0])
+    wait_until(lambda: first.poll() is not None or "lasts" in found.ran)
+    assert first.poll() is None, first.communicate()
+    os.kill(journal.read(found.night)[0]["pid"], signal.SIGKILL)
+    first.communicate(timeout=LIMIT)
+    wait_until(lambda: not processes_of(folder))
+    (folder / "second.txt").write_text(found.run(steps()[0], code=FLAKY_ONLY))
+    return found
+
+
+def test_a_night_goes_on_after_its_runner_was_killed_and_repeats_nothing(lab: Lab) -> None:
+    assert Counter(lab.ran) == {"well": 1, "moody": 2, "lasts": 2, "last": 1}
+    parts = [path.name for path in run_folder.parts_of(lab.night)]
+    assert parts == ["01-flash", "02-scenarios", "03-scenarios", "04-again"]
+    whats = [record["what"] for record in journal.read(lab.night)]
     assert (whats.count("night"), whats.count("resumed"), whats[-1]) == (1, 1, "end")
 
-    screen = (tmp_path / "told.txt").read_text()
-    assert screen == (night / "night.txt").read_text()
-    assert second.stdout.endswith(screen)
+
+def test_its_summary_and_reports_are_those_of_the_whole_night(lab: Lab) -> None:
+    screen = (lab.folder / "told.txt").read_text()
+    assert screen == (lab.night / "night.txt").read_text()
+    assert (lab.folder / "second.txt").read_text().endswith(screen)
     assert screen.startswith("FLAKY: night: 1 flaky, 4 pass\n")
-    assert "firmware 1.4.2" in screen
+    assert "firmware 1.4.2 cafecafecafe" in screen
     assert "kit-1: is moody: failed 1 of 2 times: AssertionError: not today" in screen
-    told = json.loads((night / "summary.json").read_text())
+    told = json.loads((lab.night / "summary.json").read_text())
     assert {test["scenario"]: test["verdict"] for test in told["tests"] if test["verdict"] != "retried"} == {
         **{"takes its firmware and its credentials": "pass", "is well": "pass", "is moody": "flaky"},
         **{"lasts": "pass", "comes last": "pass"},
     }
-    assert told["events"] > 100
+    assert told["events"] > 20
     assert told["boards"][0]["firmware"][0]["sha256"]
 
-    with sqlite3.connect(tmp_path / "history.sqlite") as history:
+
+def test_in_the_history_it_is_one_run(lab: Lab) -> None:
+    with sqlite3.connect(lab.folder / "history.sqlite") as history:
         (run,) = history.execute("select artifacts from runs")
-        assert run == (str(night),)
-        outcomes = dict(
-            history.execute("select title, outcome from results join scenarios on scenario_id = scenarios.id")
-        )
+        assert run == (str(lab.night),)
+        asked = "select title, outcome from results join scenarios on scenario_id = scenarios.id"
+        outcomes = dict(history.execute(asked))
         assert history.execute("select count(*) from boards").fetchone() == (1,)
+        assert history.execute("select version, revision from firmware").fetchall() == [("1.4.2", "cafe" * 10)]
     assert outcomes["is moody"] == "flaky"
     assert Counter(outcomes.values()) == {"pass": 4, "flaky": 1}
+
+
+def test_what_the_workflows_do_with_a_night(lab: Lab) -> None:
+    """GitHub's next steps; and GitLab's job, as one that goes on with the night: nothing of it is left."""
+    lab.run(steps()[1])
+    (output,) = (lab.folder / "GITHUB_OUTPUT").read_text().splitlines()
+    assert output == f"folder={lab.night}"
+    patterns = example("github-actions.yml")["jobs"]["bench"]["steps"][-1]["with"]["path"].split("\n")
+    for pattern in filter(None, patterns):
+        assert list(lab.night.glob(pattern.rpartition("/")[2])), pattern
+    assert (lab.folder / "GITHUB_STEP_SUMMARY").read_text().startswith("## hil nightly: FLAKY")
+
+    job = example("gitlab-ci.yml")["nightly"]
+    again = Lab(lab.folder, f"{lab.more} --resume {lab.night}")
+    assert "FLAKY: night: 1 flaky, 4 pass" in again.run("\n".join(job["script"]), code=FLAKY_ONLY)
+    assert job["allow_failure"]["exit_codes"] == [str(FLAKY_ONLY)]
+    lab.run("\n".join(job["after_script"]))
+    assert (lab.folder / job["artifacts"]["reports"]["junit"]).exists()
+    assert (lab.folder / "night" / "night.txt").exists()
+    assert len(run_folder.parts_of(lab.night)) == 4
 
 
 def test_a_part_is_ended_with_all_its_workers_when_time_is_up(tmp_path: Path) -> None:
