@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil import rig as rigs
+from hil.bisect import command as bisect
 from hil.cases import command as cases
 from hil.chain import command as chain
 from hil.firmware_given import with_firmware
@@ -146,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     night = add("nightly", words)
     _add_firmware(night)
     nightly.add(night)
+    bisect.add_options(add("bisect", bisect.WORDS))
     _add_listings(commands)
     for room in ROOMS:
         room.add(commands)

@@ -12,6 +12,7 @@ from rich.console import Console as Screen
 
 from hil import parts, provisioning, reset
 from hil.bench import FAULTS, Bench, BenchError
+from hil.bisect import command as bisect
 from hil.board import Board, NotPromised
 from hil.doctor import command as doctor
 from hil.guardian import identity
@@ -34,12 +35,19 @@ def _open(rig: Rig, chosen: list[RigBoard], *, broker_side: bool) -> Bench:
 
 
 @contextlib.contextmanager
-def _boards_left_alone(rig: Rig, chosen: list[RigBoard], *, broker_side: bool = False) -> Iterator[list[Board]]:
-    """The boards alone, without the broker's side; the power stays as the command leaves it, not as idle says."""
-    bench = _open(rig, chosen, broker_side=broker_side)
-    bench.leave_power_alone()
-    with bench:
+def _boards_left_alone(
+    rig: Rig, chosen: list[RigBoard], *, broker_side: bool = False, watching: bool = False
+) -> Iterator[list[Board]]:
+    """The boards alone, without the broker's side; the power stays as the command leaves it, not as idle says.
+
+    A command that is broken off leaves the boards as idle says: they may be half written. Unless it only watches
+    them: that ends by Ctrl-C.
+    """
+    with _open(rig, chosen, broker_side=broker_side) as bench:
+        if watching:
+            bench.leave_power_alone()
         yield list(bench.boards.values())
+        bench.leave_power_alone()
 
 
 def flash(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
@@ -125,7 +133,7 @@ def console(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> in
         names = ", ".join(b.name for b in chosen)
         print(f"hil: console shows one board; say --board with one of {names}", file=sys.stderr)
         return 2
-    with _boards_left_alone(rig, chosen) as (board,):
+    with _boards_left_alone(rig, chosen, watching=True) as (board,):
         board.timeline.listen(lambda event: print(event["text"]) if _is_line(event) else None)
         if board.config.virtual:
             board.power_on()
@@ -200,4 +208,5 @@ ALL = {
     "monitor": monitor,
     "link": link,
     "reproduce": reproduce.run,
+    "bisect": bisect.run,
 }

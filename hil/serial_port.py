@@ -40,6 +40,8 @@ BATCH_SIZE = READ_SIZE
 STREAM_PATIENCE = 0.1
 # How long a write may be held up by flow control, in seconds.
 WRITE_PATIENCE = 10.0
+# How long a network port's reader may take to notice that it is closed, in seconds (as in pyserial).
+NETWORK_PATIENCE = 7.0
 
 
 class PortError(Exception):
@@ -199,7 +201,7 @@ class SerialPort:
             if self._serial is None:
                 return
             try:
-                self._serial.close()
+                _close(self._serial)
             except OSError:
                 pass  # the device is gone; there is nothing left to close
             finally:
@@ -284,6 +286,20 @@ class SerialPort:
         lines &= ~(termios.TIOCM_DTR | termios.TIOCM_RTS)
         lines |= (termios.TIOCM_DTR if dtr else 0) | (termios.TIOCM_RTS if rts else 0)
         fcntl.ioctl(fd, termios.TIOCMSET, struct.pack("I", lines))
+
+
+def _close(port: Any) -> None:
+    """Close it, and of an RFC 2217 port the thread that reads.
+
+    pyserial joins that thread itself, but then sleeps for 0.3 s, for the sake of who connects again at once. What comes
+    next here is a tool's start, which takes longer.
+    """
+    reader = None
+    if type(port) is rfc2217.Serial:
+        reader, vars(port)["_thread"] = vars(port)["_thread"], None
+    port.close()
+    if reader is not None:
+        reader.join(NETWORK_PATIENCE)
 
 
 def _why_not_open(url: str, error: Exception) -> str:

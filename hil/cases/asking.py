@@ -59,7 +59,7 @@ def _date(ask: Ask, say: Say) -> datetime.date | None:
 
 def _files(ask: Ask, say: Say) -> list[Path]:
     found: list[Path] = []
-    say("Which files are there of it: a device's log, a broker's log, a timeline or a run's folder?")
+    say("Which files are there of it: a device's log, a broker's log, a pcap, a timeline or a run's folder?")
     while True:
         answer = ask("A file, or nothing when that was all: ").strip()
         if not answer:

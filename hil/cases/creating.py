@@ -15,17 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from hil import run_folder
+from hil.cases.capture import keep
 from hil.cases.case import FILE, Case, CaseFile, EvidenceTable, FieldTable, FirmwareTable, digest, load
 from hil.cases.cleaning import clean
 from hil.cases.drafting import Accept, Draft, comments, draft
-from hil.cases.proposing import from_broker_log, from_console, from_timeline
+from hil.cases.proposing import from_broker_log, from_console, from_pcap, from_timeline
 from hil.cases.proposing.recognising import EvidenceError, Kind, recognise
 from hil.cases.proposing.sighting import Sighting
 from hil.cases.trial import Trial
 from hil.cases.writing import place, text
-from hil.timeline import Event
-from hil.timeline import load as load_timeline
+from hil.timeline import Event, load_by_worker
 from hil.timeline.event import plain
+from hil.wire.pcap import CaptureError
 
 EVIDENCE = "evidence"
 """The folder in a case where its files lie."""
@@ -134,11 +135,15 @@ def _word(value: Any) -> str | None:
 
 def _gather(room: Path, path: Path, told: Told, gathered: _Gathered) -> None:
     kind = recognise(path)
-    name = _free_name(room, "timeline.jsonl" if kind == "timeline" else path.name)
+    name = _free_name(room, _NAMES.get(kind, path.name))
     board, content = _READERS[kind](path, f"{EVIDENCE}/{name}", told, gathered)
     target = room / EVIDENCE / name
     place(target, content, 0o600)
     gathered.evidence.append(EvidenceTable(file=f"{EVIDENCE}/{name}", kind=kind, sha256=digest(target), board=board))
+
+
+_NAMES: Mapping[Kind, str] = {"timeline": "timeline.jsonl", "pcap": "capture.pcap"}
+"""What a copy is called that is no longer the file that was sent."""
 
 
 def _free_name(room: Path, name: str) -> str:
@@ -181,7 +186,7 @@ def _timeline(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
     if merged is not None:
         gathered.notes.append(f"{path}: merged what the workers of a run that was cut off had left")
     try:
-        part = from_timeline.look(name, load_timeline(file), board=told.board, test=told.test)
+        part = from_timeline.surest(name, load_by_worker(file), board=told.board, test=told.test)
     except ValueError as error:
         raise EvidenceError(str(error)) from None
     gathered.notes.append(f"{file}: board {part.stretch.board}, {part.stretch.name}")
@@ -214,7 +219,20 @@ def _cleaned(value: Any) -> Any:
 
 
 def _pcap(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
-    raise EvidenceError(f"{path}: is a capture of a network, which is not read yet; a log or a timeline is")
+    try:
+        kept = keep(path.read_bytes())
+    except CaptureError as error:
+        raise EvidenceError(f"{path}: {error}") from None
+    if not kept.packets:
+        raise EvidenceError(f"{path}: has no connection that speaks TLS or MQTT, nor one to their ports")
+    sightings, facts = from_pcap.look(name, kept)
+    gathered.sightings += sightings
+    gathered.facts |= facts
+    gathered.notes.append(
+        f"{path}: {len(kept.packets)} packets kept, {kept.left_out} left out; {kept.blanked} password(s) overwritten, "
+        f"{kept.stripped} connection(s) in clear kept without what they said"
+    )
+    return None, kept.bytes()
 
 
 _READERS: Mapping[Kind, Callable[[Path, str, Told, _Gathered], Read]] = {

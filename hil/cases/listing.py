@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hil.cases.case import Case
+from hil.cases.cleaning import clean
 from hil.cases.conditions import Condition, SettingsCondition
 from hil.cases.signature import Never, Seen, Signature
 from hil.cases.trial import Step, Trial
@@ -41,6 +42,13 @@ def missing(case: Case) -> list[str]:
         for number, evidence in enumerate(case.file.evidence)
         if evidence.sha256 is None
     ]
+    for number, evidence in enumerate(case.file.evidence):
+        if evidence.kind in ("console", "broker-log"):
+            found = clean(case.resolve(evidence.file).read_bytes().decode("utf-8", "replace")).count
+            if found:
+                lacks.append(
+                    f"evidence.{number}.file: it seems to hold {found} secret(s); take them out before it goes on"
+                )
     return lacks
 
 

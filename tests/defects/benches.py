@@ -93,7 +93,8 @@ class Job:
 
     def _command(self, verdicts: Path) -> list[str]:
         rig = write_rig(self.folder, self.defects)
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "tests.defects.recorder", "-q"]
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-q"]
+        command += ["-p", "tests.defects.recorder"]
         command += ["--tb=short", f"--timeout={TEST_SECONDS}", f"--rig={rig}", f"--verdicts={verdicts}"]
         command += [f"--artifacts={self.folder / 'artifacts'}"]
         if self.picked is None:
@@ -101,7 +102,14 @@ class Job:
         else:
             (self.folder / "picked.json").write_text(json.dumps(self.picked))
             command += [f"--picked={self.folder / 'picked.json'}"]
-        return [*command, str(SCENARIOS)]
+        return [*command, *self._files()]
+
+    def _files(self) -> list[str]:
+        """Where the wanted scenarios are: to import all of them takes longer than a bench takes to open."""
+        if self.picked is None:
+            return [str(SCENARIOS)]
+        names = {name for _, name, _ in self.picked}
+        return sorted({str(SCENARIOS / each.file) for each in catalogue.scenarios() if each.name in names})
 
     def _which(self) -> str:
         """All but soaks; what takes long only with firmware that it is meant for, and with good firmware."""

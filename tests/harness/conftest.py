@@ -22,6 +22,27 @@ settings.register_profile("shared-machine", deadline=None, suppress_health_check
 settings.load_profile("shared-machine")
 
 
+#: Files that take longest, by far the most of it in waits: they begin first, or the last of them runs alone at the end.
+LONGEST = (
+    "test_defects.py",
+    "test_plugin.py",
+    "test_virtual_esptool.py",
+    "test_stores.py",
+    "test_field_failures.py",
+    "test_defects_uno.py",
+    "test_side_by_side.py",
+    "test_cli.py",
+    "test_docs.py",
+    "test_other_rigs.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """With `--no-loadscope-reorder`, pytest-xdist hands files out in this order."""
+    rank = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _locks_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """These tests make up ports and outlets, and a whole bench of somebody may stand on the same host."""

@@ -81,6 +81,9 @@ def test_check_tells_what_is_wrong_and_what_is_missing(capsys: pytest.CaptureFix
     case("bare", 'title = "bare"\n[[evidence]]\nfile = "case.toml"\nkind = "other"\n')
     case("wrong", 'title = "wrong"\ncolour = "red"\n')
     assert said(capsys, "check", "good") == "good: sound, 2 condition(s)\n"
+    leaky = case("leaky", SMALL + '[[evidence]]\nfile = "device.log"\nkind = "console"\n')
+    (leaky / "device.log").write_text("wifi password hunter2secret\n")
+    assert "leaky: evidence.0.file: it seems to hold 1 secret(s)" in said(capsys, "check", "leaky", code=1)
     text = said(capsys, "check", "good", "bare", code=1)
     assert "bare: signature: found none" in text
     assert "bare: condition: found none" in text

@@ -15,6 +15,7 @@ from hil.bench import Bench, BenchError
 from hil.board import Board
 from hil.cases.applying import in_force, lasting, put_firmware, rig_for
 from hil.cases.conditions import Damage
+from hil.cases.creating import Told, create
 from hil.cases.damage import flawed
 from hil.credentials import Authority
 from hil.timeline import where
@@ -167,6 +168,22 @@ def test_power_and_resets(bench: Bench, board: Board, condition: dict[str, Any])
     with in_force(case_of(bench.artifacts, [{"name": "it", **condition}]), bench, board):
         cut = where("power", "off", board.name) | where("reset", "hard", board.name)
         bench.timeline.wait(cut, timeout=30, after=mark)
+
+
+def test_a_devices_log_leads_to_its_failure(bench: Bench, tmp_path: Path) -> None:
+    """From 'connected, and lost it, again and again' to a broker that cuts it off, on a board that fails so."""
+    board = bench.boards["other"]
+    log = Path(__file__).parent / "field_files" / "foreign-subscribe.console.log"
+    case = create(tmp_path / "case", Told(title="cut off", files=[log])).case
+    assert case.signature is not None
+    mark = bench.timeline.mark()
+    with in_force(case, bench, board):
+        board.power_cycle()
+        bench.timeline.wait_count(where("gateway", "denied", board.name), 3, timeout=60, after=mark)
+    seen = bench.timeline.events(after=mark)
+    for pattern in case.signature.seen:
+        assert len([event for event in seen if pattern.match(board.name)(event)]) >= pattern.count
+    assert {event["policy"] for event in seen if event.kind == "denied"} == {"field"}
 
 
 def test_an_image_in_place_of_the_contracts(bench: Bench, board: Board, tmp_path: Path) -> None:

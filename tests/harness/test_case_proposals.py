@@ -233,6 +233,29 @@ def test_what_the_bench_did_is_done_again() -> None:
     assert part.facts["version"] == "1.4.2"
 
 
+def test_each_worker_is_looked_at_by_itself() -> None:
+    good = Story().ready()
+    good.online()
+    workers = {"gw0": good.events, "gw1": denied_again_and_again().events}
+    assert from_timeline.surest("t", workers).sightings[0].what == "will-topic-denied"
+    with pytest.raises(ValueError, match="no board 'y'"):
+        from_timeline.surest("t", workers, board="y")
+
+
+@pytest.mark.parametrize(("code", "flaw"), [(79, "no-key-cert-sign"), (10, "expired"), (19, None)])
+def test_what_openssl_said_of_the_chain(code: int, flaw: str | None) -> None:
+    story = Story().ready()
+    for _ in range(3):
+        number = story.accept()
+        told = {"reason": "client certificate refused", "alert": None, "alert_from": None, "verify_message": "no"}
+        story.gateway(number, "tls-failed", **told, verify_code=code, sni="gateway", step=None)
+        story.gateway(number, "close", by="gateway", how="tls", seconds=0.1)
+        story.wait(1)
+    part = from_timeline.look("t", story.looked().events)
+    assert part.sightings[0].what == "client-certificate-refused"
+    assert part.sightings[0].details.get("flaw") == flaw
+
+
 def test_the_test_that_went_wrong_is_chosen() -> None:
     story = Story()
     story.event("test", "start", name="test_good")
@@ -345,7 +368,15 @@ def test_secrets_are_blanked(text: str, secret: str) -> None:
     assert BLANK in cleaned.text
     assert cleaned.count == 1
     assert cleaned.text.count("\n") == text.count("\n"), "line numbers stay"
-    assert clean(cleaned.text).count in (0, 1)
+    assert clean(cleaned.text).count == 0, "clean is clean"
+
+
+def test_long_lines_cost_little() -> None:
+    """A dump in one line: what looks for words must not begin anew at each letter, or this does not end in time."""
+    for line in ("a" * 300_000, "0x" * 150_000, "password" * 30_000, "-----BEGIN " * 20_000, "wifi " * 50_000):
+        clean(line)
+        from_console.look("log", line)
+        from_broker_log.look("log", line)
 
 
 @pytest.mark.parametrize("text", ["bad username or password", "password is wrong", "passed 3 tests", "compass 12"])

@@ -13,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from hil import virtual_board
+from hil.board import Board
 from hil.cli import main
+from hil.flash import FlashError
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT / "rigs" / "contracts" / "reference.toml"
@@ -156,6 +158,20 @@ def test_power_switches_a_board_that_runs(
 def test_power_says_how_to_start_a_board_that_does_not_run(rig: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert hil(rig, "power", "on") == 1
     assert "does not run; start it with: python -m hil.virtual esp32" in capsys.readouterr().err
+
+
+def test_a_command_that_is_broken_off_leaves_the_board_as_idle_says(
+    rig: Path, running: subprocess.Popen[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken_off(*_: object, **__: object) -> None:
+        raise FlashError("the cable was pulled")
+
+    assert hil(rig, "power", "on") == 0
+    monkeypatch.setattr(Board, "flash", broken_off)
+    assert hil(rig, "flash") == 1
+    assert "the cable was pulled" in capsys.readouterr().err
+    assert hil(rig, "power", "status") == 0
+    assert "one: off" in capsys.readouterr().out
 
 
 def test_flash_reset_and_console_act_on_the_running_board(

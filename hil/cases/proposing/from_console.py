@@ -73,7 +73,7 @@ _RULES: Final = (
     rule(r"(?i)no CONNACK in time|CONNACK.{0,20}time-?out", "connack-missing", 0.8, "no CONNACK"),
     rule(
         r"(?i)select\(\) timeout|errno=11\b.*connect|connect.{0,20}timed out",
-        "network-silent",
+        "no-answer",
         0.5,
         "connecting took too long",
     ),

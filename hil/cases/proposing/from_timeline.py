@@ -11,6 +11,7 @@ from hil import diagnose as diagnoses
 from hil.cases import making
 from hil.cases.proposing.remedies import REMEDIES
 from hil.cases.proposing.sighting import Sighting
+from hil.credentials import Flaw
 from hil.diagnose import CANNOT_TELL, Diagnosis, Stretch
 from hil.gateway import policies
 from hil.timeline import Event
@@ -33,6 +34,24 @@ class Part:
     sightings: list[Sighting]
     facts: Mapping[str, Any]
     steps: list[dict[str, Any]]
+
+
+def surest(
+    name: str, workers: Mapping[str, Sequence[Event]], *, board: str | None = None, test: str | None = None
+) -> Part:
+    """Like `look`, of what several workers saw: each counts its own connections, so each is looked at by itself.
+
+    Raises ValueError where none of them has such a board or test.
+    """
+    parts, errors = [], []
+    for events in workers.values():
+        try:
+            parts.append(look(name, events, board=board, test=test))
+        except ValueError as error:
+            errors.append(error)
+    if not parts:
+        raise errors[-1] if errors else ValueError(f"{name}: no board is on this timeline")
+    return max(parts, key=lambda part: max((s.sure for s in part.sightings), default=0.0))
 
 
 def look(name: str, events: Sequence[Event], *, board: str | None = None, test: str | None = None) -> Part:
@@ -104,11 +123,21 @@ def _diagnosed(name: str, diagnosis: Diagnosis, events: Sequence[Event]) -> Sigh
     denied = next((e for e in reversed(events) if e.kind == "denied"), None)
     if denied is not None and diagnosis.cause.endswith("-denied"):
         details |= _denial(denied)
+    failed = next((e for e in reversed(events) if e.kind == "tls-failed" and e.get("verify_code")), None)
+    if failed is not None and diagnosis.cause == "client-certificate-refused":
+        details |= _chain_flaw(failed["verify_code"])
     refused = next((e for e in reversed(events) if e.kind == "connack" and e.get("code")), None)
     if refused is not None:
         details["code"] = refused["code"]
     what = diagnosis.cause if diagnosis.cause in REMEDIES else "other-cause"
     return Sighting(what=what, sure=diagnosis.confidence, words=diagnosis.explanation, where=where, details=details)
+
+
+def _chain_flaw(verify_code: int) -> dict[str, Any]:
+    """The flaw that makes OpenSSL say this of a device's chain; several do of some, and the usual one is named."""
+    usual = [Flaw.NO_CERT_SIGN, Flaw.UNKNOWN_AUTHORITY, *Flaw]
+    fitting = [flaw.value for flaw in usual if flaw.verdict == verify_code]
+    return {"flaw": fitting[0]} if fitting else {}
 
 
 def _denial(denied: Event) -> dict[str, Any]:

@@ -10,7 +10,7 @@ OUTRANKS: Final[Mapping[str, tuple[str, ...]]] = {
     "time-never-asked": ("server-not-trusted", "connects-before-time"),
     "damaged-anchors": ("server-not-trusted",),
     "no-client-certificate": ("client-certificate-refused", "handshake-cut"),
-    "client-chain-incomplete": ("client-certificate-refused", "no-client-certificate"),
+    "client-chain-incomplete": ("client-certificate-refused",),
     "will-topic-denied": ("cut-off", "server-ends-connection", "connection-lost"),
     "subscribe-denied": ("server-ends-connection", "connection-lost"),
     "publish-denied": ("server-ends-connection", "connection-lost"),

@@ -217,6 +217,12 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         seen=_always(_event("gateway", "close", AGAIN, fault="refuse-connect")),
         diagnosed=False,
     ),
+    "no-answer": Remedy(
+        words="nobody answers when it connects, not even to refuse",
+        conditions=_always(_fault("no-answer", "refuse-connect", how="no-answer", when={"count": 3})),
+        seen=_always(_event("gateway", "fault", name="refuse-connect", state="applied")),
+        diagnosed=False,
+    ),
     "network-silent": Remedy(
         words="the network is silent: no answers, no end",
         conditions=_always(_fault("hole", "black-hole", when={"after": {"online": True}, "seconds": 30})),
