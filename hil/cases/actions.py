@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from hil.cases import asking, finding, listing
@@ -80,12 +81,13 @@ def new(options: argparse.Namespace) -> int:
             board=options.board,
             test=options.test,
             client=options.client,
+            virtual=options.virtual,
         )
     else:
         if folder.exists():
             raise FileExistsError(f"{folder} is there already; name a new folder for the case")
         try:
-            told = asking.tell(input, print)
+            told = replace(asking.tell(input, print), virtual=options.virtual)
         except EOFError:
             raise ValueError(
                 "the answers ended before all was asked; say --title and --from in place of them"
@@ -96,7 +98,7 @@ def new(options: argparse.Namespace) -> int:
     except EOFError:
         raise ValueError("the answers ended before all was asked; nothing was made") from None
     for note in made.notes:
-        print(note)
+        print(legible(note, keep=""))
     print(f"made {folder / FILE}: {len(made.case.conditions)} condition(s)")
     for line in listing.missing(made.case):
         print(f"still missing: {line}")

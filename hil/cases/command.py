@@ -49,6 +49,9 @@ def _add_new(new: argparse.ArgumentParser) -> None:
         "--board", metavar="NAME", help="of a timeline: which board (default: what went wrong most surely)"
     )
     new.add_argument("--test", metavar="TEXT", help="of a timeline: the test with this in its name")
+    new.add_argument(
+        "--virtual", action="store_true", help="for virtual boards: build their firmware with the mistake that fails so"
+    )
     new.add_argument("--client", metavar="ID", help="of a broker's log: only what is about this client (default: all)")
 
 

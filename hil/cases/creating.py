@@ -34,8 +34,11 @@ EVIDENCE = "evidence"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
-    """What somebody tells. `board`, `test`: which of a timeline; `client`: which of a broker's log.
-    `look`: asked where the files show nothing: what the failure looks like."""
+    """What somebody tells.
+
+    `board`, `test`: which of a timeline; `client`: which of a broker's log. `virtual`: for virtual boards. `look`: asked
+    where the files show nothing, what the failure looks like.
+    """
 
     title: str
     story: str = ""
@@ -46,6 +49,7 @@ class Told:
     board: str | None = None
     test: str | None = None
     client: str | None = None
+    virtual: bool = False
     look: Callable[[], list[Sighting]] = list
 
 
@@ -85,7 +89,7 @@ def create(folder: Path, told: Told, accept: Accept | None = None) -> Created:
             _gather(room, path, told, gathered)
         if not gathered.sightings:
             gathered.sightings += told.look()
-        made = draft(gathered.sightings, accept)
+        made = draft(gathered.sightings, accept, virtual=told.virtual)
         for name, content in made.files.items():
             place(room / name, content)
         written = text(_file(told, gathered, made)) + comments(_hints(made))
@@ -98,7 +102,7 @@ def create(folder: Path, told: Told, accept: Accept | None = None) -> Created:
     except BaseException:
         shutil.rmtree(room, ignore_errors=True)
         raise
-    return Created(load(folder), tuple(gathered.notes))
+    return Created(load(folder), (*gathered.notes, *made.told))
 
 
 def _file(told: Told, gathered: _Gathered, made: Draft) -> CaseFile:

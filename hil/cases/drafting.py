@@ -29,24 +29,27 @@ _ANY_DENIAL: Final = ("will", "subscribe", "publish")
 
 @dataclass
 class Draft:
-    """What a case will hold. `hints`: lines of comments behind it. `files`: what it needs besides, by name."""
+    """What a case will hold. `hints`: lines of comments behind it. `files`: what it needs besides, by name. `told`: a
+    line for each thing that was seen, and whether it was taken."""
 
     conditions: list[Any] = field(default_factory=list)
     signature: Signature | None = None
     options: list[str] | None = None
     hints: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
 
 
 Accept = Callable[[str], bool]
 """Asked with a sentence for each proposal; whether it is taken."""
 
 
-def draft(sightings: Sequence[Sighting], accept: Accept | None = None) -> Draft:
+def draft(sightings: Sequence[Sighting], accept: Accept | None = None, *, virtual: bool = False) -> Draft:
     """The draft that these sightings make.
 
     What the bench did is taken, and one failure: the surest sighting of all others, if it is likely. The rest is left
-    as hints, since two failures at once would hide each other. With `accept` a person says what is taken.
+    as hints, since two failures at once would hide each other. With `accept` a person says what is taken. `virtual`:
+    for virtual boards, whose firmware is then built with the mistake that fails so, where there is one.
     """
     made = Draft()
     policy: dict[str, str] = {}
@@ -64,7 +67,9 @@ def draft(sightings: Sequence[Sighting], accept: Accept | None = None) -> Draft:
                 _add(made.conditions, table, sighting)
         if taken and not done and made.signature is None:
             made.signature = _signature(sighting)
+            made.options = list(remedy.options) if virtual and remedy.options else None
         if sighting.sure >= _WORTH_A_HINT:
+            made.told.append(f"{'taken' if taken else 'left as a hint'}: {_sentence(sighting)}")
             made.hints += _hints(sighting, tables, taken=taken)
     if policy:
         made.files[POLICY] = _policy_file(policy)

@@ -64,6 +64,13 @@ def test_of_files_and_options(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["case", "check", "no-time"]) == 0
 
 
+def test_for_virtual_boards_the_firmware_makes_the_mistake(capsys: pytest.CaptureFixture[str]) -> None:
+    text = new(capsys, "gives-up", "--virtual", "--from", str(FILES / "gives-up.console.log"))
+    assert cases.load(Path("cases/gives-up")).firmware.options == ["--without", "retry"]
+    assert "taken: one connection fails, and it does not try again, 70% sure: it gives up (evidence/gives-up" in text
+    assert "left as a hint: " in text
+
+
 def test_hints_can_be_used_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     """All that is commented out, taken in: still a case, but for words for people."""
     new(capsys, "all", "--from", str(BROKER))
