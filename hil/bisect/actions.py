@@ -22,8 +22,8 @@ from hil.cases import Case, load
 from hil.cases.finding import find
 from hil.cases.writing import text
 from hil.report.legible import legible
+from hil.reproduce.attempt import NoSignature, signature_of
 from hil.reproduce.running import BenchRunner
-from hil.reproduce.series import NoSignature, signature_of
 from hil.rig import Rig, RigBoard
 from hil.toml import FileError
 

@@ -105,4 +105,21 @@ def new(options: argparse.Namespace) -> int:
     return 0
 
 
-ALL = {"new": new, "check": check, "show": show, "list": list_cases}
+def scenario(options: argparse.Namespace) -> int:
+    """Write a test of a case."""
+    from hil.reproduce import scenario as scenarios
+    from hil.reproduce.kept import kept
+
+    case = load(finding.find(options.case))
+    times = options.times
+    if options.reproduced is not None:
+        times = scenarios.times_for(kept(Path(options.reproduced)))
+    if times < 1:
+        raise ValueError(f"--times: found {times}, expected 1 or more")
+    test = scenarios.write(case, Path(options.to), times=times)
+    trials = "trial" if times == 1 else "trials"
+    print(f"{test}: {times} {trials} in each run; run it with: pytest {test} --rig RIG")
+    return 0
+
+
+ALL = {"new": new, "check": check, "show": show, "list": list_cases, "scenario": scenario}

@@ -6,7 +6,7 @@ import argparse
 import datetime
 from pathlib import Path
 
-_WORDS = "cases, failures from the field in a form that a bench can play: new, check, show, list"
+_WORDS = "cases, failures from the field in a form that a bench can play: new, check, show, list, scenario"
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -28,6 +28,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     show.add_argument("case", metavar="CASE", help=named)
     listing = new("list", "list the cases of a folder, and those that come with hil")
     listing.add_argument("folder", nargs="?", metavar="FOLDER", help="which (default: cases/, or $HIL_CASES)")
+    scenario = new("scenario", "make a test of a case, which fails when the reported failure is back")
+    scenario.add_argument("case", metavar="CASE", help=named)
+    scenario.add_argument(
+        "--to", metavar="FOLDER", default="tests/field", help="where to write it, and a copy of the case (tests/field)"
+    )
+    often = scenario.add_mutually_exclusive_group()
+    often.add_argument("--times", type=int, default=1, metavar="N", help="trials in each run (default: 1)")
+    often.add_argument(
+        "--run", dest="reproduced", metavar="RUN", help="as many as the rate of this run of hil reproduce asks for"
+    )
 
 
 def _add_new(new: argparse.ArgumentParser) -> None:

@@ -15,9 +15,9 @@ from hil.cases import Case, load
 from hil.cases.case import FirmwareTable
 from hil.cases.finding import find
 from hil.report.legible import legible
+from hil.reproduce.attempt import NoSignature
 from hil.reproduce.kept import first_difference, kept
 from hil.reproduce.running import BenchRunner
-from hil.reproduce.series import NoSignature
 from hil.reproduce.summary import Finding, Summary
 from hil.reproduce.trial import Outcome, Trial
 from hil.rig import Rig, RigBoard

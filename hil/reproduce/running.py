@@ -16,8 +16,9 @@ from hil.board import Board
 from hil.cases import Case
 from hil.cases.applying import put_firmware, rig_for
 from hil.flash import Image
+from hil.reproduce.attempt import signature_of
 from hil.reproduce.kept import keep
-from hil.reproduce.series import signature_of, trials
+from hil.reproduce.series import trials
 from hil.reproduce.trial import Trial
 from hil.rig import Rig
 

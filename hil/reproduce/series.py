@@ -10,11 +10,12 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 
 from hil.bench import FAULTS, Bench, BenchError
 from hil.board import Board, NotPromised
-from hil.cases import Case, Signature, Step
-from hil.cases.applying import in_force, lasting
+from hil.cases import Case
+from hil.cases.applying import lasting
 from hil.flash.fingerprint import fingerprint
+from hil.reproduce.attempt import attempt, signature_of
 from hil.reproduce.trial import Outcome, Trial
-from hil.reproduce.watching import Stopped, Verdict, Watch
+from hil.reproduce.watching import Stopped, Verdict
 
 GIVES_UP = 3
 """A board on which so many trials in a row could not be run gets no more."""
@@ -23,20 +24,6 @@ _PATIENCE = 20.0
 
 #: What leaves a trial not run, with a message of one line.
 _EXPECTED = (BenchError, NotPromised, *FAULTS)
-
-
-class NoSignature(ValueError):
-    """A case that does not say what its failure looks like. One line with the cure."""
-
-
-def signature_of(case: Case) -> Signature:
-    """What the case's failure looks like. Raises NoSignature."""
-    if case.signature is None:
-        raise NoSignature(
-            f"case {case.name}: has no [signature], so nobody can tell whether it failed as reported; "
-            "write one, docs/cases.md says how"
-        )
-    return case.signature
 
 
 def trials(
@@ -53,6 +40,7 @@ def trials(
     `stop`: see `hil.reproduce.trial.Runner`. The boards are made ready first; the case's firmware is left to the
     caller. When the iterator is closed, what runs is ended. Raises NoSignature.
     """
+    signature_of(case)
     series = _Series(case, bench, times, first)
     found: list[Trial] = []
     try:
@@ -71,7 +59,6 @@ class _Series:
 
     def __init__(self, case: Case, bench: Bench, times: int, first: int) -> None:
         self._case = case
-        self._signature = signature_of(case)
         self._bench = bench
         self._all = range(first, first + times)
         self._share: dict[str, deque[int]] = {}
@@ -195,49 +182,11 @@ class _Series:
         first = bench.timeline.record("test", "start", board.name, name=name).sequence
         verdict = Verdict(Outcome.NOT_RUN, 0.0, "ended early")
         try:
-            verdict = self._play(board, number, first)
+            verdict = attempt(self._case, bench, board, number=number, first=first, stopped=self._stopped)
         finally:
             told = {"outcome": str(verdict.outcome), "why": verdict.why, "evidence": list(verdict.evidence)}
             bench.timeline.record("test", "end", board.name, name=name, **told)
         return verdict
-
-    def _play(self, board: Board, number: int, first: int) -> Verdict:
-        bench, case = self._bench, self._case
-        if case.trial.begin == "online":
-            board.power_cycle()
-            before = Watch(bench, board, case.trial, self._signature, first, first, self._stopped)
-            if not before.comes_online(board.contract.online.within):
-                return Verdict(Outcome.OTHER, 0.0, "was not online, before anything was done to it")
-        after = bench.timeline.mark()
-        with in_force(case, bench, board, draw=number):
-            watch = Watch(bench, board, case.trial, self._signature, first, after, self._stopped)
-            for step in case.trial.steps:
-                for _ in range(step.times):
-                    _do(step, board, watch)
-            return watch.verdict()
-
-
-def _do(step: Step, board: Board, watch: Watch) -> None:
-    """One step of a trial; nothing if it is decided already. Raises Stopped, and what the board raises."""
-    if watch.decided:
-        return
-    match step.do:
-        case "power-on":
-            board.power_on()
-        case "power-off":
-            board.power_off()
-        case "power-cycle":
-            board.power_cycle()
-        case "hard-reset":
-            board.hard_reset()
-        case "soft-reset":
-            board.soft_reset()
-        case "send":
-            board.console.send(f"{step.text}\n")
-        case "wait-online":
-            watch.wait(step.seconds or board.contract.online.within, until_online=True)
-        case "wait":
-            watch.wait(step.seconds or 0.0)
 
 
 def _version(board: Board) -> str:

@@ -5,8 +5,10 @@ On the device most of them are one line: 'MQTT connect failed'.
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,8 @@ from hil.cases import Case, load
 from hil.credentials import Flaw, broken
 from hil.gateway import RefuseConnect
 from hil.reproduce import Outcome, Trial
+from hil.reproduce.regression import CameBack, must_stay_away
+from hil.reproduce.scenario import write as write_scenario
 from hil.reproduce.series import trials
 from hil.reproduce.signature import State, cause_of, matching
 from hil.schedule import Schedule
@@ -208,3 +212,23 @@ def test_no_case_reproduces_with_good_firmware_and_certificates(bench: Bench, tr
         halves = [pool.submit(on, "good", names[::2]), pool.submit(on, "spare", names[1::2])]
         found = [trial for half in halves for trial in half.result()]
     assert [(trial.outcome, trial.why) for trial in found] == [(Outcome.PASSED, "online for 2 s")] * len(CASES)
+
+
+def test_a_case_s_scenario_fails_on_its_firmware_and_passes_on_good_firmware(bench: Bench, tmp_path: Path) -> None:
+    path = write_scenario(load(FIELD / "will-topic"), tmp_path)
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with pytest.raises(CameBack, match=r"trial 1 of 1 of will-topic failed, as was reported: gateway\.denied"):
+        module.test_will_topic_stays_away(bench.boards["foreign-will"], bench)
+    module.test_will_topic_stays_away(bench.boards["good"], bench)
+
+
+def test_a_scenario_is_not_content_with_another_failure(bench: Bench) -> None:
+    case = load(FIELD / "no-time")
+    short = case.trial.model_copy(update={"limit": 3.0})
+    impatient = replace(case, file=case.file.model_copy(update={"trial": short}))
+    with pytest.raises(CameBack, match="failed, but not as was reported: "):
+        must_stay_away(impatient, bench, bench.boards["no-certificate"])

@@ -14,8 +14,9 @@ import pytest
 from hil.bench import BenchError
 from hil.cases import Case, CaseFile
 from hil.reproduce import Outcome, Trial
+from hil.reproduce.attempt import NoSignature
 from hil.reproduce.kept import first_difference, keep, kept
-from hil.reproduce.series import GIVES_UP, NoSignature, trials
+from hil.reproduce.series import GIVES_UP, trials
 from hil.timeline import Match, Timeline, where
 from hil.toml import FileError
 
