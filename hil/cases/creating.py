@@ -36,8 +36,8 @@ EVIDENCE = "evidence"
 class Told:
     """What somebody tells.
 
-    `board`, `test`: which of a timeline; `client`: which of a broker's log. `virtual`: for virtual boards. `look`: asked
-    where the files show nothing, what the failure looks like.
+    `board`, `test`: which of a timeline; `client`: which of a broker's log. `virtual`: for virtual boards. `look`: is
+    asked where the files show nothing: what the failure looks like.
     """
 
     title: str
