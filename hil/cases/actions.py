@@ -81,6 +81,8 @@ def new(options: argparse.Namespace) -> int:
             board=options.board,
             test=options.test,
             client=options.client,
+            port=options.port,
+            device=options.device,
             virtual=options.virtual,
         )
     else:

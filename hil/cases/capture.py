@@ -39,8 +39,11 @@ class Kept:
         return pcap.write(pcap.LINK_RAW, ((time, packet.data) for _, time, packet in self.packets))
 
 
-def keep(data: bytes) -> Kept:
-    """What is kept of a capture. Raises hil.wire.pcap.CaptureError."""
+def keep(data: bytes, *, port: int | None = None, device: str | None = None) -> Kept:
+    """What is kept of a capture; of one server's port or one device's address alone, where they are given.
+
+    Raises hil.wire.pcap.CaptureError.
+    """
     packets: list[tuple[int, float, Packet]] = []
     total = 0
     for frame in pcap.read(data):
@@ -48,10 +51,11 @@ def keep(data: bytes) -> Kept:
         packet = ip.parse(frame)
         if packet is not None:
             packets.append((len(packets), frame.time, packet))
-    wanted = {number for number, _, packet in packets if _asks_time(packet)}
+    wanted = {number for number, _, packet in packets if _asks_time(packet, device)}
     changed: dict[int, Packet] = {}
     blanked = stripped = 0
-    for conversation in _relevant(conversations(packets)):
+    chosen = [c for c in conversations(packets) if port in (None, c.server[1]) and device in (None, c.client[0])]
+    for conversation in chosen if port is not None else _relevant(chosen):
         wanted.update(conversation.numbers)
         if _is_tls(conversation) or _is_mute(conversation):
             continue
@@ -67,8 +71,9 @@ def keep(data: bytes) -> Kept:
     return Kept(numbered, total - len(kept), blanked, stripped)
 
 
-def _asks_time(packet: Packet) -> bool:
-    return packet.protocol == ip.UDP and sntp.PORT in (packet.source[1], packet.target[1])
+def _asks_time(packet: Packet, device: str | None) -> bool:
+    ours = device is None or device in (packet.source[0], packet.target[0])
+    return ours and packet.protocol == ip.UDP and sntp.PORT in (packet.source[1], packet.target[1])
 
 
 def _relevant(found: list[Conversation]) -> list[Conversation]:

@@ -60,6 +60,10 @@ def _add_new(new: argparse.ArgumentParser) -> None:
     )
     new.add_argument("--test", metavar="TEXT", help="of a timeline: the test with this in its name")
     new.add_argument(
+        "--port", type=int, metavar="N", help="of a capture: only connections to this port (default: MQTT's)"
+    )
+    new.add_argument("--device", metavar="ADDRESS", help="of a capture: only connections of this device (default: all)")
+    new.add_argument(
         "--virtual", action="store_true", help="for virtual boards: build their firmware with the mistake that fails so"
     )
     new.add_argument("--client", metavar="ID", help="of a broker's log: only what is about this client (default: all)")

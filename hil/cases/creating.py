@@ -36,8 +36,8 @@ EVIDENCE = "evidence"
 class Told:
     """What somebody tells.
 
-    `board`, `test`: which of a timeline; `client`: which of a broker's log. `virtual`: for virtual boards. `look`: is
-    asked where the files show nothing: what the failure looks like.
+    `board`, `test`: which of a timeline; `client`: which of a broker's log; `port`, `device`: which connections of a
+    capture. `virtual`: for virtual boards. `look`: is asked where the files show nothing: what it looks like.
     """
 
     title: str
@@ -49,6 +49,8 @@ class Told:
     board: str | None = None
     test: str | None = None
     client: str | None = None
+    port: int | None = None
+    device: str | None = None
     virtual: bool = False
     look: Callable[[], list[Sighting]] = list
 
@@ -224,11 +226,13 @@ def _cleaned(value: Any) -> Any:
 
 def _pcap(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
     try:
-        kept = keep(path.read_bytes())
+        kept = keep(path.read_bytes(), port=told.port, device=told.device)
     except CaptureError as error:
         raise EvidenceError(f"{path}: {error}") from None
     if not kept.packets:
-        raise EvidenceError(f"{path}: has no connection that speaks TLS or MQTT, nor one to their ports")
+        raise EvidenceError(
+            f"{path}: has no connection that speaks TLS or MQTT, nor one to their ports, of those that are meant"
+        )
     sightings, facts = from_pcap.look(name, kept)
     gathered.sightings += sightings
     gathered.facts |= facts

@@ -52,7 +52,7 @@ def parse(frame: pcap.Frame) -> Packet | None:
         if not data:
             return None
         return _ipv4(data) if data[0] >> 4 == 4 else _ipv6(data) if data[0] >> 4 == 6 else None
-    except (struct.error, IndexError):
+    except (struct.error, IndexError, ValueError):
         return None
 
 
@@ -85,7 +85,7 @@ def _ipv4(data: bytes) -> Packet | None:
     fragment = struct.unpack_from("!H", data, 6)[0] & 0x3FFF
     if header < 20 or fragment:
         return None
-    source, target = (str(ipaddress.IPv4Address(data[at : at + 4])) for at in (12, 16))
+    source, target = (".".join(map(str, data[at : at + 4])) for at in (12, 16))
     whole = total or len(data)  # 0 where the network card cuts the segments itself
     return _transport(data[9], data[:whole], header, source, target, max(0, whole - len(data)))
 

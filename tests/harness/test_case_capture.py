@@ -267,6 +267,20 @@ def test_other_peoples_connections_are_left_out() -> None:
     bench.connect(80).say("up", b"GET / HTTP/1.0\r\n\r\n").end("up")
     targets = {packet.target[1] for _, _, packet in keep(bench.pcap()).packets if packet.source[0] == DEVICE}
     assert targets == {35000}, "a bench's ports are any"
+    assert {c.server[1] for c in conversations(keep(capture.pcap(), port=443).packets)} == {443}
+    assert keep(capture.pcap(), device="10.0.0.8").packets == []
+    assert len(keep(capture.pcap(), device=DEVICE).packets) == len(kept.packets)
+
+
+def test_cut_off_behind_a_handshake() -> None:
+    """In TLS 1.2, with all of MQTT encrypted: it was let in, and thrown out, again and again."""
+    capture = Capture()
+    for _ in range(3):
+        connection = capture.connect().tls(authority().issue_device("dev-1"))
+        connection.say("up", b"\x17\x03\x03\x00\x05abcde").say("down", b"\x17\x03\x03\x00\x05abcde").end("down")
+    (only,) = sightings(capture)
+    assert (only.what, only.times) == ("cut-off", 1)
+    assert only.words == "the broker ended it within 3 s of connecting, 3 times"
 
 
 def test_a_case_of_a_capture(

@@ -106,6 +106,8 @@ class _Reader:
         elif _version(down) == "TLSv1.3" and len(up.sealed) <= 3 and len(down.sealed) <= 6 and c.ended == "server":
             words = "in TLS 1.3 the server ended it straight behind the handshake; why is encrypted"
             yield self._at("client-certificate-refused", 0.4, words, c.end[0])
+        elif c.ended == "server" and len(up.sealed) >= 2 and len(down.sealed) >= 2 and c.last - c.began <= _SOON:
+            self.cut = "cut-off"  # behind the handshake something was said both ways; what, is encrypted
 
     def _hello(self, up: Records) -> None:
         for message, _ in up.messages:
@@ -244,7 +246,7 @@ def _cut_off(readers: Sequence[_Reader]) -> Iterator[Sighting]:
         return
     name, whats = cut[0]._name, [str(reader.cut) for reader in cut]
     where = tuple(f"{name}:{reader.conversation.end[0]}" for reader in cut)
-    words = f"the broker ended it within {_SOON:g} s of its CONNACK, {times(len(cut))}"
+    words = f"the broker ended it within {_SOON:g} s of connecting, {times(len(cut))}"
     if len(set(whats)) == 1 and whats[0] != "cut-off":
         yield Sighting(what=whats[0], sure=0.7, words=f"{words}, each time behind the same packet", where=where)
     yield Sighting(what="cut-off", sure=0.65, words=words, where=where)

@@ -187,7 +187,8 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         perhaps=_CUT_OFF_HINTS,
         seen=_always(_event("gateway", "connack", AGAIN, code=0), _event("gateway", "denied")),
         diagnosed=False,
-        ask="which will, filters and topics does it use, and which does the broker allow it?",
+        ask="which will, filters and topics does it use, and which does the broker allow it? Virtual boards have the "
+        "options --with foreign-will, foreign-subscribe and foreign-publish",
     ),
     "connect-refused": Remedy(
         words="the broker refuses the CONNECT",
