@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,11 +16,13 @@ from hil.cases import Case, load
 from hil.cases.case import FirmwareTable
 from hil.cases.finding import find
 from hil.report.legible import legible
-from hil.reproduce.attempt import NoSignature
+from hil.reproduce.attempt import NoSignature, signature_of
+from hil.reproduce.comparing import Plan
 from hil.reproduce.kept import first_difference, kept
 from hil.reproduce.running import BenchRunner
 from hil.reproduce.summary import Finding, Summary
 from hil.reproduce.trial import Outcome, Trial
+from hil.reproduce.versus import code_of, compare, with_each
 from hil.rig import Rig, RigBoard
 from hil.toml import FileError
 
@@ -32,7 +35,7 @@ CODES = {
 }
 """Exit codes; 2 is a case or an option that cannot be used, 130 a Ctrl-C before anything was known."""
 
-_TIMES, _TIMES_UNTIL_FAILURE = 10, 1000
+_TIMES, _TIMES_UNTIL_FAILURE, _TIMES_TO_COMPARE = 10, 1000, 50
 
 
 def reproduce(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace) -> int:
@@ -43,6 +46,8 @@ def reproduce(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace)
         folder = Path(options.run) if options.run is not None else parts.run_folder(rig)
         if (folder / "timeline.jsonl").exists():
             raise ValueError(f"--run: {folder} holds a run already; name a new folder")
+        if len(options.firmwares) > 1:
+            return _compared(case, rig, [board.name for board in boards], folder, options)
         found, whole = _tried(case, rig, [board.name for board in boards], folder, options)
     except (FileError, NoSignature, KeyError, ValueError) as error:
         text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
@@ -61,6 +66,8 @@ def reproduce(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace)
 def case_of(options: argparse.Namespace) -> Case:
     """The case that is named, changed as the options say. Raises FileError, and KeyError for an unknown condition."""
     case = load(find(options.case)).without(options.without)
+    if len(options.firmwares) == 1:
+        (case,) = with_each(case, [Path(options.firmwares[0])]).values()
     if options.rig_firmware:
         case = replace(case, file=case.file.model_copy(update={"firmware": FirmwareTable()}))
     if options.limit is not None:
@@ -86,6 +93,32 @@ def _tried(
         except KeyboardInterrupt:
             return found, False
     return found, True
+
+
+def _compared(case: Case, rig: Rig, boards: Sequence[str], folder: Path, options: argparse.Namespace) -> int:
+    """Try the case with each firmware, and say which fails more often. Raises ValueError and BenchError."""
+    if options.until_failure:
+        raise ValueError("--until-failure: found it with several firmwares, expected one")
+    signature_of(case)
+    cases = with_each(case, [Path(path) for path in options.firmwares])
+    times = options.times or _TIMES_TO_COMPARE
+    plan = Plan(error=options.error, least=options.least, times=times, boards=len(boards))
+    shown = sys.stderr if options.json else sys.stdout
+    counts = Counter[str]()
+
+    def told(name: str, trial: Trial) -> None:
+        counts[name] += 1
+        print(legible(f"{name}  ", keep="") + _line(trial, counts[name], times), file=shown, flush=True)
+
+    with BenchRunner(rig, boards, folder=folder) as run:
+        comparison, whole = compare(cases, run, plan, told)
+    if options.json:
+        facts = {"case": case.name, "title": case.title, "run": str(folder), "whole": whole, **comparison.facts()}
+        print(json.dumps(facts, ensure_ascii=False, indent=2))
+    else:
+        lines = [f"{case.name}: {case.title}", *str(comparison).split("\n"), f"  artifacts: {folder}"]
+        print("\n".join(legible(line, keep="") for line in lines))
+    return code_of(comparison) if whole or comparison.trials else 130
 
 
 def _failed(trials: Sequence[Trial]) -> bool:

@@ -15,7 +15,7 @@ WORDS = "try a case many times, boards side by side: how often it fails as repor
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options beside those that say which boards."""
     parser.add_argument("case", metavar="CASE", help="its folder, or the name of one that hil case list shows")
-    parser.add_argument("--times", type=_count, metavar="N", help="trials in all (default: 10)")
+    parser.add_argument("--times", type=_count, metavar="N", help="trials in all (default: 10; 50 of each to compare)")
     parser.add_argument(
         "--until-failure",
         action="store_true",
@@ -29,10 +29,33 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CONDITION",
         help="leave a condition of the case out; may be given several times",
     )
-    parser.add_argument(
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument(
+        "--firmware",
+        dest="firmwares",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="an image, or a folder of images, in place of the case's; with several, which one fails more often",
+    )
+    which.add_argument(
         "--rig-firmware",
         action="store_true",
         help="with the firmware that the rig names, in place of the case's: the control",
+    )
+    parser.add_argument(
+        "--least",
+        type=_part,
+        default=0.2,
+        metavar="D",
+        help="of several firmwares: a difference of the rates below this is none (default: 0.2)",
+    )
+    parser.add_argument(
+        "--error",
+        type=_part,
+        default=0.05,
+        metavar="P",
+        help="of several firmwares: the chance of a wrong answer that you put up with (default: 0.05)",
     )
     parser.add_argument(
         "--against",
@@ -65,3 +88,13 @@ def _seconds(text: str) -> float:
     if not 0 < seconds <= threading.TIMEOUT_MAX:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, more than 0")
     return seconds
+
+
+def _part(text: str) -> float:
+    try:
+        part = float(text)
+    except ValueError:
+        part = 0.0
+    if not 0 < part < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a part of 1, such as 0.2")
+    return part

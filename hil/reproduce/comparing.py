@@ -15,7 +15,7 @@ With more than two firmwares each is compared with each other. That many things 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import combinations
@@ -246,7 +246,7 @@ class Comparing:
                 question.verdict, question.error = Verdict.ALIKE, together
 
 
-def drive(comparing: Comparing, cases: Mapping[str, Any], run: Runner) -> Iterator[tuple[str, Trial]]:
+def drive(comparing: Comparing, cases: Mapping[str, Any], run: Runner) -> Generator[tuple[str, Trial], None, None]:
     """Run rounds until all is told; yields each trial as it ends, with its firmware's name.
 
     Ends early where the bench fails all the time; what is known then is in the result as ever. Raises what `run`
