@@ -23,7 +23,7 @@ $(READY): pyproject.toml .ci/setup
 	touch $@
 
 # Scenarios mostly wait: each worker has a bench, and a virtual board, of its own.
-SIDE_BY_SIDE := -n 4 --dist loadgroup
+SIDE_BY_SIDE := -n 8 --dist loadgroup
 
 bench: $(READY)
 	$(VENV)/bin/python -m pytest tests/scenarios --rig $(RIG) $(SIDE_BY_SIDE) $(ARGS)

@@ -11,7 +11,7 @@ from tests.defects.benches import BENCH, Job, Verdict, stop
 from tests.defects.judge import Row
 from tests.defects.table import Catch, Defect
 
-MOST_SCENARIOS = 4
+MOST_SCENARIOS = 6
 """Scenarios on one bench of a part: more benches cost more set-up, fewer leave the last one alone for longer."""
 
 SECOND_TRIES = 4
