@@ -52,7 +52,8 @@ def main(arguments: list[str] | None = None) -> int:
             mistakes = [find("without", name) for name in asked.without] + [find("with", name) for name in asked.extra]
             shutil.copyfile(uno_build.sketch(asked.version, options=mistakes), asked.out)
         else:
-            listed = write_images(asked.out, CHIPS[asked.chip], _manifest(asked), asked.size, table_for(asked.store))
+            table = table_for(asked.store, asked.file_system)
+            listed = write_images(asked.out, CHIPS[asked.chip], _manifest(asked), asked.size, table)
             print(json.dumps(listed))
     except (usb_lines.NoCompiler, FlashFileError, uno_build.BuildError, OSError, ValueError) as error:
         print(f"hil.virtual {asked.command}: {error}", file=sys.stderr)
@@ -113,6 +114,9 @@ def _parser() -> argparse.ArgumentParser:
     image.add_argument("--version", default="1.0.0", help="the app's version; default: %(default)s")
     image.add_argument("--size", type=_size, default="192K", help="of the app image; default: %(default)s")
     image.add_argument("--store", choices=STORES, default=NVS, help="where it keeps what it must know (%(default)s)")
+    image.add_argument(
+        "--file-system", type=_size, metavar="SIZE", help="of its partition for files (Arduino's: 1408K)"
+    )
     image.add_argument("--credentials", type=Path, metavar="FILE.h", help="for --store constants: the C header")
     return parser
 

@@ -108,15 +108,19 @@ def write_images(
     return listed
 
 
-def table_for(store: str) -> tuple[partitions.Partition, ...]:
+def table_for(store: str, files: int | None = None) -> tuple[partitions.Partition, ...]:
     """The partition table of an image with that store: Arduino's, with esp_secure_cert behind a smaller file system.
 
-    Its usual place, 0xD000, lies within Arduino's NVS.
+    Its usual place, 0xD000, lies within Arduino's NVS. `files`: bytes for the file system, where it is to be smaller.
+    Raises ValueError for what is larger than its place, or not in whole sectors.
     """
-    if store != "esp-secure-cert":
-        return partitions.ARDUINO_DEFAULT
     *before, spiffs, coredump = partitions.ARDUINO_DEFAULT
-    return *before, replace(spiffs, size=SECURE_CERT.offset - spiffs.offset), SECURE_CERT, coredump
+    behind = (SECURE_CERT, coredump) if store == "esp-secure-cert" else (coredump,)
+    room = behind[0].offset - spiffs.offset
+    size = room if files is None else files
+    if size % partitions.SECTOR or not 0 < size <= room:
+        raise ValueError(f"a file system has whole sectors of {partitions.SECTOR} bytes, at most {room} bytes: {size}")
+    return *before, replace(spiffs, size=size), *behind
 
 
 def _write(path: Path, data: bytes, *, private: bool) -> None:

@@ -18,11 +18,14 @@ from hil.timeline import where
 ROOT = Path(__file__).parents[2]
 STORES = ("secure-cert", "spiffs", "littlefs", "constants", "console")
 
+#: A file system as small as some products have it: each start reads it whole.
+SMALL = 'options = ["--file-system", "128K"]'
+
 
 @pytest.fixture(params=STORES)
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     text = (
-        'name = "stores"\n[boards.a]\nvirtual = "esp32"\nspeed = 100\nwifi = { ssid = "net" }\n'
+        f'name = "stores"\n[boards.a]\nvirtual = "esp32"\nspeed = 100\nwifi = {{ ssid = "net" }}\n{SMALL}\n'
         f'contract = "{ROOT}/rigs/contracts/reference-{request.param}.toml"\n'
     )
     (tmp_path / "rig.toml").write_text(text)

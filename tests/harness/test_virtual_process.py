@@ -16,6 +16,8 @@ from pathlib import Path
 import pytest
 from virtual_parts import PATIENCE, BoardProcess, Telnet, board_process, images, words_of
 
+from hil.virtual.image import table_for
+from hil.wire import partitions
 from hil.wire.esp_loader import Command
 
 DATA = bytes(range(256)) * 64  # 16 KiB
@@ -196,6 +198,15 @@ def test_images_by_command(tmp_path: Path) -> None:
     told = run("image", "--out", str(tmp_path), "--with", "magic")
     assert told.returncode == 1
     assert "the reference firmware has no option --with magic; it has: " in told.stderr
+
+
+def test_a_file_system_may_be_smaller_and_not_larger() -> None:
+    assert table_for("spiffs") == partitions.ARDUINO_DEFAULT
+    assert {p.label: p.size for p in table_for("spiffs", 0x20000)}["spiffs"] == 0x20000
+    assert [p.label for p in table_for("esp-secure-cert", 0x20000)][-2:] == ["esp_secure_cert", "coredump"]
+    for store, size in (("spiffs", 0x161000), ("esp-secure-cert", 0x160000), ("spiffs", 0x20001), ("spiffs", 0)):
+        with pytest.raises(ValueError, match="whole sectors of 4096 bytes"):
+            table_for(store, size)
 
 
 def test_two_boards_have_two_addresses(tmp_path: Path) -> None:
