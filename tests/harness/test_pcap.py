@@ -87,6 +87,16 @@ def test_a_stream_whatever_the_network_does_to_it() -> None:
     assert found.up.when(len(sent) - 1)[0] > 3
 
 
+def test_a_keep_alive_of_tcp_is_no_byte_of_the_stream() -> None:
+    """A probe carries one byte that was sent before (RFC 9293, section 3.8.4), here the one before the first."""
+    capture = Capture()
+    connection = capture.connect()
+    connection.segment("up", ip.ACK, b"\0", back=1)
+    connection.say("up", b"hello")
+    (found,) = conversations(heard(capture))
+    assert (bytes(found.up.data), found.up.whole) == (b"hello", True)
+
+
 def test_a_gap_ends_what_is_known() -> None:
     capture = Capture()
     capture.connect().say("up", b"one").say("up", b"two").say("up", b"six")
