@@ -170,7 +170,9 @@ def test_lines_that_say_something(line: str, what: str) -> None:
 
 
 def test_an_innocent_log_shows_nothing() -> None:
-    lines = "\n".join(f"I ({n}) app: measured {n} -0x12 degrees, 2026-11-20" for n in range(30))
+    lines = "\n".join(
+        f"I ({n}) app: measured {n} -0x10 degrees, uptime {n}, sampling failed, 2026-11-20" for n in range(30)
+    )
     seen, _ = from_console.look("log", f"rst:0x1 (POWERON_RESET),boot:0x13\ninvalid header: 0xffffffff\n{lines}\n")
     assert seen == [], "a new chip has no header either, and was flashed then"
 

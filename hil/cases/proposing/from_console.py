@@ -102,7 +102,7 @@ _RULES: Final = (
         "Wi-Fi was lost",
     ),
     rule(
-        r"(?i)(sntp|time|ntp)\b.{0,60}(no answer|timed? ?out|failed)",
+        r"(?i)\b(s?ntp|time (server|sync\w*))\b.{0,60}(no answer|timed? ?out|failed)",
         "time-unanswered",
         0.6,
         "no answer from the time server",
@@ -138,6 +138,9 @@ _REFUSALS: Final = {
     "not authorised": 5,
 }
 _HEX: Final = re.compile(r"-0x([0-9a-fA-F]{1,4})\b")
+_TLS: Final = re.compile(r"(?i)tls|ssl|x509|handshake|\bcert|\bpem\b")
+_SMALL: Final = 0xFF
+"""Numbers up to this are anybody's: they count only in a line that speaks of TLS."""
 _DECIMAL: Final = re.compile(r"start_ssl_client(?:\(\))?:(?: connect failed:)? -(\d{2,5})\b|\(-(\d{2,5})\) ")
 _PUBSUB: Final = re.compile(r"(?i)(?:\brc ?=|\bstate ?[=:]|\bstate\(\) ?[=:]?) ?(-?\d+)\b")
 _PUBSUB_STATES: Final = {
@@ -210,8 +213,9 @@ def _server_flaw(words: str) -> dict[str, object]:
 def _numbered(line: str, where: tuple[str, ...]) -> Iterator[Sighting]:
     numbers = [int(text, 16) for text in _HEX.findall(line)]
     numbers += [int(a or b) for a, b in _DECIMAL.findall(line)]
+    speaks_of_tls = _TLS.search(line) is not None
     for number in dict.fromkeys(numbers):
-        if number in CODES:
+        if number in CODES and (speaks_of_tls or number > _SMALL):
             what, sure, words = CODES[number]
             if what == "damaged-anchors" and re.search(r"(?i)client|own|device|key", line):
                 what, sure = "damaged-key", sure - 0.2
