@@ -9,6 +9,7 @@ from pathlib import Path
 
 from hil.cases import Case
 from hil.reproduce.attempt import signature_of
+from hil.reproduce.needing import needs
 from hil.reproduce.trial import Outcome, Trial
 
 MISSED = 0.05
@@ -17,19 +18,6 @@ MOST = 50
 """Trials of a scenario at most: what fails more rarely belongs into a nightly run of its own."""
 _SPARE = 60
 """Seconds that a test gets beside its trials, to flash and to provision."""
-
-_NEEDS = {
-    "gateway-fault": "gateway",
-    "time-server": "time",
-    "broker-policy": "gateway",
-    "server-certificate": "gateway",
-    "device-certificate": "own-tls",
-    "client-refused": "gateway",
-    "power-cut": "power-cut",
-    "brown-out": "power-cut",
-    "random-cuts": "power-cut",
-}
-"""What a kind of condition needs of a bench (hil.needs)."""
 
 
 def times_for(trials: Sequence[Trial]) -> int:
@@ -66,17 +54,6 @@ def write(case: Case, folder: Path, *, times: int = 1) -> Path:
         case.write(copy)
     test.write_text(_text(case, name, times), encoding="utf-8")
     return test
-
-
-def needs(case: Case) -> list[str]:
-    """What the case needs of a bench and a board, names of hil.needs."""
-    found = {_NEEDS[condition.kind] for condition in case.conditions if condition.kind in _NEEDS}
-    patterns = [*signature_of(case).seen, *signature_of(case).never]
-    if any(pattern.source == "gateway" for pattern in patterns):
-        found.add("gateway")
-    if any(step.do == "power-off" for step in case.trial.steps):
-        found.add("power-cut")
-    return sorted(found)
 
 
 def _text(case: Case, name: str, times: int) -> str:

@@ -14,6 +14,7 @@ from hil.cases import Case
 from hil.cases.applying import lasting
 from hil.flash.fingerprint import fingerprint
 from hil.reproduce.attempt import attempt, signature_of
+from hil.reproduce.needing import lacks
 from hil.reproduce.trial import Outcome, Trial
 from hil.reproduce.watching import Stopped, Verdict
 
@@ -141,6 +142,10 @@ class _Series:
             self._done.put(None)
 
     def _run(self, board: Board) -> None:
+        missing = lacks(self._case, self._bench, board)
+        if missing is not None:
+            self._not_run(board, self._case.firmware.version or "", f"not applicable: {missing}")
+            return
         try:
             self._bench.make_ready(board)
             firmware = self._case.firmware.version or _version(board)

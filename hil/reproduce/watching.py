@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Sequence
@@ -59,6 +60,8 @@ class Watch:
     began: float = field(default_factory=time.monotonic)
     _found: Matching = field(default=Matching(State.OPEN), init=False)
     _verdict: Verdict | None = field(default=None, init=False)
+    _waited: int = field(default=0, init=False)
+    """The timeline's position at which the last pause ended: what came since may have been looked at, or not."""
 
     def __post_init__(self) -> None:
         patterns = [*self.signature.seen, *self.signature.never]
@@ -146,10 +149,10 @@ class Watch:
             raise Stopped
         now = time.monotonic()
         until = min(moment, self._found.due if self._found.due > now else moment, now + _SLICE)
-        try:
-            self.bench.timeline.wait(self._telling, timeout=max(0.0, until - now), after=self.bench.timeline.mark())
-        except NoSuchEvent:
-            return
+        timeline = self.bench.timeline
+        with contextlib.suppress(NoSuchEvent):
+            timeline.wait(self._telling, timeout=max(0.0, until - now), after=max(self._waited, self.after))
+        self._waited = timeline.mark()
 
     def _telling(self, event: Event) -> bool:
         if event.board == self.board.name and event.source in _TELLING:

@@ -13,7 +13,8 @@ from hil.cases.finding import find, shipped
 from hil.cli import main
 from hil.reproduce import Outcome, Trial
 from hil.reproduce.kept import keep
-from hil.reproduce.scenario import needs, times_for, write
+from hil.reproduce.needing import needs
+from hil.reproduce.scenario import times_for, write
 
 
 def some(failed: int, passed: int) -> list[Trial]:

@@ -61,9 +61,13 @@ class MadeUpBench:
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
         self.broken: set[str] = set()
+        self.blind = ""
 
     def make_ready(self, board: MadeUpBoard) -> None:
         pass
+
+    def lacks(self, board: MadeUpBoard, need: str) -> str | None:
+        return "no gateway sees it" if need == "gateway" and self.blind == board.name else None
 
     def calm(self, board: MadeUpBoard) -> None:
         if board.name in self.broken:
@@ -158,6 +162,15 @@ def test_what_a_broken_board_cannot_try_others_do(timeline: Timeline) -> None:
     assert [(t.outcome, t.why) for t in broken] == [(Outcome.NOT_RUN, "board board-0: the port is gone")] * GIVES_UP
     assert len(found) == 20
     assert sorted(t.number for t in found) == list(range(1, 21))
+
+
+def test_a_board_on_which_the_case_says_nothing_is_not_tried(timeline: Timeline) -> None:
+    """Nothing seen where nobody looks would be called a pass."""
+    bench = MadeUpBench(timeline)
+    bench.blind = "board-0"
+    found = run(a_case(), timeline, fails, fails, bench=bench, times=2)
+    assert {t.board: t.outcome for t in found} == {"board-0": Outcome.NOT_RUN, "board-1": Outcome.REPRODUCED}
+    assert next(t.why for t in found if t.board == "board-0") == "not applicable: no gateway sees it"
 
 
 def test_closing_ends_what_runs(timeline: Timeline) -> None:
