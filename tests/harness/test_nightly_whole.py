@@ -93,6 +93,11 @@ def processes_of(folder: Path) -> list[str]:
     return found
 
 
+def results_in(folder: Path) -> str:
+    """The results that are on disk."""
+    return "".join(path.read_text() for path in folder.rglob("results.jsonl"))
+
+
 def wait_until(true: object, limit: float = LIMIT) -> None:
     end = time.monotonic() + limit
     while not true():  # type: ignore[operator]
@@ -173,7 +178,8 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
 
     found = Lab(folder, more)
     first = found.start(steps()[0])
-    wait_until(lambda: first.poll() is not None or "lasts" in found.ran)
+    # What a worker has found is told to its controller, which writes it down: a moment later, perhaps.
+    wait_until(lambda: first.poll() is not None or ("lasts" in found.ran and "test_is_moody" in results_in(folder)))
     assert first.poll() is None, first.communicate()
     os.kill(journal.read(found.night)[0]["pid"], signal.SIGKILL)
     first.communicate(timeout=LIMIT)

@@ -86,8 +86,9 @@ class FakeBoard:
 
 @pytest.fixture
 def board() -> Iterator[FakeBoard]:
+    before = set(threading.enumerate())
     yield FakeBoard()
-    assert not [t for t in threading.enumerate() if t.name.startswith("hil-")], "a pattern's thread is still there"
+    assert not set(threading.enumerate()) - before, "a pattern's thread is still there"
 
 
 PUBLISH = where("gateway", "publish", "a", direction="up")

@@ -26,6 +26,9 @@ TRIES = 5
 )
 def test_recovers_from_a_power_cut_while_flashing(board: Board, timeline: Timeline) -> None:
     """After the power went in the middle of a write, the next flash makes a working board of it."""
+    # As in the field, it runs when the update begins: firmware may have locked its loader by then.
+    board.power_on()
+    board.wait_online()
     flashing, mark = _mid_write(board, timeline)
     board.power_off()
     timeline.wait(where("flash", "failed", board.name), timeout=120, after=mark)
