@@ -218,7 +218,8 @@ class _Applying:
         board, enter = self._board, self._stack.enter_context
         match condition:
             case FaultCondition():
-                fault = making.fault(condition.fault, condition.parameters, draw=self._draw)
+                parameters = {key: _filled(value, board.name) for key, value in condition.parameters.items()}
+                fault = making.fault(condition.fault, parameters, draw=self._draw)
                 enter(self._gateway(condition).fault(fault, board.name, self._when(condition.when)))
             case TimeCondition():
                 mode = making.mode(condition.mode, condition.parameters)

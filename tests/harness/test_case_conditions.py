@@ -117,6 +117,7 @@ def test_what_is_in_force_ends_with_its_block(bench: Bench, board: Board) -> Non
         {"name": "topics", "kind": "broker-policy", "policy": "eventgrid", "topics": {"allowed": ["elsewhere/#"]}},
         {"name": "slow", "kind": "gateway-fault", "fault": "latency", "parameters": {"seconds": 0.01}},
         {"name": "late", "kind": "time-server", "mode": "silent", "when": {"count": 1}},
+        {"name": "order", "kind": "gateway-fault", "fault": "deliver", "parameters": {"topic": "devices/{board}/x"}},
         {"name": "pause", "kind": "wait", "seconds": 0.01},
     ]
     case = case_of(bench.artifacts, conditions)
@@ -132,6 +133,7 @@ def test_what_is_in_force_ends_with_its_block(bench: Bench, board: Board) -> Non
         ("gateway", "latency", "cleared"),
         ("time", "silent", "applied"),
     }
+    assert {e["topic"] for e in faults if e["name"] == "deliver"} == {"devices/good/x"}
     assert bench.gateway is not None
     assert bench.gateway.policy(board.name).name != "eventgrid"
     board.power_cycle()
