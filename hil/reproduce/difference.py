@@ -29,7 +29,7 @@ _LEAST_SILENCE = 0.2
 """Seconds; a busy host is late by less."""
 _WIDTH = 140
 """Characters of an event's words."""
-_LISTS = frozenset({"ciphers", "groups", "versions"})
+_OFFERS = frozenset({"versions", "ciphers", "groups", "signatures", "alpn", "ticket", "session_id"})
 """What a ClientHello offers: too long to be told, unless it is what differs."""
 _OF_THE_BENCH = ("test", "writing", "faults", "other")
 """Lanes that hold what was done to the board, and not what it did."""
@@ -51,7 +51,7 @@ class Step:
         """In one short line; beside an event of the same kind only what differs from that one."""
         alike = beside is not None and beside.about == self.about
         known = beside.facts if beside is not None and alike else {}
-        told = {k: v for k, v in self.facts.items() if known.get(k) != v and (alike or k not in _LISTS)} or self.facts
+        told = {k: v for k, v in self.facts.items() if known.get(k) != v and (alike or k not in _OFFERS)} or self.facts
         return shown(" ".join([self.about, *(f"{key}={shown(value, 60)}" for key, value in told.items())]), _WIDTH)
 
 

@@ -18,7 +18,8 @@ from hil.cases.applying import put_firmware, rig_for
 from hil.flash import Image
 from hil.reproduce.attempt import signature_of
 from hil.reproduce.kept import keep
-from hil.reproduce.series import trials
+from hil.reproduce.reporting import note
+from hil.reproduce.series import name_of, trials
 from hil.reproduce.trial import Trial
 from hil.rig import Rig
 
@@ -58,6 +59,7 @@ class BenchRunner:
             for trial in running:
                 self._next = max(self._next, trial.number + 1)
                 keep(trial, self.folder)
+                note(trial, name_of(case, trial.number), bench)
                 yield trial
         finally:
             running.close()

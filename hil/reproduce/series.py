@@ -55,6 +55,11 @@ def trials(
         series.stop()
 
 
+def name_of(case: Case, number: int) -> str:
+    """What a trial is called on the timeline and in reports."""
+    return f"{case.name} #{number}"
+
+
 class _Series:
     """Trials of one case on an open bench, a thread for each board."""
 
@@ -183,7 +188,7 @@ class _Series:
 
     def _try(self, board: Board, number: int) -> Verdict:
         """One trial. The timeline has it as it has a test, so that a report and a diagnosis find it."""
-        bench, name = self._bench, f"{self._case.name} #{number}"
+        bench, name = self._bench, name_of(self._case, number)
         first = bench.timeline.record("test", "start", board.name, name=name).sequence
         verdict = Verdict(Outcome.NOT_RUN, 0.0, "ended early")
         try:

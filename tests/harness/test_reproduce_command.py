@@ -48,6 +48,11 @@ def test_a_flaky_failure_from_the_field(rig: Path, tmp_path: Path, capsys: pytes
     capsys.readouterr()
     assert main(["diagnose", str(run)]) == 0
     assert "no-retry #2" in capsys.readouterr().out
+    assert main(["report", str(run)]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split("  ")[0].strip(): line for line in lines if line.startswith("no-retry #")}
+    assert "pass" in rows["no-retry #1"]
+    assert "FAIL" in rows["no-retry #2"]
     assert main(["reproduce", "field/no-retry", "--rig", str(rig), "--run", str(run)]) == 2
     assert "holds a run already" in capsys.readouterr().err
 

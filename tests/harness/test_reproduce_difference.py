@@ -54,6 +54,14 @@ def test_silence_is_a_difference_once_it_has_lasted() -> None:
     assert found.passing == "time.request mode=true"
 
 
+def test_what_takes_long_in_passing_trials_may_take_long_in_failing_ones() -> None:
+    slow = Story().start().says("ready").wait(10).asks_time()
+    for seconds, silent in ((15, False), (25, True)):
+        failing = Story().start().says("ready").wait(seconds)
+        failing.event("power", "status")
+        assert (difference([of(failing)], [of(slow)], without=("power",)) is not None) is silent
+
+
 def test_going_on_where_passing_trials_had_all_they_wanted_is_none_unless_they_were_watched() -> None:
     """A passing trial is over once the board is online; that the failing one is cut off much later says nothing."""
     short = Story().ready()
@@ -101,7 +109,7 @@ def test_trials_are_held_against_those_of_their_own_board() -> None:
             story.wait(0.1)
         return course(story.events[1:], board)
 
-    good = [on("a", "esp32", "online"), on("b", "esp32c3", "online")]
+    good = [on("a", "esp32c3", "crash"), on("b", "esp32c3", "online")]  # on board a this is no failure
     found = difference([on("b", "esp32c3", "crash")], good)
     assert found is not None
     assert found.failing == "console.line text=crash"
