@@ -7,12 +7,13 @@ import contextlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from hil import parts
 from hil.cases import Case, load
+from hil.cases.applying import rig_for
 from hil.cases.case import FirmwareTable
 from hil.cases.finding import find
 from hil.report.legible import legible
@@ -24,6 +25,7 @@ from hil.reproduce.summary import Finding, Summary
 from hil.reproduce.trial import Outcome, Trial
 from hil.reproduce.versus import code_of, compare, with_each
 from hil.rig import Rig, RigBoard
+from hil.templates import TemplateError
 from hil.toml import FileError
 
 CODES = {
@@ -40,19 +42,23 @@ _TIMES, _TIMES_UNTIL_FAILURE, _TIMES_TO_COMPARE = 10, 1000, 50
 
 def reproduce(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace) -> int:
     """Try the case, say what it came to. Raises BenchError."""
+    names = [board.name for board in boards]
     try:
         case = case_of(options)
+        signature_of(case)
+        rig_for(case, rig, names)
         against = kept(Path(options.against)) if options.against is not None else []
-        folder = Path(options.run) if options.run is not None else parts.run_folder(rig)
-        if (folder / "timeline.jsonl").exists():
-            raise ValueError(f"--run: {folder} holds a run already; name a new folder")
-        if len(options.firmwares) > 1:
-            return _compared(case, rig, [board.name for board in boards], folder, options)
-        found, whole = _tried(case, rig, [board.name for board in boards], folder, options)
-    except (FileError, NoSignature, KeyError, ValueError) as error:
+        several = with_each(case, [Path(path) for path in options.firmwares]) if len(options.firmwares) > 1 else {}
+        if several and options.until_failure:
+            raise ValueError("--until-failure: found it with several firmwares, expected one")
+        folder = _folder(rig, options)
+    except (FileError, TemplateError, NoSignature, KeyError, ValueError) as error:
         text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
         print("\n".join(f"hil: {line}" for line in text.split("\n")), file=sys.stderr)
         return 2
+    if several:
+        return _compared(case, several, rig, names, folder, options)
+    found, whole = _tried(case, rig, names, folder, options)
     summary = _summary(found, against)
     if options.json:
         facts = {"case": case.name, "title": case.title, "run": str(folder), "whole": whole, **summary.facts()}
@@ -61,6 +67,16 @@ def reproduce(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace)
         print("\n".join(legible(line, keep="") for line in [f"{case.name}: {case.title}", *summary.lines()]))
         print(f"  artifacts: {folder}; hil diagnose and hil report read them")
     return CODES[summary.finding] if whole or summary.tried else 130
+
+
+def _folder(rig: Rig, options: argparse.Namespace) -> Path:
+    """Where to leave the artifacts. Raises ValueError for a folder that holds a run already."""
+    if options.run is None:
+        return parts.run_folder(rig)
+    folder = Path(options.run)
+    if (folder / "timeline.jsonl").exists():
+        raise ValueError(f"--run: {folder} holds a run already; name a new folder")
+    return folder
 
 
 def case_of(options: argparse.Namespace) -> Case:
@@ -95,12 +111,15 @@ def _tried(
     return found, True
 
 
-def _compared(case: Case, rig: Rig, boards: Sequence[str], folder: Path, options: argparse.Namespace) -> int:
-    """Try the case with each firmware, and say which fails more often. Raises ValueError and BenchError."""
-    if options.until_failure:
-        raise ValueError("--until-failure: found it with several firmwares, expected one")
-    signature_of(case)
-    cases = with_each(case, [Path(path) for path in options.firmwares])
+def _compared(
+    case: Case,
+    cases: Mapping[str, Case],
+    rig: Rig,
+    boards: Sequence[str],
+    folder: Path,
+    options: argparse.Namespace,
+) -> int:
+    """Try the case with each firmware, and say which fails more often. Raises BenchError."""
     times = options.times or _TIMES_TO_COMPARE
     plan = Plan(error=options.error, least=options.least, times=times, boards=len(boards))
     shown = sys.stderr if options.json else sys.stdout
