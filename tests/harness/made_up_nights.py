@@ -43,7 +43,7 @@ class Parts:
     """Stands for `hil.nightly.part.run`. `script`: what a test comes to, its n-th time; 'passed' without.
 
     'passed', 'failed', 'skipped', 'error'; 'dies': the runner is killed in it, and with it the night, as by SIGKILL;
-    'crashes': pytest alone is. `broken`: the part in which pytest does nothing at all.
+    'crashes': pytest alone is; 'late': the part is ended in it. `broken`: the part in which pytest does nothing at all.
     """
 
     script: dict[str, list[str]] = field(default_factory=dict)
@@ -69,10 +69,10 @@ class Parts:
             outcome = steps.pop(0) if steps else "passed"
             at = len(self.ran) * 1000.0 + number
             with (folder / "results.jsonl").open("a") as file:
-                if outcome in ("dies", "crashes"):
+                if outcome in ("dies", "crashes", "late"):
                     file.write(line(one, "setup", "passed", at=at))
-                    if outcome == "crashes":
-                        return Ended("died", -9)
+                    if outcome != "dies":
+                        return Ended("died", -9) if outcome == "crashes" else Ended("deadline", -15)
                     raise Killed
                 if outcome == "error":
                     file.write(line(one, "setup", "failed", at=at, failure="E  the port is gone"))

@@ -71,6 +71,12 @@ def test_where_the_run_dies_twice_the_test_is_passed_over(tmp_path: Path, how: s
     assert night.code == 1
 
 
+def test_a_test_that_was_ended_in_order_has_killed_nobody(tmp_path: Path) -> None:
+    lab = Lab(tmp_path, planned("long"), long=["late", "late", "late"])
+    assert lab.night().code == 0
+    assert [tests for _, tests in lab.parts.ran[1:]] == [["long"]] * 4
+
+
 def test_a_board_that_is_not_fit_is_left_out_and_the_others_go_on(tmp_path: Path) -> None:
     lab = Lab(tmp_path, *ALL)
     lab.unfit = {"esp32-a": ["esp32-a port: gone (plug it in)"]}
