@@ -23,6 +23,7 @@ from hil.pki import command as pki
 from hil.ports import command as ports
 from hil.report import command as report
 from hil.reproduce import command as reproduce
+from hil.serve import command as serve
 from hil.toml import FileError
 from hil.watch import command as watch
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 FAILED, USAGE = 1, 2
 
 #: The rooms that have commands of their own: each adds its parser, whose `run` takes the options.
-ROOMS = (cases, chain, history, pem, pki, ports, quarantine, report, watch)
+ROOMS = (cases, chain, history, pem, pki, ports, quarantine, report, serve, watch)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,22 +8,26 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 from sqlalchemy.exc import OperationalError as Unreachable
+from sqlalchemy.pool import NullPool
 
-from hil.history.migrations import NewerDatabase, migrate
+from hil.history.migrations import STEPS, NewerDatabase, migrate, newer, version
 from hil.history.place import Place
 
 WAIT: Final = 30.0
 """Seconds that a writer waits for others."""
 
 _WRITING: Final = "hil_writing"
+_NONE_YET: Final = "there is no history yet; a run with a board begins one, or say --history"
 
 
 class HistoryError(ValueError):
@@ -77,9 +81,45 @@ def open_history(place: Place, *, create: bool = True) -> History:
         return history
 
 
+@contextlib.contextmanager
+def looking_at(place: Place) -> Iterator[Connection]:
+    """A connection that can only read, beside whoever writes; nothing is made or brought up to date.
+
+    Raises HistoryError, also where the tables are of another version.
+    """
+    with _told(place):
+        if place.file is not None and not place.file.exists():
+            raise HistoryError(f"{place.file}: {_NONE_YET}")
+        history = History(place, _reading_engine(place))
+    with history, history.reading() as connection:
+        found = version(connection)
+        if found > len(STEPS):
+            raise NewerDatabase(newer(found))
+        if found < len(STEPS):
+            raise HistoryError(f"{place.shown}: its tables are of an earlier hil; `hil history` brings them up to date")
+        yield connection
+
+
+def _reading_engine(place: Place) -> Engine:
+    if place.file is None:
+        options = {"connect_timeout": 10, "options": "-c default_transaction_read_only=on"}
+        return create_engine(place.url, poolclass=NullPool, connect_args=options)
+    # As SQLite's own URI, whose reading mode opens the file for nothing else.
+    address = f"file:{quote(str(place.file))}?mode=ro"
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool)
+    event.listen(engine, "connect", _as_reader)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _as_reader(raw: Any, _: object) -> None:
+    raw.isolation_level = None
+    raw.execute(f"PRAGMA busy_timeout = {int(WAIT * 1000)}")
+
+
 def _prepare(file: Path, create: bool) -> None:
     if not file.exists() and not create:
-        raise HistoryError(f"{file}: there is no history yet; a run with a board begins one, or say --history")
+        raise HistoryError(f"{file}: {_NONE_YET}")
     file.parent.mkdir(parents=True, exist_ok=True)
     # What devices say may be nobody else's business; SQLite's own files beside it get the same mode.
     os.close(os.open(file, os.O_CREAT | os.O_WRONLY, 0o600))

@@ -99,6 +99,11 @@ def version(connection: Connection) -> int:
     return int(connection.exec_driver_sql("SELECT max(version) FROM hil_schema").scalar_one() or 0)
 
 
+def newer(found: int, steps: Sequence[Step] = STEPS) -> str:
+    """What is said of a database of a later version."""
+    return f"the history has version {found}, and this hil knows up to {len(steps)}; use the newer hil that wrote it"
+
+
 def migrate(connection: Connection, steps: Sequence[Step] = STEPS) -> int:
     """Do the steps that are missing, within the caller's transaction; returns how many there were.
 
@@ -108,9 +113,7 @@ def migrate(connection: Connection, steps: Sequence[Step] = STEPS) -> int:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
     at = version(connection)
     if at > len(steps):
-        raise NewerDatabase(
-            f"the history has version {at}, and this hil knows up to {len(steps)}; use the newer hil that wrote it"
-        )
+        raise NewerDatabase(newer(at, steps))
     if at == 0:
         connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS hil_schema (version INTEGER PRIMARY KEY)")
     words = _WORDS[connection.dialect.name]

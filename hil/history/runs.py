@@ -42,6 +42,27 @@ def counts(connection: Connection, runs: Sequence[Run]) -> list[Counts]:
     return [Counts(run, found.get(run.id, {}), seconds.get(run.id, 0.0)) for run in runs]
 
 
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of a scenario on a board in one run. `firmware`: its id; `board`: the board's id."""
+
+    board: int
+    scenario: str
+    firmware: int | None
+    outcome: str
+    quarantined: bool
+    seconds: float
+    reason: str
+
+
+def results(connection: Connection, run: int) -> list[Result]:
+    """All of the run with this id, by scenario."""
+    table, title = schema.results.c, schema.scenarios.c.title
+    columns = (table.board_id, title, table.firmware_id, table.outcome, table.quarantined, table.seconds, table.reason)
+    asked = select(*columns).join(schema.scenarios, table.scenario_id == schema.scenarios.c.id)
+    return [Result(*row) for row in connection.execute(asked.where(table.run_id == run).order_by(title))]
+
+
 def titles(connection: Connection) -> list[str]:
     """The titles of all scenarios that have a result, in order."""
     return list(connection.execute(select(schema.scenarios.c.title).order_by(schema.scenarios.c.title)).scalars())

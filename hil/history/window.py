@@ -131,10 +131,17 @@ def newest(connection: Connection, *, last: int = LAST, rig: str | None = None) 
     chosen = recent(last, rig)
     table = schema.runs.c
     asked = select(schema.runs).join(chosen, table.id == chosen.c.id).order_by(table.began, table.id)
-    return [
-        Run(row.id, order, row.key, row.rig, row.host, row.began, row.ended, row.artifacts, row.broker, row.program)
-        for order, row in enumerate(connection.execute(asked))
-    ]
+    return [_run(row, order) for order, row in enumerate(connection.execute(asked))]
+
+
+def run_of(connection: Connection, key: str) -> Run | None:
+    """The run with this key, in no order among others; None where there is none."""
+    row = connection.execute(select(schema.runs).where(schema.runs.c.key == key)).one_or_none()
+    return None if row is None else _run(row, 0)
+
+
+def _run(row: Any, order: int) -> Run:
+    return Run(row.id, order, row.key, row.rig, row.host, row.began, row.ended, row.artifacts, row.broker, row.program)
 
 
 def recent(last: int, rig: str | None) -> Subquery:

@@ -18,7 +18,7 @@ Child = str | None | Iterable["Child"]
 _VOID = frozenset({"br", "col", "hr", "input", "link", "meta"})
 
 
-def element(name: str, *children: Child, **attributes: str | int | bool | None) -> Html:
+def element(name: str, /, *children: Child, **attributes: str | int | bool | None) -> Html:
     """An element. `class_` and the like lose their underscore, others within become hyphens; None and False: left out.
 
     Text is made legible and escaped, in attributes as well.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from importlib import resources
 from string import Template
 
 from hil.report.html import overview
+from hil.report.html.asset import asset
 from hil.report.html.chunks import packed
 from hil.report.html.markup import Html, element, joined, text
 from hil.report.runs import Run
@@ -33,7 +33,7 @@ def as_html(run: Run) -> str:
     script = _assets("js", _SCRIPTS)
     style = _assets("css", _STYLES)
     chunks = (element("script", Html(packed(run, r)), type=CHUNK, id=f"chunk-{n}") for n, r in enumerate(run.results))
-    return Template(_asset("page.html")).substitute(
+    return Template(asset("page.html")).substitute(
         policy=text(_POLICY.format(script=_digest(script), style=_digest(style))),
         title=text(f"{_worst(told['verdicts'])} {told['rig']['name'] or 'hil'} {told['run']}".strip()),
         style=style,
@@ -57,11 +57,7 @@ def _worst(verdicts: dict[str, int]) -> str:
 
 
 def _assets(kind: str, names: tuple[str, ...]) -> str:
-    return "\n".join(_asset(f"{name}.{kind}") for name in names)
-
-
-def _asset(name: str) -> str:
-    return (resources.files(__package__) / "assets" / name).read_text(encoding="utf-8")
+    return "\n".join(asset(f"{name}.{kind}") for name in names)
 
 
 def _digest(content: str) -> str:

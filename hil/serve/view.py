@@ -1,0 +1,70 @@
+"""What a page sees of the history: read when it is first wanted, and from one state of the database."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+
+from sqlalchemy import Connection
+
+from hil.history.quarantine import Entry as Quarantined
+from hil.history.quarantine import entries
+from hil.history.questions import Drift
+from hil.history.questions.drifts import Series, judge, read
+from hil.history.window import Board, Entry, Run, Window, window
+from hil.serve.asked import Asked, NotThere
+
+
+@dataclass
+class View:
+    """`where`: the history for people. All of it is of the runs, the rig and the board that the filters name."""
+
+    asked: Asked
+    connection: Connection
+    where: str
+
+    @cached_property
+    def window(self) -> Window:
+        """The runs that are looked at, and their verdicts. Raises NotThere where there is none."""
+        found = window(self.connection, last=self.asked.last, rig=self.asked.rig, board=self.asked.board)
+        if not found.runs:
+            of = f" of a rig {self.asked.rig!r}" if self.asked.rig else ""
+            raise NotThere(f"There is no run{of} yet.")
+        return found
+
+    @cached_property
+    def series(self) -> Series:
+        """All measurements, by board, scenario and name."""
+        return read(self.connection, self.window, last=self.asked.last, rig=self.asked.rig)
+
+    @cached_property
+    def drifts(self) -> Sequence[Drift]:
+        """What has moved beyond doubt."""
+        return judge(self.window, self.series)
+
+    @cached_property
+    def quarantine(self) -> Sequence[Quarantined]:
+        """The whole list."""
+        return entries(self.connection)
+
+    @property
+    def today(self) -> datetime.date:
+        """By this host's calendar, as the list is judged."""
+        return datetime.date.today()
+
+    def newest(self) -> Sequence[Run]:
+        """The newest run of each rig."""
+        by_rig = sorted(self.window.runs, key=lambda run: (run.rig, run.order))
+        return [list(runs)[-1] for _, runs in groupby(by_rig, key=lambda run: run.rig)]
+
+    def cells(self, board: Board) -> Mapping[str, Sequence[Entry]]:
+        """The verdicts of a board, by scenario."""
+        return {title: entries for found, title, entries in self.window.named() if found.id == board.id}
+
+    def boards(self) -> list[Board]:
+        """Those that have a result here, by rig and name."""
+        seen = {board for board, _ in self.window.cells}
+        return sorted((self.window.boards[number] for number in seen), key=lambda board: (board.rig, board.name))
