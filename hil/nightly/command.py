@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 from hil import catalogue
-from hil.firmware import FirmwareError
 from hil.history.witness import REVISION, VERSION
 from hil.nightly import ending, keeping, policy
 from hil.nightly.arguments import of_rig
@@ -32,7 +31,7 @@ def run(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
             return PASSED
         folder = folder_for(plan, given=options.folder, resume=options.resume, new=options.new, now=now())
         journal = Journal(folder)
-    except (NightTaken, FirmwareError, ValueError) as error:  # a FileError is a ValueError, too
+    except (NightTaken, ValueError) as error:  # a FileError is a ValueError, too
         print("\n".join(f"hil: {line}" for line in str(error).split("\n")), file=sys.stderr)
         return USAGE
     with contextlib.closing(journal):

@@ -24,7 +24,7 @@ GRACE: Final = 45.0
 _LOOK: Final = 0.1
 """Seconds between two looks at whether a whole process group is gone: nothing tells that by itself."""
 
-How = Literal["done", "deadline", "terminated", "died"]
+How = Literal["done", "deadline", "died"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from hil.firmware import Firmware
+from hil.firmware import Firmware, FirmwareError
 from hil.flash.fingerprint import fingerprint
 from hil.nightly import journal
 from hil.nightly.clock import shown
@@ -58,7 +58,7 @@ class Plan:
     doctor: tuple[str, ...] = ()
 
     def identity(self) -> dict[str, Any]:
-        """What makes it this night and no other. Raises hil.firmware.FirmwareError and OSError."""
+        """What makes it this night and no other. Raises OSError."""
         return {
             "rig": str(self.rig.path),
             "boards": list(self.boards),
@@ -70,15 +70,16 @@ class Plan:
         }
 
     def _hashes(self) -> dict[str, str | None]:
-        """The hash of what was given for each board; None where its contract says what to flash."""
-        if not self.firmware:
-            return dict.fromkeys(self.boards)
+        """The hash of each board's images; None where they are built for each run, or are not there yet."""
         found: dict[str, str | None] = {}
         with tempfile.TemporaryDirectory(prefix="hil-nightly-") as folder:
             for name in self.boards:
                 board = self.rig.boards[name]
-                given = board.contract.firmware.build is None
-                images = Firmware(board, Path(folder) / name).build() if given else []
+                built = board.contract.firmware.build is not None
+                try:
+                    images = [] if built else Firmware(board, Path(folder) / name).build()
+                except FirmwareError:  # told when it is to be flashed: the other boards go on
+                    images = []
                 found[name] = fingerprint(images)["sha256"] if images else None
         return found
 

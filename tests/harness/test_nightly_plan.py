@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hil.cli import main
+from hil.firmware_given import with_firmware
 from hil.nightly import journal, keeping, policy
 from hil.nightly.clock import moment_after
 from hil.nightly.journal import Journal, NightTaken
@@ -102,6 +103,19 @@ def test_what_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
     assert chosen(late, hours=1) != f"{first}-2"
     begin(one, tmp_path / f"{first}-2", "end")
     assert chosen(one) == first
+
+
+def test_other_firmware_is_another_night(tmp_path: Path) -> None:
+    for name in ("bootloader.bin", "partition-table.bin", "firmware.bin"):
+        (tmp_path / name).write_text("1")
+    one = plan(tmp_path)
+    one = replace(one, rig=with_firmware(one.rig, [f"esp32-a={tmp_path}"]))
+    first = one.identity()["firmware"]
+    assert (len(str(first["esp32-a"])), first["esp32c3-a"]) == (64, None)
+    (tmp_path / "firmware.bin").write_text("2")
+    assert one.identity()["firmware"] != first
+    (tmp_path / "firmware.bin").unlink()
+    assert one.identity()["firmware"]["esp32-a"] is None
 
 
 def test_another_night_is_not_gone_on_with_by_mistake(tmp_path: Path) -> None:
