@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 FAILED, USAGE = 1, 2
 
 #: The rooms that have commands of their own: each adds its parser, whose `run` takes the options.
-ROOMS = (cases, chain, history, pem, pki, ports, quarantine, report, serve, watch)
+ROOMS = (cases, chain, history, pem, pki, ports, quarantine, report, serve)
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code. Errors are one line each on stderr, with no traceback."""
     parser = _parser()
     options = parser.parse_args(arguments)
-    if not hasattr(options, "rig"):
+    if not hasattr(options, "rig") or getattr(options, "followed", None) is not None:
         return _without_a_rig(options)
     try:
         rig = rigs.load(Path(options.rig))
@@ -140,6 +140,7 @@ def _parser() -> argparse.ArgumentParser:
     monitor = add("monitor", "open the whole bench, switch the boards on, and show what broker and gateway see")
     monitor.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
     monitor.add_argument("--topic", default="#", metavar="FILTER", help="only messages that fit (default: all)")
+    watch.add_options(add("watch", watch.WORDS))
     link = add("link", "carry the lines of boards without a network to the rig's broker, and show it")
     link.add_argument("--reset", action="store_true", help="hard reset first: a board says only then what it wants")
     link.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")

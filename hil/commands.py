@@ -22,6 +22,7 @@ from hil.reproduce import command as reproduce
 from hil.rig import Rig, RigBoard
 from hil.timeline import Event, where
 from hil.virtual_board import VirtualBoard, running
+from hil.watch import command as watch
 from hil.wire.mqtt import topic_matches
 
 #: Errors that end a command with one line and exit code 1.
@@ -209,4 +210,5 @@ ALL = {
     "link": link,
     "reproduce": reproduce.run,
     "bisect": bisect.run,
+    "watch": watch.open_bench,
 }

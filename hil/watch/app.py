@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import events
@@ -13,8 +13,8 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from hil.report.legible import one_line
-from hil.watch import filtering, heading
-from hil.watch.filtering import FilterError
+from hil.watch import filtering, heading, keys
+from hil.watch.filtering import Filter, FilterError
 from hil.watch.line import Columns
 from hil.watch.listing import Listing
 from hil.watch.looking import Looking
@@ -23,61 +23,56 @@ from hil.watch.screens import Page, details, help_text
 from hil.watch.source import Source
 from hil.watch.standing import Standing
 
+if TYPE_CHECKING:
+    from hil.watch.acting import Acting
+
 TICK = 0.1
 """Seconds between two looks at what has come: more often than a person can read, seldom enough for a slow line."""
 
 SAID = 8.0
 """Seconds for which a line is shown that says what a key came to."""
 
+UNREAD = 1.0
+"""Seconds within which a line cannot have been read."""
+
 SIDEWAYS = 20
 """Characters that the text moves at one press of an arrow key."""
 
-KEYS = (
-    *(
-        ("up down", "one event; also k and j"),
-        ("page up/down", "a screenful"),
-        ("home end", "oldest; newest, and follow it"),
-    ),
-    *(("left right", "the rest of long lines"), ("enter", "all of one event"), ("space", "stop the screen, and go on")),
-    *(("f", "show only what fits a filter"), ("/", "search"), ("n N", "next hit down, up")),
-    *(("tab 1-9", "choose a board"), ("b", "only the chosen board, or all"), ("c", "time of day, or seconds")),
-    *(("escape", "drop search, then filter"), ("?", "this help"), ("q", "quit")),
-)
-HINTS = (("?", "help"), ("space", "pause"), ("/", "search"), ("f", "filter"), ("enter", "details"), ("q", "quit"))
-
-
-_ACTIONS = {
-    **{"q": "leave", "question_mark,h": "help", "enter": "details", "space": "pause", "escape": "drop"},
-    **{"up,k": "move(-1)", "down,j": "move(1)", "pageup": "page(-1)", "pagedown": "page(1)"},
-    **{"home,g": "start", "end,G": "end", "left": "sideways(-1)", "right": "sideways(1)"},
-    **{"slash": "ask('search')", "f": "ask('filter')", "n": "hit(True)", "N": "hit(False)"},
-    **{"tab": "next_board", "b": "alone", "c": "clock"},
-}
-_OURS = {action.split("(")[0] for action in _ACTIONS.values()} | {"choose"}
-
 
 class Watch(App[None]):
-    """Shows what a source brings. It is closed by q or Ctrl-C; whoever opened the source closes it."""
+    """Shows what a source brings. It is closed by q or Ctrl-C; whoever opened the source closes it.
+
+    `wanted`: the filter to begin with. `boards`: only these, and what is of no board; all without. `acting`: does what
+    keys ask for; without it they say why nothing is done.
+    """
 
     ENABLE_COMMAND_PALETTE = False
     CSS = """
     Screen { layout: vertical; }
     #top, #keys { height: 1; }
     #boards { height: auto; }
-    #shown { height: 1; }
+    #shown { height: auto; max-height: 4; }
     """
     # With priority: keys are then dealt with one after the other, here, however fast they come; see `on_event`.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", priority=True),
-        *(Binding(keys, action, priority=True) for keys, action in _ACTIONS.items()),
-        *(Binding(str(number), f"choose({number - 1})", priority=True) for number in range(1, 10)),
+        *(Binding(key, action, priority=True) for key, action in keys.ACTIONS.items()),
     ]
 
-    def __init__(self, source: Source, *, boards: tuple[str, ...] = (), looking: Looking | None = None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        wanted: Filter = filtering.EVERYTHING,
+        *,
+        boards: tuple[str, ...] = (),
+        acting: Acting | None = None,
+    ) -> None:
         super().__init__()
         self.theme = "ansi-dark"  # the terminal's own colours, on light ground too
         self.source = source
-        self.looking = looking or Looking()
+        self.acting = acting
+        self.looking = Looking()
+        self.looking.show(wanted)
         self.standings: dict[str, Standing] = {}
         self.only = boards
         self.chosen = 0
@@ -86,11 +81,11 @@ class Watch(App[None]):
         self.interrupted = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._said = ""
-        self._said_until = 0.0
+        self._said_at = float("-inf")
         self._now: float | None = None
         self._listing = Listing(self.looking)
         self._prompt = Prompt(self._typed, self._answered)
-        self._before = ""
+        self._before = self._sent_to = ""
         self._lines = {name: Static(id=name, markup=False) for name in ("top", "boards", "shown", "keys")}
         self._drawn: dict[str, Text] = {}
 
@@ -129,7 +124,7 @@ class Watch(App[None]):
                 self.standings.setdefault(row.board, Standing(row.board)).take(row)
         if rows:
             self._now = max(self._now or 0.0, max(row.event.monotonic for row in rows))
-        note = self.source.note()
+        note = self.source.note() or (self.acting.said() if self.acting is not None else None)
         if note is not None:
             self.say(note)
         self.draw(gone=self.looking.add(rows), events=bool(rows))
@@ -143,9 +138,9 @@ class Watch(App[None]):
             self._listing.show(Columns(self.source.began or 0.0, self.clock, board, self.left), gone=gone)
         self._put("top", heading.top(self.source.title, self.source.state(), self.looking, width))
         self._put("boards", self._boards(width))
-        said = self._said if time.monotonic() < self._said_until else ""
+        said = self._said if time.monotonic() < self._said_at + SAID else ""
         self._put("shown", heading.said(said) if said else heading.shown(self.looking))
-        self._put("keys", heading.keys(HINTS, width))
+        self._put("keys", heading.keys(keys.HINTS if self.acting is None else keys.ACTING_HINTS, width))
 
     def _put(self, name: str, text: Text) -> None:
         """Change a line only where it differs: each change goes over the wire."""
@@ -165,6 +160,7 @@ class Watch(App[None]):
                 chosen=number == self.chosen,
                 alone=self.looking.board == standing.board,
                 now=self._clock(),
+                doing="" if self.acting is None else self.acting.doing.get(standing.board, ""),
                 width=width,
             )
             for number, standing in list(enumerate(standings))[first : first + room]
@@ -175,9 +171,11 @@ class Watch(App[None]):
         return time.monotonic() if self.source.state() == "live" else self._now
 
     def say(self, words: str) -> None:
-        """Show a line for a while, in the place of what is shown."""
-        self._said = one_line(words)
-        self._said_until = time.monotonic() + SAID
+        """Show a line for a while, in the place of what is shown; behind one that nobody can have read yet."""
+        now = time.monotonic()
+        unread = now < self._said_at + UNREAD and self._said != words
+        self._said = f"{self._said}; {one_line(words)}" if unread else one_line(words)
+        self._said_at = now
 
     async def on_event(self, event: events.Event) -> None:
         """While something is asked for, keys are what is typed. They come here first, one after the other."""
@@ -190,7 +188,7 @@ class Watch(App[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The keys of this screen are not those of a page that lies over it."""
-        return action not in _OURS or len(self.screen_stack) == 1
+        return action not in keys.OURS or len(self.screen_stack) == 1
 
     # -- keys ------------------------------------------------------------------------------------------------------
 
@@ -240,7 +238,8 @@ class Watch(App[None]):
 
     def action_help(self) -> None:
         """The keys, and how to filter."""
-        self.push_screen(Page("hil watch", help_text(KEYS, filtering.LANGUAGE)))
+        known = keys.LOOKING_HELP if self.acting is None else (*keys.ACTING_HELP, *keys.LOOKING_HELP)
+        self.push_screen(Page("hil watch", help_text(known, filtering.LANGUAGE)))
 
     def action_next_board(self) -> None:
         """Choose the next board."""
@@ -271,6 +270,27 @@ class Watch(App[None]):
         self.clock = not self.clock
         self.draw()
 
+    # -- acting on boards ------------------------------------------------------------------------------------------
+
+    def action_act(self, what: str) -> None:
+        """Do something to the chosen board; `what` is a method of Acting."""
+        board = self._chosen_board()
+        if self.acting is None:
+            self.say(keys.REFUSED)
+        elif board is not None:
+            getattr(self.acting, what)(board)
+        self.draw(events=False)
+
+    def action_send(self) -> None:
+        """Ask for a line, and send it to the board that is chosen now."""
+        board = self._chosen_board()
+        if self.acting is None:
+            self.say(keys.REFUSED)
+        elif board is not None:
+            self._sent_to = board
+            self._prompt.ask("send", f"send to {board}")
+        self.draw(events=False)
+
     # -- filter and search -----------------------------------------------------------------------------------------
 
     def action_ask(self, what: str) -> None:
@@ -286,8 +306,10 @@ class Watch(App[None]):
     def _answered(self, what: str, text: str | None) -> None:
         if what == "filter":
             self._filter(self._before if text is None else text)
-        elif text is not None:
+        elif what == "search" and text is not None:
             self._search(text)
+        elif what == "send" and text is not None and self.acting is not None:
+            self.acting.send(self._sent_to, text)
 
     def _filter(self, text: str, *, complain: bool = True) -> None:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
 import os
 import sys
@@ -13,42 +14,80 @@ from hil.run_folder import NoRun
 from hil.signals import terminated_as
 
 if TYPE_CHECKING:
+    from hil.rig import Rig, RigBoard
     from hil.watch.app import Watch
+
+WORDS = "the timeline in this terminal while it happens, of a run or of a bench that is opened here"
 
 _FAILED, _USAGE = 1, 2
 
 
-def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command and its options."""
-    words = "show the timeline of a run in this terminal while it happens, with filters, pause and search"
-    watch = commands.add_parser("watch", help=words, description=words)
-    watch.set_defaults(run=run)
-    watch.add_argument(
-        "folder", metavar="RUN", type=Path, help="the folder of a run, or one with runs in it: the newest is taken"
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The options beside those that say which boards."""
+    parser.set_defaults(run=follow)
+    parser.add_argument(
+        "followed",
+        nargs="?",
+        metavar="RUN",
+        type=Path,
+        help="watch this run, which somebody else makes: its folder, or one with runs in it, of which the newest is "
+        "taken (default: open the rig's bench here, where keys reset, switch and send)",
     )
-    watch.add_argument(
-        "--board", action="append", metavar="NAME", default=[], help="only this board; may be given several times"
+    parser.add_argument(
+        "--filter", metavar="FILTER", default="", help="begin with it: is:bad,odd, or --filter=-console"
+    )
+    parser.add_argument(
+        "--as-is", action="store_true", help="leave firmware, settings and power of the boards as they are"
     )
 
 
-def run(options: argparse.Namespace) -> int:
-    """Show it until q is pressed."""
+def follow(options: argparse.Namespace) -> int:
+    """Show a run that somebody else makes, until q is pressed."""
     why_not = unable()
     if why_not:
-        print(f"hil: {why_not}; the same without a screen: hil monitor, hil diagnose {options.folder}", file=sys.stderr)
-        return _FAILED
+        return _complain(f"{why_not}; without a screen: hil diagnose {options.followed}, hil monitor", _FAILED)
+    from hil.watch.app import Watch
+    from hil.watch.filtering import FilterError, parse
     from hil.watch.following import Follower, run_at
     from hil.watch.source import FollowedRun
 
     try:
-        folder = run_at(options.folder)
-    except NoRun as error:
-        print(f"hil: {error}", file=sys.stderr)
-        return _USAGE
-    from hil.watch.app import Watch
-
+        folder = run_at(options.followed)
+        wanted = parse(options.filter)
+    except (NoRun, FilterError) as error:
+        return _complain(str(error), _USAGE)
     with FollowedRun(Follower(folder)) as source:
-        return _show(Watch(source, boards=tuple(options.board)))
+        return _show(Watch(source, wanted, boards=tuple(options.board or ())))
+
+
+def open_bench(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
+    """Open the rig's bench and show it, until q is pressed. Raises BenchError."""
+    why_not = unable()
+    if why_not:
+        return _complain(f"{why_not}; without a screen: hil monitor", _FAILED)
+    from hil import parts
+    from hil.bench import Bench
+    from hil.watch.acting import Acting
+    from hil.watch.app import Watch
+    from hil.watch.filtering import FilterError, parse
+    from hil.watch.opened import OpenedBench
+
+    try:
+        wanted = parse(options.filter)
+    except FilterError as error:
+        return _complain(str(error), _USAGE)
+    names = [board.name for board in chosen]
+    print(f"opening the bench: {rig.name}, {', '.join(names)}", flush=True)
+    with Bench(rig, boards=names, state=parts.state_folder(rig)) as bench:
+        if options.as_is:
+            bench.leave_power_alone()
+        with contextlib.closing(Acting(bench)) as acting:
+            if not options.as_is:
+                for name in names:
+                    acting.make_ready(name)
+            code = _show(Watch(OpenedBench(bench), wanted, acting=acting))
+            print("closing the bench", flush=True)
+    return code
 
 
 def _show(app: Watch) -> int:
@@ -56,6 +95,11 @@ def _show(app: Watch) -> int:
     with terminated_as(app.interrupt):
         app.run(mouse=False)
     return 130 if app.interrupted else 0
+
+
+def _complain(words: str, code: int) -> int:
+    print(f"hil: {words}", file=sys.stderr)
+    return code
 
 
 def unable() -> str | None:

@@ -29,8 +29,10 @@ def top(title: str, state: str, looking: Looking, width: int) -> Text:
     return Text(f"{left:<{room}} {right} ", style=Style(reverse=True), no_wrap=True)
 
 
-def board(number: int, standing: Standing, *, chosen: bool, alone: bool, now: float | None, width: int) -> Text:
-    """Where one board stands. `now`: the newest event's time, to say for how long."""
+def board(
+    number: int, standing: Standing, *, chosen: bool, alone: bool, now: float | None, width: int, doing: str = ""
+) -> Text:
+    """Where one board stands. `now`: for how long it has stood there; `doing`: what is done to it from here."""
     mark = "▸" if chosen else " "
     power = {True: "on ", False: "off", None: "?  "}[standing.power]
     text = Text(no_wrap=True, overflow="ellipsis")
@@ -41,8 +43,8 @@ def board(number: int, standing: Standing, *, chosen: bool, alone: bool, now: fl
     text.append(standing.link, STYLES[standing.tone])
     if standing.since is not None and now is not None:
         text.append(f" {duration(max(0.0, now - standing.since))}", _DIM)
-    if standing.doing:
-        text.append(f"  {standing.doing}", Style(bold=True))
+    if doing or standing.doing:
+        text.append(f"  {doing or standing.doing}", Style(bold=True))
     text.truncate(width, overflow="ellipsis")
     return text
 
@@ -79,8 +81,8 @@ def shown(looking: Looking) -> Text:
 
 
 def said(words: str) -> Text:
-    """What a key came to, in the place of `shown`."""
-    return Text(f" {words}", style=Style(bold=True), no_wrap=True, overflow="ellipsis")
+    """What a key came to, in the place of `shown`; in more lines than one where that is long: its cure stands last."""
+    return Text(f" {words}", style=Style(bold=True))
 
 
 def keys(pairs: Sequence[tuple[str, str]], width: int) -> Text:

@@ -54,7 +54,7 @@ def words(event: Event) -> str:
     mark = _TEXTS.get((event.source, event.kind))
     text = event.get("text")
     if mark is not None and isinstance(text, str):
-        return _cut(mark + _line(text))
+        return _cut(mark + _line(text.rstrip("\r\n")))
     if event.source == "monitor" and event.kind == "message":
         flags = " retained" if event.get("retain") else ""
         return _cut(f"{value(event.get('topic'))} {value(event.get('payload'))}{flags}")

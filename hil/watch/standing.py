@@ -19,7 +19,7 @@ class Standing:
 
     board: str
     power: bool | None = None
-    link: str = "not seen yet"
+    link: str = "no connection yet"
     tone: int = PLAIN
     since: float | None = None
     doing: str = ""

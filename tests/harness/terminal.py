@@ -100,13 +100,19 @@ class Terminal:
         self._stream.feed(_UNKNOWN.sub(b"", data))
         return True
 
+    def hang_up(self) -> None:
+        """As when a connection over ssh is lost: the terminal is gone, and the kernel says so by SIGHUP."""
+        os.close(self._master)
+        self._master = -1
+
     def close(self) -> None:
         """End the program, if it still runs."""
         with contextlib.suppress(ProcessLookupError):
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGKILL)
         self.process.wait()
-        os.close(self._master)
+        if self._master >= 0:
+            os.close(self._master)
 
 
 @contextlib.contextmanager

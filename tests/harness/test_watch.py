@@ -263,7 +263,7 @@ def test_without_a_search_the_keys_for_hits_say_so() -> None:
 def test_where_a_board_stands_is_folded_from_its_events() -> None:
     board = Standing("a")
     story = [
-        (("power", "on", {}), "not seen yet", PLAIN),
+        (("power", "on", {}), "no connection yet", PLAIN),
         (("flash", "start", {}), "is flashed", ODD),
         (("flash", "done", {}), "was flashed", PLAIN),
         (("gateway", "accept", {"connection": 1}), "reaches the gateway", PLAIN),

@@ -12,8 +12,9 @@ import pytest
 from hil import cli
 from hil.timeline import Timeline
 from hil.watch import command
-from tests.harness.terminal import Terminal, terminal
+from tests.harness.terminal import LONG, Terminal, terminal
 
+ROOT = Path(__file__).parents[2]
 HIL = (sys.executable, "-m", "hil.cli")
 WAS_LEFT = (b"\x1b[?1049l", b"\x1b[?25h")
 """What a program writes that gives the terminal back: its own screen, and its cursor (xterm's control sequences)."""
@@ -91,11 +92,48 @@ def test_a_signal_gives_the_terminal_back(screen: Terminal) -> None:
     assert b"Traceback" not in screen.raw
 
 
+def test_a_lost_connection_ends_it(screen: Terminal) -> None:
+    screen.hang_up()
+    assert screen.process.wait(LONG) == 130
+
+
+def test_keys_for_boards_are_refused_where_a_run_has_them(screen: Terminal) -> None:
+    for key in "rRpPs":
+        screen.press(key)
+    screen.wait("the run has these boards: keys act where hil watch --rig FILE opens a bench", without="send to")
+
+
+def test_a_bench_is_opened_and_keys_act_on_its_board(tmp_path: Path) -> None:
+    rig = tmp_path / "rig.toml"
+    rig.write_text(f"""name = "one"
+artifacts = "artifacts"
+[boards.esp32-a]
+virtual = "esp32"
+chip = "esp32"
+speed = 40
+contract = "{ROOT}/rigs/contracts/reference.toml"
+wifi = {{ ssid = "hil-bench" }}
+""")
+    with terminal([*HIL, "watch", "--rig", str(rig), "--as-is", "--filter=-lane:broker -kind:line,boot"]) as screen:
+        screen.wait("▸1 esp32-a +power", "r reset  p power  s send")
+        screen.press("p")
+        screen.wait("esp32-a power on", "power +on switch=virtual", "▸1 esp32-a +power on")
+        screen.press("r")
+        screen.wait("esp32-a was reset", "power +hard")
+        screen.press("sreset all\r")  # none of which is a key for the board
+        screen.wait("console » reset all")
+        screen.press("R")
+        screen.wait("was asked to restart", "power +soft")
+        screen.press("q")
+        assert screen.ended() == 0
+        assert "closing the bench" in screen.raw.decode()
+
+
 @pytest.mark.parametrize(
     ("is_terminal", "term", "code", "words"),
     [
-        (False, "xterm", 1, "found input or output that is none; the same without a screen: hil monitor"),
-        (True, "dumb", 1, "found TERM=dumb; the same without a screen: hil monitor"),
+        (False, "xterm", 1, "found input or output that is none; without a screen: hil diagnose"),
+        (True, "dumb", 1, "found TERM=dumb; without a screen: hil diagnose"),
         (True, "", 1, "found TERM=unset"),
         (True, "xterm", 2, "expected the folder of a run, or a folder with runs in it"),
     ],

@@ -1,0 +1,116 @@
+"""What keys do to boards: in a thread for each board, so that neither the screen nor another board waits."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+
+from hil.bench import FAULTS, Bench, BenchError
+from hil.board import Board, NotPromised
+from hil.guardian import identity
+from hil.report.legible import one_line
+
+_EXPECTED = (BenchError, NotPromised, *FAULTS)
+
+
+class Acting:
+    """Does one thing at a time to each board of an open bench. All methods return at once, but for `close`."""
+
+    def __init__(self, bench: Bench) -> None:
+        self._bench = bench
+        self._doing: dict[str, str] = {}
+        self._said: deque[str] = deque()
+        self._making_ready = threading.Lock()
+        self._threads = {
+            name: ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"hil-watch-{name}") for name in bench.boards
+        }
+
+    @property
+    def doing(self) -> Mapping[str, str]:
+        """What is done to which board now."""
+        return dict(self._doing)
+
+    def said(self) -> str | None:
+        """The next line on what something came to; None if there is none."""
+        return self._said.popleft() if self._said else None
+
+    def make_ready(self, name: str) -> None:
+        """Have the board flashed and provisioned as the rig says, and switch it on."""
+
+        def work(board: Board) -> str:
+            with self._making_ready:  # the bench writes to all boards side by side at the first call
+                self._bench.make_ready(board)
+            board.power_on()
+            return "is ready"
+
+        self._do(name, "being made ready", work)
+
+    def reset(self, name: str) -> None:
+        """A hard reset, as `hil reset`."""
+        self._do(name, "being reset", lambda board: _done(board.hard_reset, "was reset"))
+
+    def soft_reset(self, name: str) -> None:
+        """By the firmware's own command, as `hil reset --soft`."""
+        self._do(name, "being asked to restart", lambda board: _done(board.soft_reset, "was asked to restart"))
+
+    def switch(self, name: str) -> None:
+        """Power off where it is on, and on where it is off; as `hil power`."""
+        self._do(name, "being switched", self._switch)
+
+    def cycle(self, name: str) -> None:
+        """Power off and on again, with the rig's off_time between."""
+        self._do(name, "being power-cycled", lambda board: _done(board.power_cycle, "was power-cycled"))
+
+    def send(self, name: str, line: str) -> None:
+        """Send a line to the console, as `hil console` does."""
+        self._do(name, "being sent a line", lambda board: _done(lambda: board.console.send_line(line), ""))
+
+    def _switch(self, board: Board) -> str:
+        is_on = board.power.is_on()
+        if is_on is None:  # a switch that cannot be asked: what it was told last counts
+            last = board.timeline.last(
+                lambda e: e.source == "power" and e.kind in ("on", "off") and e.board == board.name
+            )
+            is_on = last is None or last.kind == "on"
+        with_it = ", ".join(identity.mates(self._bench.rig, board.name))
+        shared = f" (and {with_it}: one outlet)" if with_it else ""
+        if is_on:
+            board.power_off()
+            return f"power off{shared}"
+        board.power_on()
+        return f"power on{shared}"
+
+    def _do(self, name: str, words: str, work: Callable[[Board], str]) -> None:
+        if name in self._doing:
+            self._said.append(f"{name} is {self._doing[name]}: wait until that is done")
+            return
+        self._doing[name] = words
+
+        def run() -> None:
+            try:
+                told = work(self._bench.boards[name])
+                if told:
+                    self._said.append(f"{name} {told}")
+            except _EXPECTED as error:
+                self._said.append(one_line(f"{name}: {error}"))
+            except Exception as error:  # a fault of this program: the screen says so, and goes on
+                self._said.append(one_line(f"{name}: {type(error).__name__}: {error}"))
+            finally:
+                self._doing.pop(name, None)
+
+        self._threads[name].submit(run)
+
+    def close(self) -> None:
+        """End what is being written, and wait until nothing is done to any board any more."""
+        for name in list(self._doing):
+            self._bench.boards[name].flasher.stop()
+        for thread in self._threads.values():
+            thread.shutdown(wait=True, cancel_futures=True)
+        self._doing.clear()
+
+
+def _done(work: Callable[[], None], words: str) -> str:
+    work()
+    return words
