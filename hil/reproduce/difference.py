@@ -3,8 +3,8 @@
 A trial is told apart by lanes (console, TLS, MQTT from the device, broker, ...): within a lane the order of events is
 the device's or the broker's own, between lanes it is chance. In each lane a failing trial is laid beside the passing
 one that it follows for longest. Where it goes on in another way, or says nothing more although the passing one would
-have by then, it has left them; the earliest such place that half of the failing trials share is the answer. A lane in
-which the passing trials differ among themselves tells nothing and is left out.
+have by then, it has left them. Of the places that many failing trials share, the answer is the one at which most of them
+leave first. A lane in which the passing trials differ among themselves tells nothing and is left out.
 """
 
 from __future__ import annotations
@@ -96,10 +96,15 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class _Leaving:
-    """Where one trial leaves another in one lane: after `steps` common events, with `mine` instead of `theirs`."""
+    """Where one trial leaves another in one lane, with `mine` in place of `theirs`.
+
+    `due`: when theirs would have come in this trial, or mine has if that was before. It says what comes first: a
+    handshake that fails takes longer than the CONNECT after one that does not.
+    """
 
     lane: str
     at: float
+    due: float
     behind: Step | None
     mine: Step | None
     theirs: Step | None
@@ -107,7 +112,7 @@ class _Leaving:
     @property
     def place(self) -> tuple[str, str]:
         """What is equal for two trials that leave in the same way."""
-        return self.lane, NOTHING if self.mine is None else self.mine.words()
+        return self.lane, NOTHING if self.mine is None else self.mine.words(self.theirs)
 
 
 def course(events: Iterable[Event], board: str, seconds: float = 0.0) -> Course:
@@ -143,26 +148,32 @@ def difference(
     """
     if not failing or not passing:
         return None
-    found: dict[tuple[str, str], list[_Leaving]] = {}
+    found: list[list[_Leaving]] = []
     for board in dict.fromkeys(one.board for one in failing):
         ours = [one for one in failing if one.board == board]
         beside = [other for other in passing if other.board == board] or passing
         names = dict.fromkeys(name for each in (*ours, *beside) for name in each.lanes if name not in without)
-        for name in names:
-            if _unsteady(name, beside):
-                continue
-            for leaving in (_leaves(name, one, beside) for one in ours):
-                if leaving is not None:
-                    found.setdefault(leaving.place, []).append(leaving)
-    if not found:
+        steady = [name for name in names if not _unsteady(name, beside)]
+        found += [[leaving for name in steady if (leaving := _leaves(name, one, beside))] for one in ours]
+    return _first(found, len(failing))
+
+
+def _first(found: Sequence[Sequence[_Leaving]], of: int) -> Difference | None:
+    """The place at which most of the trials leave first, of those places that many share; `found`: of each trial where
+    it leaves. Times of different trials are not compared: one may have booted more slowly than the next."""
+    groups: dict[tuple[str, str], list[_Leaving]] = {}
+    for leaving in (leaving for leavings in found for leaving in leavings):
+        groups.setdefault(leaving.place, []).append(leaving)
+    most = max((len(group) for group in groups.values()), default=0)
+    shared = {place for place, group in groups.items() if len(group) >= most / 2}
+    firsts = [
+        min(candidates, key=lambda leaving: leaving.due).place
+        for leavings in found
+        if (candidates := [leaving for leaving in leavings if leaving.place in shared])
+    ]
+    if not firsts:
         return None
-    most = max(len(group) for group in found.values())
-    shared = [group for group in found.values() if len(group) >= most / 2]
-    return _told(min(shared, key=_when), len(failing))
-
-
-def _when(group: Sequence[_Leaving]) -> float:
-    return median(leaving.at for leaving in group)
+    return _told(groups[Counter(firsts).most_common(1)[0][0]], of)
 
 
 def _told(group: Sequence[_Leaving], of: int) -> Difference:
@@ -170,7 +181,7 @@ def _told(group: Sequence[_Leaving], of: int) -> Difference:
     mine = NOTHING if one.mine is None else one.mine.words(one.theirs)
     theirs = NOTHING if one.theirs is None else one.theirs.words(one.mine)
     behind = "the start" if one.behind is None else one.behind.words()
-    return Difference(one.lane, _when(group), behind, mine, theirs, len(group), of)
+    return Difference(one.lane, median(leaving.at for leaving in group), behind, mine, theirs, len(group), of)
 
 
 def _unsteady(name: str, passing: Sequence[Course]) -> bool:
@@ -200,13 +211,15 @@ def _leaves_one(name: str, one: Course, other: Course, steps: int) -> _Leaving |
     mine, theirs = one.lane(name), other.lane(name)
     behind = mine[steps - 1] if steps else None
     if len(mine) > steps and len(theirs) > steps:
-        return _Leaving(name, mine[steps].at, behind, mine[steps], theirs[steps])
+        due = min(mine[steps].at, sum(_due(theirs[steps], other, one)))
+        return _Leaving(name, mine[steps].at, due, behind, mine[steps], theirs[steps])
     if len(mine) > steps:
-        due = _due(mine[steps], one, other)
-        return _Leaving(name, mine[steps].at, behind, mine[steps], None) if other.seconds > _late(due) else None
+        late, at = _late(_due(mine[steps], one, other)), mine[steps].at
+        return _Leaving(name, at, at, behind, mine[steps], None) if other.seconds > late else None
     if len(theirs) > steps:
-        due = _due(theirs[steps], other, one)
-        return _Leaving(name, sum(due), behind, None, theirs[steps]) if one.seconds > _late(due) else None
+        when = _due(theirs[steps], other, one)
+        due = sum(when)
+        return _Leaving(name, due, due, behind, None, theirs[steps]) if one.seconds > _late(when) else None
     return None
 
 

@@ -66,12 +66,18 @@ def first_difference(trials: Sequence[Trial], against: Sequence[Trial] = ()) -> 
     if not passing:
         return None, "nothing: no trial passed; --against RUN takes the passing ones of another run"
     without: list[str] = []
-    if {trial.firmware for trial in failing} != {trial.firmware for trial in passing}:
+    if any(trial.firmware not in _firmwares(passing, trial.board) for trial in failing):
         without.append("console")
         words += ", which ran other firmware: consoles were left out"
     events: dict[str, list[Event]] = {}
     found = difference(_courses(failing, events), _courses(passing, events), without=without)
     return found, words if found is not None else f"{words}; they do not differ on the timeline"
+
+
+def _firmwares(trials: Sequence[Trial], board: str) -> set[str]:
+    """What a trial of this board is held against: the firmwares of its own trials, of all where there are none."""
+    ours = {trial.firmware for trial in trials if trial.board == board}
+    return ours or {trial.firmware for trial in trials}
 
 
 def _courses(trials: Sequence[Trial], events: dict[str, list[Event]]) -> list[Course]:

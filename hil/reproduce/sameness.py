@@ -20,6 +20,9 @@ _VOLATILE = frozenset(
 _CHATTER = frozenset({("gateway", "pingreq"), ("gateway", "pingresp"), ("gateway", "puback"), ("broker", "started")})
 """Events whose number depends on how long one looks, and nothing else."""
 
+_PING = re.compile(r"\bPING(?:REQ|RESP)\b")
+"""The same in mosquitto's log."""
+
 _NUMBER = re.compile(r"-0x[0-9a-fA-F]+|0x[0-9a-fA-F]+|[0-9a-fA-F]*[0-9][0-9a-fA-F]*")
 """A number in a text, decimal or hexadecimal. Negative hexadecimal ones are error codes of TLS stacks, and stay."""
 
@@ -29,6 +32,8 @@ _TEXTS = frozenset({"text", "payload"})
 
 def is_chatter(event: Event) -> bool:
     """Whether it says nothing about the course of a trial."""
+    if (event.source, event.kind) == ("broker", "log"):
+        return _PING.search(str(event.get("text"))) is not None
     return (event.source, event.kind) in _CHATTER
 
 

@@ -93,6 +93,27 @@ def test_a_lane_in_which_passing_trials_differ_tells_nothing() -> None:
     assert found.lane == "TLS"
 
 
+def test_a_failure_that_takes_its_time_comes_before_what_only_follows_from_it() -> None:
+    """The CONNECT that does not come would have come sooner than the handshake's failure did."""
+    slow = Story().start().says("I (14) boot", "I (500) wifi: connected").wait(0.3).asks_time()
+    number = slow.accept()
+    slow.gateway(
+        number, "hello", sni="gateway", versions=["TLSv1.2"], ciphers=["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]
+    )
+    slow.wait(1).tls_failed(number, "client certificate refused")
+    slow.wait(9).event("power", "status")
+    found = difference([of(slow)], [of(passing())], without=("power",))
+    assert found is not None
+    assert (found.lane, found.behind) == ("TLS", "gateway.hello sni=gateway")
+
+
+def test_a_trial_that_boots_slowly_does_not_decide_what_is_first() -> None:
+    late = [of(failing(seconds)) for seconds in (5, 0.1, 0.1)]
+    found = difference(late, [of(passing()), of(passing(4))])
+    assert found is not None
+    assert (found.lane, found.shared) == ("TLS", 3)
+
+
 def test_what_half_of_the_failing_trials_share_counts_for_more_than_what_came_earlier_in_one() -> None:
     odd = Story().start().says("I (1) something else").wait(0.2).asks_time()
     odd.tls_failed(odd.accept(), "no client certificate")
