@@ -3,8 +3,8 @@
 A trial is told apart by lanes (console, TLS, MQTT from the device, broker, ...): within a lane the order of events is
 the device's or the broker's own, between lanes it is chance. In each lane a failing trial is laid beside the passing
 one that it follows for longest. Where it goes on in another way, or says nothing more although the passing one would
-have by then, it has left them. Of the places that many failing trials share, the answer is the one at which most of them
-leave first. A lane in which the passing trials differ among themselves tells nothing and is left out.
+have by then, it has left them. Of the places that many failing trials share, the answer is the one at which most of
+them leave first. A lane in which the passing trials differ among themselves tells nothing and is left out.
 """
 
 from __future__ import annotations
