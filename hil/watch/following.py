@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hil.ports.processes import held
-from hil.run_folder import TIMELINE, NoRun, timelines_of_workers
+from hil.run_folder import TIMELINE, NoRun, parts_of, timelines_of_workers
 from hil.timeline import events_of_line
 from hil.watch.row import Row
 
@@ -42,11 +42,14 @@ def _is_run(path: Path) -> bool:
 
 
 def _files(path: Path) -> dict[str, Path]:
-    """The timelines of a run, by worker; a run of one process has one of no name."""
+    """The timelines of a run, by worker; a run of one process has one of no name, and a night those of its parts."""
     if path.is_file():
         return {"": path}
+    found = dict(timelines_of_workers(path))
+    for part in parts_of(path):
+        found |= {f"{part.name}/{worker}".rstrip("/"): file for worker, file in _files(part).items()}
     own = path / TIMELINE
-    return timelines_of_workers(path) or ({"": own} if own.exists() else {})
+    return found or ({"": own} if own.exists() else {})
 
 
 class Follower:
@@ -64,8 +67,9 @@ class Follower:
         Raises OSError where a file can no longer be read.
         """
         for worker, path in _files(self.path).items():
-            if path not in self._files:
-                self._files[path] = _File(path, worker, self._tail)
+            real = path.resolve()  # when a night is over, links lead to its parts, too
+            if real not in self._files:
+                self._files[real] = _File(real, worker, self._tail)
         return [row for file in self._files.values() for row in self._rows(file)]
 
     def _rows(self, file: _File) -> Iterator[Row]:

@@ -10,7 +10,7 @@ from hil.watch.filtering import EVERYTHING, Filter
 from hil.watch.row import Row
 
 MOST = 50_000
-"""Rows that are kept in memory, the newest; about 2 KB each. The timeline's file has all of them."""
+"""Rows that are kept in memory, the newest; about 2.5 KB each. The timeline's file has all of them."""
 
 
 def _key(row: Row) -> tuple[float, str, int]:

@@ -76,8 +76,14 @@ class FollowedRun:
     def _read(self) -> None:
         looks = 0
         more = True
+        bad = 0
         while not self._stop.wait(0 if more else INTERVAL):
             more = self._look()
+            if looks == 0 and self._follower.left_out:
+                self._notes.append(f"a long run: its first {self._follower.left_out >> 20} MB are not read here")
+            if self._follower.bad_lines > bad:
+                bad = self._follower.bad_lines
+                self._notes.append(f"left out: {bad} lines that are no events")
             if looks % ENDED_EVERY == 0:
                 self._ask_whether_it_ended()
             looks += 1

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
-from hil.run_folder import NoRun, worker_folder
+from hil.run_folder import PARTS, WORKERS, NoRun, worker_folder
 from hil.timeline import Timeline, merge
 from hil.watch.following import CHUNK, Follower, run_at
 from hil.watch.row import Row
+from hil.watch.source import FollowedRun
 
 
 def texts(rows: list[Row]) -> list[str]:
@@ -69,6 +71,20 @@ def test_workers_are_followed_as_they_come(tmp_path: Path) -> None:
     assert [row.worker for row in rows] == ["gw0", "gw1", "gw0"]
 
 
+def test_the_parts_of_a_night_are_followed_and_none_twice(tmp_path: Path) -> None:
+    night = tmp_path / "nightly-1"
+    first, second = night / PARTS / "1-scenarios", night / PARTS / "2-soak"
+    Timeline(worker_folder(first, "gw0") / "timeline.jsonl").record("console", "line", "a", text="scenario")
+    assert run_at(tmp_path) == night
+    follower = Follower(night)
+    assert [(row.worker, row.event["text"]) for row in follower.read()] == [("1-scenarios/gw0", "scenario")]
+    Timeline(second / "timeline.jsonl").record("console", "line", "a", text="soak")
+    assert [(row.worker, row.event["text"]) for row in follower.read()] == [("2-soak", "soak")]
+    (night / WORKERS).mkdir()
+    (night / WORKERS / "2-soak").symlink_to(Path("..") / PARTS / "2-soak")
+    assert follower.read() == []
+
+
 def test_of_a_long_file_the_end_is_read(tmp_path: Path) -> None:
     written = Timeline(tmp_path / "timeline.jsonl")
     first = written.record("console", "line", "a", text="the first")
@@ -114,6 +130,24 @@ def test_lines_that_are_no_events_are_left_out_and_counted(tmp_path: Path) -> No
     follower = Follower(tmp_path)
     assert texts(follower.read()) == ["good"]
     assert follower.bad_lines == 3
+
+
+def test_what_is_not_shown_is_said(tmp_path: Path) -> None:
+    file = tmp_path / "timeline.jsonl"
+    written = Timeline(file)
+    for number in range(40):
+        written.record("console", "line", "a", text=f"{number} " + "x" * (1 << 16))
+    with file.open("ab") as more:
+        more.write(b"not JSON\n")
+    notes = []
+    with FollowedRun(Follower(tmp_path, tail=1 << 20)) as source:
+        while len(notes) < 2:
+            time.sleep(0.01)
+            note = source.note()
+            notes += [note] if note and "ended" not in note else []
+    assert notes[0] == "a long run: its first 1 MB are not read here"
+    assert "left out: 1 lines that are no events" in notes
+    assert source.take()
 
 
 def test_a_run_has_ended_when_no_process_has_its_timeline_open(tmp_path: Path) -> None:
