@@ -85,7 +85,7 @@ def _test(run: Run, result: Result) -> dict[str, Any]:
         "file": result.file or None,
         "line": None if result.line is None else result.line + 1,
         "groups": result.groups,
-        "reasons": list(dict.fromkeys(_reasons(result))),
+        "reasons": list(dict.fromkeys(reasons(result))),
         "warnings": list(dict.fromkeys(words for phase in result.phases for words in phase.warnings)),
         "findings": list(dict.fromkeys(words for phase in result.phases for words in phase.findings)),
         "failure": None if failed is None else failed.failure,
@@ -93,7 +93,7 @@ def _test(run: Run, result: Result) -> dict[str, Any]:
     }
 
 
-def _reasons(result: Result) -> Iterator[str]:
+def reasons(result: Result) -> Iterator[str]:
     """Why it was left out, what the quarantine list says of its failure, or what it came to before."""
     if result.earlier:
         yield result.earlier

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import datetime
 import hashlib
 import html
 import json
@@ -15,12 +16,14 @@ import pytest
 from hostile_run import hostile_run
 from run_folders import RunFolder, failing_run
 
+from hil.history.quarantine import Entry
 from hil.report import runs
 from hil.report.html import as_html
 from hil.report.html.chunks import LONGEST_TEXT, chunk, packed
 from hil.report.html.lanes import ALWAYS, BAD, GOOD, LANES, ODD, PLAIN, lane, tone
 from hil.report.html.markup import Html, element
 from hil.report.html.spans import spans
+from hil.report.verdicts import EXPIRED, QUARANTINED
 from hil.timeline import Event
 
 
@@ -96,6 +99,23 @@ def test_hostile_text_is_nowhere_markup(tmp_path: Path) -> None:
     for sign in ("<svg", "<img", "<iframe", "<base", "<!--", "<i>much", "\u2028", "\u202e", "\x1b", "\x00", "\ud800"):
         assert sign not in static, sign
     assert "&lt;script&gt;window.pwned = 1" in static
+
+
+def test_what_the_quarantine_list_says_and_what_ran_again_stand_apart(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path)
+    entry = Entry("x", None, datetime.date(2026, 5, 31), "issue 17", "me")
+    for name, day, mark in (("test_a", 1, QUARANTINED), ("test_b", 30, EXPIRED)):
+        words = entry.words(datetime.date(2026, 6, day) if mark == EXPIRED else datetime.date(2026, 5, day))
+        folder.test(name, {}, {"failed": True, "text": "E   no", "user_properties": [(mark, words)]})
+    folder.test("test_c", {"when": "setup", "skipped": True, "longrepr": ("f", 1, "Skipped: quarantined until never")})
+    run = runs.read(folder.close())
+    page = as_html(run)
+    listed = page.split(">Quarantine</h2>")[1].split("</section>")[0]
+    assert "quarantined until 2026-05-31: issue 17" in listed
+    assert "its quarantine expired on 2026-05-31" in listed
+    assert "until never" in page.split(">Not applicable</h2>")[1].split("</section>")[0]
+    assert "until never" not in listed
+    assert chunk(run, run.results[0])["reasons"] == ["quarantined until 2026-05-31: issue 17"]
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from hil.report.html.lanes import ALWAYS, LANES, lane, tone
 from hil.report.html.spans import Span, spans
 from hil.report.results import Result
 from hil.report.runs import Run
+from hil.report.summary import reasons
 from hil.timeline import Event
 
 LONGEST_TEXT = 4096
@@ -54,7 +55,7 @@ def chunk(run: Run, result: Result) -> dict[str, Any]:
         "length": _micro(result.ended - result.began),
         "failed": None if result.failed_at is None else _micro(result.failed_at - result.began),
         "phases": [[p.when, p.outcome, p.seconds] for p in result.phases],
-        "reasons": _each(phase.reason for phase in result.phases),
+        "reasons": _each(reasons(result)),
         "warnings": _each(words for phase in result.phases for words in phase.warnings),
         "findings": _each(words for phase in result.phases for words in phase.findings),
         "failures": [[p.when, p.failure] for p in result.phases if p.failure],

@@ -147,17 +147,24 @@ def _cell(tests: Sequence[Told], numbers: Sequence[int]) -> Html:
 
 
 def notes(told: Told) -> Html:
-    """Warnings, findings, and what was not applicable and why."""
-    blocks = (("Warnings", "warnings"), ("Findings", "findings"), ("Not applicable", "reasons"))
-    return joined(_notes(heading, _said(told["tests"], key)) for heading, key in blocks)
+    """Warnings, findings, what the quarantine list says, what ran again, and what was not applicable and why."""
+    blocks: dict[str, dict[tuple[str, str, str], int]] = {heading: {} for heading in _HEADINGS}
+    for number, test in enumerate(told["tests"]):
+        for heading, words in _said(test):
+            blocks[heading].setdefault((test["board"], test["scenario"], words), number)
+    return joined(_notes(heading, said) for heading, said in blocks.items())
 
 
-def _said(tests: Sequence[Told], key: str) -> dict[tuple[str, str, str], int]:
-    found: dict[tuple[str, str, str], int] = {}
-    for number, test in enumerate(tests):
-        for words in test[key]:
-            found.setdefault((test["board"], test["scenario"], words), number)
-    return found
+_HEADINGS = ("Warnings", "Findings", "Quarantine", "Ran again", "Not applicable")
+
+
+def _said(test: Told) -> Iterable[tuple[str, str]]:
+    yield from (("Warnings", words) for words in test["warnings"])
+    yield from (("Findings", words) for words in test["findings"])
+    for words in test["reasons"]:
+        about_quarantine = words.startswith(("quarantined until", "its quarantine expired"))
+        heading = "Not applicable" if test["verdict"] == "n/a" else "Quarantine" if about_quarantine else "Ran again"
+        yield heading, words
 
 
 def _notes(heading: str, said: Mapping[tuple[str, str, str], int]) -> Html:

@@ -205,7 +205,7 @@ class Detail {
   }
 
   _notes() {
-    const test = this.test, blocks = [['Warnings', test.warnings], ['Findings', test.findings], ['Not applicable', test.reasons]];
+    const test = this.test, blocks = [['Warnings', test.warnings], ['Findings', test.findings], [test.verdict === 'n/a' ? 'Not applicable' : 'Why it counts as it does', test.reasons]];
     byId('d-notes').replaceChildren(...blocks.filter(([, words]) => words.length).map(([heading, words]) =>
       make('section', {}, make('h3', {}, heading), make('ul', {}, words.map((one) => make('li', {}, one))))));
   }
