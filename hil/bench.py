@@ -28,7 +28,7 @@ from hil.diagnose import render as render_diagnoses
 from hil.firmware import FirmwareError
 from hil.flash import FlashError
 from hil.gateway import Fault, Gateway, GatewayError, PresentCertificate, RevokeClient, TrustClients
-from hil.guardian import identity
+from hil.guardian import identity, supply
 from hil.guardian.guardian import Watch
 from hil.guardian.locks import Locks, Taken
 from hil.power import PowerError
@@ -113,11 +113,11 @@ class Bench:
         self._exit = contextlib.ExitStack()
         # Virtual boards in a new folder are this run's alone.
         shared = self._state if state is not None or artifacts is not None else None
-        watch = Watch()
-        watch.timeline(self.artifacts / "timeline.jsonl")
-        self._locks = Locks(rig, folder=self.artifacts, state=shared, watch=watch)
+        self._watch = Watch()
+        self._watch.timeline(self.artifacts / "timeline.jsonl")
+        self._locks = Locks(rig, folder=self.artifacts, state=shared, watch=self._watch)
         self._exit.callback(self._locks.free)
-        self._exit.callback(watch.close)
+        self._exit.callback(self._watch.close)
         self._exit.callback(self.timeline.close)
         self._broker: Broker | None = None
         self._shared_broker = broker
@@ -206,6 +206,7 @@ class Bench:
     def _open_board(self, name: str) -> None:
         if self.gateway is not None:
             parts.serve(self.rig, self.gateway, name)
+        self._watch.power(supply.duty(self.rig, name, self._state))
         names = parts.setting_names(self.rig, name, self.gateway, self._broker, self._time_server, self.timeline)
         board = parts.make_board(
             self.rig, name, names, self.authority, self.timeline, self.artifacts, self._state, self._exit

@@ -23,10 +23,12 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hil.guardian import mark
+from hil.guardian import lock_file, mark
+from hil.guardian.holder import Holder
 
 #: Seconds that a guardian has for taking what it is told: it does nothing else while the run lives.
 _PATIENCE = 5.0
@@ -34,9 +36,9 @@ _PATIENCE = 5.0
 _MOST, _WITHIN = 4, 60.0
 #: What ends a run politely: the guardian goes on.
 IGNORED = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-#: Environment variables by which CI runners find what a job has left behind, to end it: GitHub's and Jenkins's. The
-#: guardian needs a moment longer than its run.
-_SWEEPS = ("RUNNER_TRACKING_ID", "JENKINS_NODE_COOKIE")
+#: By this variable GitHub's runner finds what a job has left behind, to end it (github.com/actions/runner, issue 598).
+#: The guardian needs a moment longer than its run.
+_SWEEP = "RUNNER_TRACKING_ID"
 
 
 class Watch:
@@ -58,9 +60,10 @@ class Watch:
         """This lock is about to be freed."""
         self._take_back(f"lock {path}")
 
-    def power(self, duty: dict[str, Any]) -> None:
-        """Leave a board's power as it has to be; see hil.guardian.supply.duty."""
-        self._tell(f"power {duty['key']}", {"what": "power", **duty})
+    def power(self, duty: dict[str, Any] | None) -> None:
+        """Leave a board's power as it has to be, see hil.guardian.supply.duty; nothing if None."""
+        if duty is not None:
+            self._tell(f"power {duty['key']}", {"what": "power", **duty})
 
     def timeline(self, path: Path) -> None:
         """End this timeline, and leave guardian.log beside it."""
@@ -169,6 +172,9 @@ class _Guardian:
         self._send({"do": "begin", "mark": mark.ours()})
         for key, (duty, descriptor) in list(self._duties.items()):
             self._send({"do": "take", "key": key, **duty}, descriptor)
+            if duty["what"] == "lock" and descriptor is not None and len(self._starts) > 1:
+                path = Path(duty["path"])
+                lock_file.write(descriptor, replace(Holder.read(path), guardian=self.pid).as_json())
         listening = threading.Thread(target=self._listen, args=(ours, self._process), name="hil-guardian", daemon=True)
         listening.start()
 
@@ -216,7 +222,7 @@ class _Descriptor:
 
 def _environment() -> dict[str, str]:
     """The guardian has no mark: the guardian of whoever started this run must leave it alone."""
-    found = {name: value for name, value in os.environ.items() if name not in (mark.VARIABLE, *_SWEEPS)}
+    found = {name: value for name, value in os.environ.items() if name not in (mark.VARIABLE, _SWEEP)}
     # Wherever this process found the package, from the folder it was started in, say.
     root = str(Path(__file__).parents[2])
     found["PYTHONPATH"] = os.pathsep.join([root, *filter(None, [found.get("PYTHONPATH")])])

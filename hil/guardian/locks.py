@@ -23,6 +23,8 @@ from hil.rig import Rig
 
 #: Seconds between two tries at a lock that others have: the kernel's own waiting knows no time-out.
 _GLANCE = 0.1
+#: Seconds for which nobody may have said that a lock is his: it has just been taken, or is just being freed.
+_UNSAID = 0.5
 #: Seconds that the guardian of a run that has died may need: its limit for switches, and for processes to end.
 CLEANING = 10.0
 
@@ -35,7 +37,7 @@ class Locks:
     """The locks of one bench, whose run leaves its artifacts in `folder`; none is taken yet.
 
     `state`: the folder of virtual boards if others may use it too. `watch`: the guardian gets each lock once it is
-    taken, and is told how to leave the board's power; it is closed before the locks are freed.
+    taken; to be closed before the locks are freed.
     """
 
     def __init__(
@@ -58,8 +60,7 @@ class Locks:
 
         Waits as long as the rig says for what others have. Raises Taken.
         """
-        names = list(boards)
-        wanted = self._wanted(names)
+        wanted = self._wanted(boards)
         new: list[Identity] = []
         deadline = time.monotonic() + self._rig.file.wait
         try:
@@ -74,11 +75,6 @@ class Locks:
         except BaseException:
             self._give_back(new)
             raise
-        if self._watch is not None:
-            for name in names:
-                duty = supply.duty(self._rig, name, self._state, identity.mates(self._rig, name))
-                if duty is not None:
-                    self._watch.power(duty)
 
     def free(self) -> None:
         """Free all of them. Twice does nothing."""
@@ -107,13 +103,14 @@ class Locks:
 
     def _take(self, item: Identity, board: str, whom: str, deadline: float) -> None:
         path = lock_file.path_of(item.key)
-        waited, cleaned_by = False, 0.0
+        waited, due = False, 0.0
         while (descriptor := lock_file.take(path)) is None:
             now = time.monotonic()
             if now >= deadline:
-                # Whose run has died is in order in a moment: for that nobody has to say that he waits.
-                cleaned_by = cleaned_by or now + CLEANING
-                if now >= cleaned_by or not Holder.read(path).has_died:
+                # What a dead run had is in order in a moment: for that nobody has to say that he waits.
+                due = due or now
+                holder = Holder.read(path)
+                if now - due >= (CLEANING if holder.has_died else 0.0 if holder.pid else _UNSAID):
                     raise Taken(self._why(path, item, whom))
             elif not waited:
                 waited = True
@@ -154,8 +151,11 @@ def locked(rig: Rig, boards: Iterable[str], *, state: Path | None) -> Iterator[N
     """Inside, this process has these boards; should it die, its guardian leaves them in order. Raises Taken."""
     watch = Watch()
     locks = Locks(rig, state=state, watch=watch)
+    names = list(boards)
     try:
-        locks.take(boards)
+        locks.take(names)
+        for name in names:
+            watch.power(supply.duty(rig, name, state))
         yield
     finally:
         watch.close()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from hil.rig import Rig
 
 Duty = Mapping[str, Any]
+#: Seconds before what failed is tried once more.
+_AGAIN = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +45,16 @@ class Outcome:
         return f"{names} {self.state}" if self.fault is None else f"{names} not {self.state}: {self.fault}"
 
 
-def duty(rig: Rig, name: str, state: Path | None, mates: Sequence[str]) -> dict[str, Any] | None:
+def duty(rig: Rig, name: str, state: Path | None) -> dict[str, Any] | None:
     """What to tell the guardian of board `name`; None if nothing can cut its power.
 
-    `state`: the folder of the virtual board; `mates`: the other boards on its outlet.
+    `state`: the folder of the virtual board; None where nobody could be running it.
     """
+    from hil.guardian.identity import mates
     from hil.power.outlet import OutletPower
 
     config = rig.boards[name].config
-    told: dict[str, Any] = {"boards": [name, *mates], "idle": config.idle}
+    told: dict[str, Any] = {"boards": [name, *mates(rig, name)], "idle": config.idle}
     if config.virtual is not None:
         if state is None:
             return None
@@ -98,14 +101,24 @@ def switch(duties: Sequence[Duty], mark: str, seconds: float) -> list[Outcome]:
 
 
 def _switch(told: Duty, mark: str, outcomes: dict[int, Outcome], number: int) -> None:
-    fault: str | None = None
+    """Nobody comes after this one, so what fails is tried once more: the run may just have been using the switch."""
+    fault = _tried(told, mark)
+    if fault is not None:
+        time.sleep(_AGAIN)
+        fault = _tried(told, mark)
+    outcomes[number] = Outcome(told["boards"], told["idle"], _kind(told), _now(), fault)
+
+
+def _tried(told: Duty, mark: str) -> str | None:
+    """Switch; what went wrong, in one line, or None."""
     try:
         _set(told, mark)
     except Exception as error:  # whatever a switch does, the others and the locks must not wait for it
         fault = " ".join(str(error).split()) or type(error).__name__
         for secret in sorted(told.get("secrets", {}).values(), key=len, reverse=True):
             fault = fault.replace(secret, "[redacted]")
-    outcomes[number] = Outcome(told["boards"], told["idle"], _kind(told), _now(), fault)
+        return fault
+    return None
 
 
 def _set(told: Duty, mark: str) -> None:
