@@ -27,6 +27,7 @@ LONGEST = (
     "test_defects.py",
     "test_plugin.py",
     "test_virtual_esptool.py",
+    "test_nightly_whole.py",
     "test_stores.py",
     "test_field_failures.py",
     "test_defects_uno.py",

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 from hil.cli import _parser
 from hil.nightly import policy
@@ -27,6 +28,18 @@ def test_it_is_what_its_service_takes(file: Path, options: list[str]) -> None:
     command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", *options, str(file)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_both_workflows_begin_the_same_night() -> None:
+    """But for where its summary goes; the command of GitHub's is run by test_nightly_whole.py."""
+    workflow = yaml.load(GITHUB.read_text(), Loader=yaml.BaseLoader)  # 'on' is a word there, and no truth
+    steps = [step["run"] for step in workflow["jobs"]["bench"]["steps"] if step.get("name") == "Night"]
+    github, gitlab = (
+        vars(_parser().parse_args(shlex.split(script.replace("\\\n", " "))[1:]))
+        for script in (*steps, *yaml.safe_load(GITLAB.read_text())["nightly"]["script"])
+    )
+    assert {key for key in github if github[key] != gitlab[key]} == {"markdown", "firmware_revision"}
+    assert (github["firmware_revision"], gitlab["firmware_revision"]) == ("$GITHUB_SHA", "$CI_COMMIT_SHA")
 
 
 def units() -> list[Path]:
