@@ -46,6 +46,7 @@ def test_a_torn_line_is_cut_off(tmp_path: Path, torn: int) -> None:
     path.write_bytes(whole + b'{"sequence":4,"monotonic":1'.ljust(torn, b"x")[:torn])
     assert end(path, [LAST]) == torn
     assert path.read_bytes().startswith(whole)
+    assert path.read_bytes().endswith(b"}\n"), "nothing of it is left behind the end"
     assert [event.sequence for event in load(path)] == [0, 1, 2, 3, 4]
 
 
