@@ -79,7 +79,7 @@ class Watch(App[None]):
         self.clock = False
         self.left = 0
         self.interrupted = False
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._running_loop: asyncio.AbstractEventLoop | None = None
         self._said = ""
         self._said_at = float("-inf")
         self._now: float | None = None
@@ -102,7 +102,7 @@ class Watch(App[None]):
 
     def on_mount(self) -> None:
         """Begin to look."""
-        self._loop = asyncio.get_running_loop()
+        self._running_loop = asyncio.get_running_loop()
         if self.interrupted:
             self.exit()
         self.set_interval(TICK, self.tick)
@@ -111,8 +111,8 @@ class Watch(App[None]):
     def interrupt(self) -> None:
         """End soon, and in order: for handlers of signals, which may come at any moment."""
         self.interrupted = True
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self.exit)
+        if self._running_loop is not None:
+            self._running_loop.call_soon_threadsafe(self.exit)
 
     def tick(self) -> None:
         """Take what has come, and draw what has changed."""
