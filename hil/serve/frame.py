@@ -8,7 +8,7 @@ from importlib import resources
 from hil.history.window import LAST
 from hil.report.html.asset import asset
 from hil.report.html.markup import Child, Html, element, joined
-from hil.serve.asked import Asked
+from hil.serve.asked import MOST_RUNS, Asked
 from hil.serve.view import View
 
 PAGES = (
@@ -34,10 +34,9 @@ def page(view: View, title: str, *body: Child) -> str:
     return _document(title, asked, head, joined(_filters(view), element("h1", title, class_="title"), *body))
 
 
-def notice(title: str, words: str, more: Iterable[tuple[str, str]] = (("/", "Overview"),)) -> str:
+def notice(title: str, words: str) -> str:
     """A page that says why there is no other."""
-    links = joined(joined(" ", element("a", name, href=href)) for href, name in more)
-    body = element("section", element("h1", title), element("p", words), element("p", links))
+    body = element("section", element("h1", title), element("p", words))
     return _document(title, Asked(""), Html(""), body)
 
 
@@ -59,7 +58,7 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[Child]], none: str) -> H
         class_="scroll",
         tabindex=0,
         role="group",
-        aria_label="table",
+        aria_label="Table",
     )
 
 
@@ -101,12 +100,11 @@ def _filters(view: View) -> Html:
     rigs = sorted({run.rig for run in window.runs} | ({asked.rig} if asked.rig else set()))
     names = sorted({board.name for board in window.boards.values() if asked.rig in (None, board.rig)})
     kept = (element("input", type="hidden", name=name, value=value) for name, value in asked.more.items())
+    number = element("input", type="number", name="last", value=asked.last, min=1, max=MOST_RUNS)
     return element(
         "form",
         kept,
-        element(
-            "label", "last ", element("input", type="number", name="last", value=asked.last, min=1, max=1000), " runs"
-        ),
+        element("label", "last ", number, " runs"),
         element("label", "rig ", _choice("rig", rigs, asked.rig)) if len(rigs) > 1 or asked.rig else None,
         element("label", "board ", _choice("board", names, asked.board)) if asked.path != "/board" else None,
         element("button", "Show", type="submit"),

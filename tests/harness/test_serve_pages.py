@@ -62,14 +62,14 @@ def test_by_keyboard_from_what_broke_to_the_run(page: Any, url: str) -> None:
     page.get_by_role("link", name="keeps alive").first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/scenario?*")
-    assert page.locator("h1.title").inner_text() == "keeps alive"
+    playwright.expect(page.locator("h1.title")).to_have_text("keeps alive")
     page.locator("summary").first.focus()
     page.keyboard.press("Enter")
     page.locator("details a[href^='/run']").first.focus()
     page.keyboard.press("Enter")
     page.wait_for_url("**/run?*")
     page.get_by_role("link", name="report.html").click()
-    assert page.title() == "report 23"
+    playwright.expect(page).to_have_title("report 23", timeout=30_000)
 
 
 def test_the_filters_narrow_what_is_looked_at(page: Any, url: str) -> None:
@@ -78,6 +78,6 @@ def test_the_filters_narrow_what_is_looked_at(page: Any, url: str) -> None:
     page.locator("select[name=board]").select_option("b")
     page.get_by_role("button", name="Show").click()
     page.wait_for_url("**/?last=12*")
-    assert "12 runs" in page.locator("header").inner_text()
+    playwright.expect(page.locator("header")).to_contain_text("12 runs")
     page.get_by_role("link", name="Scenarios").click()
     page.wait_for_url("**/scenarios?last=12&board=b")

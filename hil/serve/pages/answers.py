@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 
 from hil.history import wording
 from hil.history.questions import Drift, Flaky, Lonely, Regression, flaky, lonely, regressions
-from hil.history.window import Board, Entry
 from hil.report.html.markup import Html, element
 from hil.serve import charts, links, marks
 from hil.serve.frame import section, table
@@ -72,7 +71,7 @@ def _flaky(view: View, one: Flaky) -> Sequence[Html | str | Sequence[Html | str]
         links.board(view.asked, one.board),
         wording.rate(one.failed, one.tries),
         [marks.interval(one.rate, one.failed / one.tries), f" {one.rate}"],
-        marks.strip(_entries(view, one.board, one.scenario), len(view.window.runs)),
+        marks.strip(view.cells(one.board)[one.scenario], len(view.window.runs)),
         one.firmware,
         marks.verdict(one.last, one.quarantined),
     )
@@ -127,7 +126,3 @@ def _moved(view: View, one: wording.Moved) -> Sequence[Html | str | Sequence[Htm
         wording.chance(drift.chance),
         charts.spark(f"{drift.name} of {drift.board.name}", drift.values, drift.change),
     )
-
-
-def _entries(view: View, board: Board, scenario: str) -> Sequence[Entry]:
-    return view.cells(board)[scenario]
