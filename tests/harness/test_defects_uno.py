@@ -37,6 +37,7 @@ def test_scenarios_catch_broken_sketches_over_the_serial_link(tmp_path: Path) ->
     rows = judge.fold([sketch for sketch, _ in chosen], plan.run(plan.part(chosen, tmp_path), 1))
     causes.diagnose_all(rows)
     plan.try_again(rows, tmp_path / "again")
+    causes.diagnose_all(rows)
     told = [f"{sketch.title}: {catch}" for sketch, catch in chosen for row in rows if row.defect is sketch
             if not any(v.outcome == catch.verdict and catch.words in v.text for v in row.meant(catch))]  # fmt: skip
     assert not told, "\n".join([*told, *(v.text for row in rows for v in row.verdicts)])
