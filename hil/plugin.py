@@ -172,12 +172,8 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
     config = request.config
     given = config.getoption("--artifacts")
     # With xdist each worker has a bench of its own, with those boards alone whose tests it gets.
-    worker = side_by_side.told(config)
-
-    if worker:
-        from hil.guardian.guardian import follow_parent
-
-        follow_parent()
+    if side_by_side.is_left_alone(config):
+        pytest.exit("the process that hands out the tests has ended", returncode=3)
 
     def end() -> None:
         pytest.exit("terminated; the bench has been closed", returncode=143)
@@ -188,7 +184,7 @@ def bench(request: pytest.FixtureRequest) -> Iterator[Bench]:
             opened = closing.enter_context(
                 Bench(_rig(config), boards=[], artifacts=artifacts, broker=side_by_side.broker_of(config))
             )
-            for board in [] if worker else _rig(config).select(config.getoption("--board")):
+            for board in [] if side_by_side.told(config) else _rig(config).select(config.getoption("--board")):
                 with contextlib.suppress(BoardUnavailable):  # told by each of its tests
                     opened.open_board(board.name)
         except (BenchError, FileError) as error:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: Keys of what a worker is told (`config.workerinput`): the folder of the whole run, xdist's --dist, and a folder of
 #: the controller in which the workers say which test is in which group.
 RUN, DIST, GROUPS = "hil_run", "hil_dist", "hil_groups"
+#: The controller's process, for workers that it has started itself.
+PARENT = "hil_parent"
 #: And the broker that all workers use, where the rig says so.
 BROKER = "hil_broker"
 #: What the process that hands out the tests is called among the workers' folders.
@@ -63,6 +65,16 @@ def broker_of(config: pytest.Config) -> SharedBroker | None:
     from hil.broker import SharedBroker
 
     return SharedBroker.of(said)
+
+
+def is_left_alone(config: pytest.Config) -> bool:
+    """Whether the process that hands out the tests has ended; if not, this worker will not outlive it."""
+    parent = told(config).get(PARENT)
+    if parent is None:
+        return False
+    from hil.guardian.guardian import follow_parent
+
+    return not follow_parent(parent)
 
 
 def left_behind(config: pytest.Config, bench: Bench) -> tuple[Path, Path]:
@@ -198,6 +210,8 @@ class Controller:
         if self._run is None:
             with contextlib.suppress(ValueError):  # a faulty rig is told by the first worker that needs it
                 self._begin()
+        if node.gateway.spec.popen:
+            node.workerinput[PARENT] = os.getpid()
         if self._run is not None:
             self._groups = self._groups or Path(tempfile.mkdtemp(prefix="hil-groups-"))
             node.workerinput |= {RUN: str(self._run), DIST: self._dist, GROUPS: str(self._groups)}

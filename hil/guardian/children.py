@@ -13,6 +13,11 @@ from pathlib import Path
 
 from hil.guardian.mark import LAST, VARIABLE
 
+#: Seconds between two looks at what is about to become something else.
+_GLANCE = 0.005
+#: Seconds for which a process is young: it has hardly had the time to be more than a fork.
+_YOUNG = 3.0
+
 
 @dataclass(frozen=True, slots=True)
 class Child:
@@ -67,6 +72,23 @@ def end(mark: str, *, last: bool | None = None, polite: float = 0.0, patience: f
     return list(ended.values())
 
 
+def await_forks(run: int, words: bytes, mark: str, seconds: float = 1.0) -> bool:
+    """Wait until what the run was just about to start has become what it is to be; whether there was anything.
+
+    Between fork(2) and execve(2) a child is its parent still to whoever looks: the same command line `words` (as
+    /proc/PID/cmdline has it), and none of the environment that it will have. Nothing is killed for looking like that:
+    it may be another run of the same words.
+    """
+    found = False
+    deadline = time.monotonic() + seconds
+    while any(_is_fork(entry, run, words, mark) for entry in os.listdir("/proc") if entry.isdigit()):
+        found = True
+        if time.monotonic() > deadline:
+            break
+        time.sleep(_GLANCE)
+    return found
+
+
 def wait(children: Iterable[Child], seconds: float) -> bool:
     """Whether all of them have ended within so many seconds. Their descriptors are closed."""
     waiting = {child.descriptor for child in children}
@@ -90,6 +112,16 @@ def wait(children: Iterable[Child], seconds: float) -> bool:
 def names(children: Collection[Child]) -> list[str]:
     """'esptool 77', in order of their numbers."""
     return [f"{child.name} {child.pid}" for child in sorted(children, key=lambda c: c.pid)]
+
+
+def _is_fork(entry: str, run: int, words: bytes, mark: str) -> bool:
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        if int(entry) in (run, os.getpid()) or not words or Path("/proc", entry, "cmdline").read_bytes() != words:
+            return False
+        # Behind the name in brackets, which may hold anything: field 22 of proc(5), the start in ticks since the boot.
+        start = int(Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - start < _YOUNG and not has_mark(int(entry), mark)
+    return False
 
 
 def _signal(children: Iterable[Child], number: signal.Signals) -> None:

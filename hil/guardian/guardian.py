@@ -84,14 +84,18 @@ class Watch:
             _GUARDIAN.take_back(key)
 
 
-def follow_parent() -> None:
+def follow_parent(parent: int) -> bool:
     """From now on this process may not outlive the one that started it: the guardian ends it then, and all it has.
 
-    For a worker of pytest-xdist, which would go on for many seconds.
+    False if that one, `parent`, has ended already. For a worker of pytest-xdist, which would go on for many seconds.
     """
     with contextlib.suppress(OSError):
-        parent = os.pidfd_open(os.getppid())
-        _GUARDIAN.tell("parent", {"what": "parent"}, parent)
+        descriptor = os.pidfd_open(parent)
+        if os.getppid() == parent:  # else it has ended, and the number is another's by now
+            _GUARDIAN.tell("parent", {"what": "parent"}, descriptor)
+            return True
+        os.close(descriptor)
+    return False
 
 
 class _Guardian:

@@ -1,6 +1,6 @@
 """What the guardian does once its run is dead, in this order.
 
-1. Tools are killed: whatever still writes to a board, and the brokers.
+1. Tools are killed: whatever still writes to a board, and the brokers; and what was just about to become one.
 2. Power as the rig says for idle, on all boards at once, each outlet once.
 3. Virtual boards end: they are what has been switched.
 4. What was started meanwhile is killed, too.
@@ -45,8 +45,13 @@ class Duties:
         return bool(self.locks or self.power or self.timelines)
 
 
-def make_safe(duties: Duties, run: int, its_mark: str, why: str, log: Callable[[str], None]) -> None:
-    """Do it all. `run`: the dead process, `why`: what is known of its death. `log` is told what was done, in lines."""
+def make_safe(
+    duties: Duties, run: int, its_mark: str, why: str, log: Callable[[str], None], words: bytes = b""
+) -> None:
+    """Do it all. `run`: the dead process, `why`: what is known of its death. `log` is told what was done, in lines.
+
+    `words`: the run's command line, as /proc/PID/cmdline had it.
+    """
     start = time.monotonic()
     faults: list[str] = []
     killed: list[children.Child] = []
@@ -60,7 +65,12 @@ def make_safe(duties: Duties, run: int, its_mark: str, why: str, log: Callable[[
         except Exception:  # whatever it was: the rest has to be done
             faults.append(f"{what}: {traceback.format_exc().strip()}")
 
-    attempt("tools", lambda: killed.extend(children.end(its_mark, last=False)))
+    def end_tools() -> None:
+        killed.extend(children.end(its_mark, last=False))
+        if children.await_forks(run, words, its_mark):
+            killed.extend(children.end(its_mark, last=False))
+
+    attempt("tools", end_tools)
     attempt("power", lambda: outcomes.extend(supply.switch(list(duties.power.values()), its_mark, SWITCHING)))
     attempt("boards", lambda: killed.extend(children.end(its_mark, last=True, polite=_POLITE)))
     attempt("leftovers", lambda: killed.extend(children.end(its_mark)))

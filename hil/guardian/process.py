@@ -48,6 +48,7 @@ class Guardian:
         self._suspension = suspension
         self._parent: int | None = None
         self._mark = ""
+        self._words = b""
         self._duties = Duties()
         self._folders: set[Path] = set()
         self._deadline: float | None = None
@@ -71,7 +72,7 @@ class Guardian:
             if self._deadline is not None and self._duties and time.monotonic() > self._deadline:
                 self._end_run(signal.SIGKILL)
         if self._duties and not self._orderly:
-            make_safe(self._duties, self._pid, self._mark, self._why, self._log)
+            make_safe(self._duties, self._pid, self._mark, self._why, self._log, self._words)
 
     def _lives(self) -> bool:
         """Wait for what comes; False once the run is gone, or has said that all is in order."""
@@ -114,6 +115,7 @@ class Guardian:
         order = message["do"]
         if order == "begin":
             self._mark = message["mark"]
+            self._words = Path(f"/proc/{self._pid}/cmdline").read_bytes()
         elif order == "take":
             self._add(message["key"], message, descriptor)
         elif order == "drop":

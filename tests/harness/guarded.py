@@ -28,8 +28,8 @@ def say(**facts: object) -> None:
 
 def hold(rig: str, board: str, *words: str) -> None:
     """Have a board until standard input ends."""
-    if "--worker" in words:
-        follow_parent()
+    if "--worker" in words and not follow_parent(os.getppid()):
+        sys.exit("left alone")
     # What a rig's secrets are is known after the start of a run at times: from a file, from a prompt.
     os.environ["LATE_SECRET"] = os.environ.pop("SECRET_TO_COME", "")
     with locked(rigs.load(Path(rig)).waiting(60 if "--wait" in words else None), [board], state=None):
@@ -39,6 +39,12 @@ def hold(rig: str, board: str, *words: str) -> None:
         if "--fork" in words and not (forked := os.fork()):
             time.sleep(1000)
         elif "--fork" in words:
+            children.append(forked)
+        if "--late" in words and not (forked := os.fork()):  # it takes its time to become what it is to be
+            time.sleep(0.2)
+            switching = f"echo on >> {Path(rig).with_name('relay')}; exec sleep 1000"
+            os.execvpe("sh", ["sh", "-c", switching], mark.environment())
+        elif "--late" in words:
             children.append(forked)
         say(guardian=Watch().pid, children=children)
         if "--worker" in words:  # its standard input ends with its parent, and says nothing

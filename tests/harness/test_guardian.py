@@ -19,6 +19,7 @@ from power_devices import PASSWORD, Tasmota
 
 from hil import rig as rigs
 from hil.guardian import children, lock_file, locks, making_safe
+from hil.guardian.guardian import follow_parent
 from hil.guardian.holder import Holder
 from hil.guardian.locks import Locks, Taken, held
 from hil.timeline import load, where
@@ -144,6 +145,15 @@ def test_a_killed_run_leaves_power_as_the_rig_says_no_process_and_no_lock(
     eventually(lambda: not Path("/proc", str(said["guardian"])).exists())
 
 
+def test_what_was_just_being_started_is_waited_for_and_killed_too(tmp_path: Path, run: Callable[..., Run]) -> None:
+    dying = run("hold", rig(tmp_path, relay(tmp_path)), "a", "--late")
+    (late,) = dying.hears()["children"]
+    dying.kill()
+    eventually(lambda: "on" in switched(tmp_path) or Holder("", pid=late).has_died)
+    eventually(lambda: all_free() and Holder("", pid=late).has_died)
+    assert switched(tmp_path)[-1] == "off"
+
+
 def test_power_that_is_to_be_on_is_switched_on(tmp_path: Path, run: Callable[..., Run]) -> None:
     dying = run("hold", rig(tmp_path, relay(tmp_path, idle="on")), "a")
     dying.hears()
@@ -222,6 +232,16 @@ def test_a_worker_does_not_outlive_the_process_that_hands_out_the_tests(
     eventually(all_free)
     assert Holder("", pid=worker["pid"]).has_died
     assert switched(tmp_path) == ["off"]
+
+
+def test_a_worker_whose_controller_has_ended_before_it_could_look_is_told(tmp_path: Path) -> None:
+    over = subprocess.Popen([sys.executable, "-c", ""])
+    over.wait()
+    assert not follow_parent(over.pid)
+    other = subprocess.Popen(["sleep", "1000"])  # another program that has got its number
+    assert not follow_parent(other.pid)
+    other.kill()
+    other.wait()
 
 
 def test_a_switch_that_fails_is_tried_once_more(tmp_path: Path, run: Callable[..., Run]) -> None:
