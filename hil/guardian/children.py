@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hil.guardian.mark import LAST, VARIABLE
+from hil.guardian.mark import words as words_of
 
 #: Seconds between two looks at what is about to become something else.
 _GLANCE = 0.005
@@ -75,8 +76,8 @@ def end(mark: str, *, last: bool | None = None, polite: float = 0.0, patience: f
 def await_forks(run: int, words: bytes, mark: str, seconds: float = 1.0) -> bool:
     """Wait until what the run was just about to start has become what it is to be; whether there was anything.
 
-    Between fork(2) and execve(2) a child is its parent still to whoever looks: the same command line `words` (as
-    /proc/PID/cmdline has it), and none of the environment that it will have. Nothing is killed for looking like that:
+    Between fork(2) and execve(2) a child is its parent still to whoever looks: the same command line `words` (see
+    `mark.words`), and none of the environment that it will have. Nothing is killed for looking like that:
     it may be another run of the same words.
     """
     found = False
@@ -116,7 +117,7 @@ def names(children: Collection[Child]) -> list[str]:
 
 def _is_fork(entry: str, run: int, words: bytes, mark: str) -> bool:
     with contextlib.suppress(OSError, ValueError, IndexError):
-        if int(entry) in (run, os.getpid()) or not words or Path("/proc", entry, "cmdline").read_bytes() != words:
+        if int(entry) in (run, os.getpid()) or not words or words_of(entry) != words:
             return False
         # Behind the name in brackets, which may hold anything: field 22 of proc(5), the start in ticks since the boot.
         start = int(Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")

@@ -173,7 +173,9 @@ class _Guardian:
                 signal.pthread_sigmask(signal.SIG_SETMASK, before)
         ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("@ll", int(_PATIENCE), 0))
         self._channel = ours
-        self._send({"do": "begin", "mark": mark.ours()})
+        # Told from here: this process may be gone before the guardian can look.
+        called = mark.words("self").decode("latin-1")
+        self._send({"do": "begin", "mark": mark.ours(), "words": called})
         for key, (duty, descriptor) in list(self._duties.items()):
             self._send({"do": "take", "key": key, **duty}, descriptor)
             if duty["what"] == "lock" and descriptor is not None and len(self._starts) > 1:

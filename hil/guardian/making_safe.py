@@ -50,7 +50,7 @@ def make_safe(
 ) -> None:
     """Do it all. `run`: the dead process, `why`: what is known of its death. `log` is told what was done, in lines.
 
-    `words`: the run's command line, as /proc/PID/cmdline had it.
+    `words`: the run's command line; see `mark.words`.
     """
     start = time.monotonic()
     faults: list[str] = []

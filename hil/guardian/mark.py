@@ -11,10 +11,14 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Mapping
+from pathlib import Path
 
 VARIABLE = "HIL_GUARDED"
 #: Behind the mark of what is ended after the power has been switched: virtual boards, which are what is switched.
 LAST = ":last"
+
+#: Bytes of a command line that tell one from another; it may have megabytes.
+_TELLING = 4096
 
 _ours = ""
 
@@ -37,3 +41,8 @@ def environment(given: Mapping[str, str] | None = None, *, last: bool = False) -
     if _ours:
         found[VARIABLE] = _ours + LAST if last else _ours
     return found
+
+
+def words(process: int | str) -> bytes:
+    """The command line of a process, as /proc/PID/cmdline has it, or the beginning of a long one. Raises OSError."""
+    return Path("/proc", str(process), "cmdline").read_bytes()[:_TELLING]
