@@ -117,8 +117,11 @@ def names(children: Collection[Child]) -> list[str]:
 
 def _is_fork(entry: str, run: int, words: bytes, mark: str) -> bool:
     with contextlib.suppress(OSError, ValueError, IndexError):
-        if int(entry) in (run, os.getpid()) or not words or words_of(entry) != words:
+        said = words_of(entry)
+        if int(entry) in (run, os.getpid()) or said not in (words, b"") or not words:
             return False
+        # In the middle of execve(2) it has no words, and a program: a zombie and the kernel's own have none.
+        os.readlink(f"/proc/{entry}/exe")
         # Behind the name in brackets, which may hold anything: field 22 of proc(5), the start in ticks since the boot.
         start = int(Path("/proc", entry, "stat").read_text().rpartition(")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
         return time.clock_gettime(time.CLOCK_BOOTTIME) - start < _YOUNG and not has_mark(int(entry), mark)
