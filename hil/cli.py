@@ -24,6 +24,7 @@ from hil.ports import command as ports
 from hil.report import command as report
 from hil.reproduce import command as reproduce
 from hil.serve import command as serve
+from hil.shrink import command as shrink
 from hil.toml import FileError
 from hil.watch import command as watch
 
@@ -150,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_firmware(night)
     nightly.add(night)
     bisect.add_options(add("bisect", bisect.WORDS))
+    shrink.add_options(add("shrink", shrink.WORDS))
     _add_listings(commands)
     for room in ROOMS:
         room.add(commands)

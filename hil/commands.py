@@ -20,6 +20,7 @@ from hil.guardian.locks import locked
 from hil.nightly import command as nightly
 from hil.reproduce import command as reproduce
 from hil.rig import Rig, RigBoard
+from hil.shrink import command as shrink
 from hil.timeline import Event, where
 from hil.virtual_board import VirtualBoard, running
 from hil.watch import command as watch
@@ -210,5 +211,6 @@ ALL = {
     "link": link,
     "reproduce": reproduce.run,
     "bisect": bisect.run,
+    "shrink": shrink.run,
     "watch": watch.open_bench,
 }
