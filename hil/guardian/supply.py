@@ -84,8 +84,11 @@ def switch(duties: Sequence[Duty], mark: str, seconds: float) -> list[Outcome]:
     A virtual board with this mark in its environment was the dead run's, and is left to end with it.
     """
     outcomes: dict[int, Outcome] = {}
+    over = threading.Event()
     threads = [
-        threading.Thread(target=_switch, args=(told, mark, outcomes, number), daemon=True)
+        threading.Thread(
+            target=_switch, args=(told, mark, outcomes, number, over), name=f"switching {told['key']}", daemon=True
+        )
         for number, told in enumerate(duties)
     ]
     for thread in threads:
@@ -93,6 +96,7 @@ def switch(duties: Sequence[Duty], mark: str, seconds: float) -> list[Outcome]:
     deadline = time.monotonic() + seconds
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
+    over.set()
     late = f"no answer within {seconds:g} s"
     return [
         outcomes.get(number) or Outcome(told["boards"], told["idle"], _kind(told), _now(), late)
@@ -100,11 +104,13 @@ def switch(duties: Sequence[Duty], mark: str, seconds: float) -> list[Outcome]:
     ]
 
 
-def _switch(told: Duty, mark: str, outcomes: dict[int, Outcome], number: int) -> None:
-    """Nobody comes after this one, so what fails is tried once more: the run may just have been using the switch."""
+def _switch(told: Duty, mark: str, outcomes: dict[int, Outcome], number: int, over: threading.Event) -> None:
+    """Nobody comes after this one, so what fails is tried once more: the run may just have been using the switch.
+
+    Unless it is `over`: what was given up is not begun again behind the back of the next run.
+    """
     fault = _tried(told, mark)
-    if fault is not None:
-        time.sleep(_AGAIN)
+    if fault is not None and not over.wait(_AGAIN):
         fault = _tried(told, mark)
     outcomes[number] = Outcome(told["boards"], told["idle"], _kind(told), _now(), fault)
 

@@ -56,6 +56,7 @@ def device(tmp_path: Path) -> Iterator[Device]:
 def measured(device: Device, tmp_path: Path, board: Board, *, off_time: float = 0.1) -> list[Cut]:
     timeline = Timeline()
     with Console(timeline, "kit", str(tmp_path / "port")) as console:
+        board.console = console
         device.say(TALK)
         timeline.wait(where("console", "line", "kit"), timeout=10)
         return measure_board(console, board, off_time, patience=0.5, longest=4 * off_time)
@@ -138,6 +139,9 @@ def test_a_start_that_came_before_the_port_was_back(device: Device, tmp_path: Pa
             self.device.unplug()
 
         def on(self) -> None:
+            # A reader that looks away for long enough would never know that it was gone.
+            lost = where("console", "port", "kit", state="lost")
+            self.console.timeline.wait(lost, timeout=30)
             self.device.plug()
             self.device.say(self._says_on(0.0))
 

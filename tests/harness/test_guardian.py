@@ -376,8 +376,10 @@ def test_a_guardian_that_does_not_end_is_named(tmp_path: Path, monkeypatch: pyte
 def test_a_switch_that_hangs_keeps_nobody_from_the_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIL_GUARDED", "restored afterwards")
     monkeypatch.setattr(making_safe, "SWITCHING", 0.3)
+    tried = tmp_path / "tried"
     good, hanging = (
         {
+            "key": name,
             "boards": [name],
             "idle": "off",
             "table": ["hil.power.command", "CommandPower"],
@@ -385,7 +387,7 @@ def test_a_switch_that_hangs_keeps_nobody_from_the_bench(tmp_path: Path, monkeyp
             "folder": "/",
             "secrets": {},
         }
-        for name, off in (("good", "true"), ("hanging", "sleep 1000"))
+        for name, off in (("good", "true"), ("hanging", f"echo once >> {tried}; exec sleep 1000"))
     )
     path = tmp_path / "timeline.jsonl"
     path.touch()
@@ -404,6 +406,11 @@ def test_a_switch_that_hangs_keeps_nobody_from_the_bench(tmp_path: Path, monkeyp
     ]
     assert told[-1]["power"] == ["good off", "hanging not off: no answer within 0.3 s"]
     assert "FileNotFoundError" in log[-1], "and the rest was done"
+    deadline = time.monotonic() + PATIENCE
+    while any(thread.name.startswith("switching ") for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    assert len(tried.read_text().split()) == 1, "what was given up is not begun again"
 
 
 def test_only_this_users_marked_processes_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
