@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from hil.arguments import confidence, count, seconds
+
 if TYPE_CHECKING:
     from hil.rig import Rig, RigBoard
 
@@ -33,19 +35,19 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     git.add_argument("--image", metavar="PATH", help="what it makes, in the checkout: an image, or a folder of images")
     git.add_argument("--first-parent", action="store_true", help="of a merge follow the first parent alone")
     git.add_argument(
-        "--build-timeout", type=_above_zero, default=1800.0, metavar="S", help="for each build (default: 1800 s)"
+        "--build-timeout", type=seconds, default=1800.0, metavar="S", help="for each build (default: 1800 s)"
     )
     parser.add_argument(
         "--confidence",
-        type=_confidence,
+        type=confidence,
         default=0.95,
         metavar="P",
         help="how sure the answer has to be (default: 0.95)",
     )
-    parser.add_argument("--most", type=_count, default=500, metavar="N", help="give up after N trials (default: 500)")
+    parser.add_argument("--most", type=count, default=500, metavar="N", help="give up after N trials (default: 500)")
     parser.add_argument(
         "--ends",
-        type=_count,
+        type=count,
         default=100,
         metavar="N",
         help="trials of the first and of the last, at most (default: 100)",
@@ -64,30 +66,3 @@ def run(rig: Rig, boards: list[RigBoard], options: argparse.Namespace) -> int:
     from hil.bisect import actions
 
     return actions.bisect(rig, boards, options)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"found {number}, expected 1 or more")
-    return number
-
-
-def _above_zero(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 1e6:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, more than 0")
-    return seconds
-
-
-def _confidence(text: str) -> float:
-    try:
-        part = float(text)
-    except ValueError:
-        part = 0.0
-    if not 0.5 <= part < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a part of 1 from 0.5 on, such as 0.95")
-    return part

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import threading
 from typing import TYPE_CHECKING
+
+from hil.arguments import count, part, seconds
 
 if TYPE_CHECKING:
     from hil.rig import Rig, RigBoard
@@ -15,13 +16,13 @@ WORDS = "try a case many times, boards side by side: how often it fails as repor
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The options beside those that say which boards."""
     parser.add_argument("case", metavar="CASE", help="its folder, or the name of one that hil case list shows")
-    parser.add_argument("--times", type=_count, metavar="N", help="trials in all (default: 10; 50 of each to compare)")
+    parser.add_argument("--times", type=count, metavar="N", help="trials in all (default: 10; 50 of each to compare)")
     parser.add_argument(
         "--until-failure",
         action="store_true",
         help="end with the first trial that fails as reported (default for --times then: 1000)",
     )
-    parser.add_argument("--limit", type=_seconds, metavar="SECONDS", help="of each trial (default: as the case says)")
+    parser.add_argument("--limit", type=seconds, metavar="SECONDS", help="of each trial (default: as the case says)")
     parser.add_argument(
         "--without",
         action="append",
@@ -45,14 +46,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--least",
-        type=_part,
+        type=part,
         default=0.2,
         metavar="D",
         help="of several firmwares: a difference of the rates below this is none (default: 0.2)",
     )
     parser.add_argument(
         "--error",
-        type=_part,
+        type=part,
         default=0.05,
         metavar="P",
         help="of several firmwares: the chance of a wrong answer that you put up with (default: 0.05)",
@@ -71,30 +72,3 @@ def run(rig: Rig, boards: list[RigBoard], options: argparse.Namespace) -> int:
     from hil.reproduce import actions
 
     return actions.reproduce(rig, boards, options)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"found {number}, expected 1 or more")
-    return number
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= threading.TIMEOUT_MAX:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, more than 0")
-    return seconds
-
-
-def _part(text: str) -> float:
-    try:
-        part = float(text)
-    except ValueError:
-        part = 0.0
-    if not 0 < part < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a part of 1, such as 0.2")
-    return part

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from hil.arguments import count, part
+
 if TYPE_CHECKING:
     from hil.rig import Rig, RigBoard
 
@@ -17,13 +19,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--to", required=True, metavar="DIR", help="where to write the smaller case: a new folder"
     )
-    parser.add_argument("--first", type=_count, default=20, metavar="N", help="trials of the whole case (default: 20)")
+    parser.add_argument("--first", type=count, default=20, metavar="N", help="trials of the whole case (default: 20)")
     parser.add_argument(
-        "--times", type=_count, default=100, metavar="N", help="trials of each smaller one, at most (default: 100)"
+        "--times",
+        type=count,
+        default=100,
+        metavar="N",
+        help="trials of each smaller one, at most (default: 100)",
     )
     parser.add_argument(
         "--error",
-        type=_part,
+        type=part,
         default=0.05,
         metavar="P",
         help="the chance that you put up with that the smaller case fails less than half as often (default: 0.05)",
@@ -37,20 +43,3 @@ def run(rig: Rig, boards: list[RigBoard], options: argparse.Namespace) -> int:
     from hil.shrink import actions
 
     return actions.shrink(rig, boards, options)
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"found {number}, expected 1 or more")
-    return number
-
-
-def _part(text: str) -> float:
-    try:
-        part = float(text)
-    except ValueError:
-        part = 0.0
-    if not 0 < part < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a part of 1, such as 0.05")
-    return part

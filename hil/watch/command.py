@@ -94,7 +94,17 @@ def _show(app: Watch) -> int:
     """Show the screen until it is closed; 130 where a signal closed it, as after Ctrl-C elsewhere."""
     with terminated_as(app.interrupt):
         app.run(mouse=False)
+    if app.interrupted:
+        _let_go_of_the_terminal()
     return 130 if app.interrupted else 0
+
+
+def _let_go_of_the_terminal() -> None:
+    """If it is gone, what is still to be written has nowhere to go: Python would end with 120 over it."""
+    if os.isatty(sys.stdout.fileno()):
+        return
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def _complain(words: str, code: int) -> int:
