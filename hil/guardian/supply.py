@@ -109,16 +109,16 @@ def _switch(told: Duty, mark: str, outcomes: dict[int, Outcome], number: int, ov
 
     Unless it is `over`: what was given up is not begun again behind the back of the next run.
     """
-    fault = _tried(told, mark)
+    fault = _tried(told, mark, over)
     if fault is not None and not over.wait(_AGAIN):
-        fault = _tried(told, mark)
+        fault = _tried(told, mark, over)
     outcomes[number] = Outcome(told["boards"], told["idle"], _kind(told), _now(), fault)
 
 
-def _tried(told: Duty, mark: str) -> str | None:
+def _tried(told: Duty, mark: str, over: threading.Event) -> str | None:
     """Switch; what went wrong, in one line, or None."""
     try:
-        _set(told, mark)
+        _set(told, mark, over)
     except Exception as error:  # whatever a switch does, the others and the locks must not wait for it
         fault = " ".join(str(error).split()) or type(error).__name__
         for secret in sorted(told.get("secrets", {}).values(), key=len, reverse=True):
@@ -127,7 +127,7 @@ def _tried(told: Duty, mark: str) -> str | None:
     return None
 
 
-def _set(told: Duty, mark: str) -> None:
+def _set(told: Duty, mark: str, over: threading.Event) -> None:
     if "virtual" in told:
         _set_virtual(told, mark)
         return
@@ -142,6 +142,8 @@ def _set(told: Duty, mark: str) -> None:
         config.kind, config, lambda path: (folder / Path(path).expanduser()).resolve(), board=board, mates=mates
     )
     with contextlib.closing(made):
+        if over.is_set():
+            return
         made.on() if told["idle"] == "on" else made.off()
 
 

@@ -91,20 +91,15 @@ def open_bench(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) ->
 
 
 def _show(app: Watch) -> int:
-    """Show the screen until it is closed; 130 where a signal closed it, as after Ctrl-C elsewhere."""
+    """Show the screen until it is closed; 130 where a signal closed it or its terminal is gone, as after Ctrl-C."""
     with terminated_as(app.interrupt):
         app.run(mouse=False)
-    if app.interrupted:
-        _let_go_of_the_terminal()
-    return 130 if app.interrupted else 0
-
-
-def _let_go_of_the_terminal() -> None:
-    """If it is gone, what is still to be written has nowhere to go: Python would end with 120 over it."""
-    if os.isatty(sys.stdout.fileno()):
-        return
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    gone = not os.isatty(sys.stdout.fileno())
+    if gone:
+        # What is still to be written has nowhere to go: Python would end with 120 over it.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return 130 if app.interrupted or gone else 0
 
 
 def _complain(words: str, code: int) -> int:
