@@ -74,6 +74,7 @@ def measure(console: Console, power: PowerSwitch, off_time: float, *, patience: 
     Raises PowerError.
     """
     timeline, board = console.timeline, console.board
+    ordered = timeline.mark()
     power.off()
     cut, cut_at = timeline.mark(), time.monotonic()
     time.sleep(off_time)
@@ -83,12 +84,13 @@ def measure(console: Console, power: PowerSwitch, off_time: float, *, patience: 
     _await_start(timeline, board, on, patience)
     said = where("console", "line", board)
     off_lines, on_lines = timeline.events(said, after=cut, before=on), timeline.events(said, after=on)
-    lost = timeline.events(where("console", "port", board, state="lost"), after=cut)
+    # A switch may tell that it is done later than the bridge is gone.
+    lost = timeline.events(where("console", "port", board, state="lost"), after=ordered)
     boots = timeline.events(where("board", "boot", board), after=on)
     return Cut(
         off_time=off_time,
         last_word=off_lines[-1].monotonic - cut_at if off_lines else None,
-        lost=lost[0].monotonic - cut_at if lost else None,
+        lost=max(0.0, lost[0].monotonic - cut_at) if lost else None,
         boot=parse_boot(boots[0]["line"]) if boots else None,
         boot_after=boots[0].monotonic - on_at if boots else None,
         first_word=on_lines[0].monotonic - on_at if on_lines else None,

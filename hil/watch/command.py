@@ -92,13 +92,14 @@ def open_bench(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) ->
 
 def _show(app: Watch) -> int:
     """Show the screen until it is closed; 130 where a signal closed it or its terminal is gone, as after Ctrl-C."""
+    terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
     with terminated_as(app.interrupt):
         app.run(mouse=False)
-    gone = not os.isatty(sys.stdout.fileno())
-    if gone:
+    gone = [terminal for terminal in terminals if not os.isatty(terminal)]
+    for terminal in gone:
         # What is still to be written has nowhere to go: Python would end with 120 over it.
         with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+            os.dup2(nowhere.fileno(), terminal)
     return 130 if app.interrupted or gone else 0
 
 
