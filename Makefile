@@ -68,6 +68,7 @@ benchmarks: $(READY)
 	$(VENV)/bin/python benchmarks/provisioning.py
 	$(VENV)/bin/python benchmarks/parallel.py
 	$(VENV)/bin/python benchmarks/report.py
+	$(VENV)/bin/python benchmarks/trials.py
 	$(VENV)/bin/python benchmarks/history.py
 
 fuzz: $(READY)
