@@ -59,8 +59,8 @@ async def test_killed_means_dead_when_kill_returns_and_no_process_is_left(tmp_pa
         await asyncio.gather(core.kill(), core.kill())
         lines = len(b.chip.lines)
         core.uart_input(b"status\r\n")
-        stat = Path(f"/proc/{core.pid}/stat")
-        while stat.exists():  # a zombie until the zygote, which has been told, takes its exit status
+        entry = Path(f"/proc/{core.pid}")
+        while entry.exists():  # a zombie until the zygote, which has been told, takes its exit status
             await asyncio.sleep(0.001)
         assert len(b.chip.lines) == lines
 
