@@ -91,6 +91,36 @@ def _interrupt() -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="hil",
+        description="Work with the boards of a bench by hand. Tests run with pytest; see pytest --help, group hil.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    every = _on_boards()
+
+    def add(name: str, words: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=words, description=words, parents=[every])
+
+    _add_doctor(
+        add("doctor", "check all of the bench's parts, and say what to do about each fault; touches no board unasked")
+    )
+    _add_changing(add)
+    _add_looking_on(add)
+    reproduce.add_options(add("reproduce", reproduce.WORDS))
+    words = "a whole night: doctor, flash, all scenarios side by side, soak, reports; goes on after a crash"
+    night = add("nightly", words)
+    _add_firmware(night)
+    nightly.add(night)
+    bisect.add_options(add("bisect", bisect.WORDS))
+    shrink.add_options(add("shrink", shrink.WORDS))
+    _add_listings(commands)
+    for room in ROOMS:
+        room.add(commands)
+    return parser
+
+
+def _on_boards() -> argparse.ArgumentParser:
+    """The options of all commands that are about boards."""
     every = argparse.ArgumentParser(add_help=False)
     every.add_argument(
         "--rig",
@@ -107,18 +137,11 @@ def _parser() -> argparse.ArgumentParser:
         type=_seconds,
         help="wait so long for boards that another run has (default: as the rig says, which by itself is not at all)",
     )
-    parser = argparse.ArgumentParser(
-        prog="hil",
-        description="Work with the boards of a bench by hand. Tests run with pytest; see pytest --help, group hil.",
-    )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    return every
 
-    def add(name: str, words: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=words, description=words, parents=[every])
 
-    _add_doctor(
-        add("doctor", "check all of the bench's parts, and say what to do about each fault; touches no board unasked")
-    )
+def _add_changing(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """The commands that write to boards, switch or reset them."""
     flash = add("flash", "build the firmware if its contract says how, and flash what differs")
     flash.add_argument("--force", action="store_true", help="write everything, even what lies in flash already")
     flash.add_argument("--erase", action="store_true", help="erase the whole flash first: settings are lost")
@@ -135,6 +158,10 @@ def _parser() -> argparse.ArgumentParser:
     reset = add("reset", "reset through the serial lines (EN), or by the firmware's own command")
     reset.add_argument("--soft", action="store_true", help="by the firmware's own command, as its contract says")
     reset.add_argument("--download", action="store_true", help="into the ROM's download mode")
+
+
+def _add_looking_on(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """The commands that go on until somebody ends them."""
     console = add("console", "show a board's console; what is typed is sent")
     console.add_argument("--reset", action="store_true", help="hard reset first, to see it boot")
     console.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
@@ -145,17 +172,6 @@ def _parser() -> argparse.ArgumentParser:
     link = add("link", "carry the lines of boards without a network to the rig's broker, and show it")
     link.add_argument("--reset", action="store_true", help="hard reset first: a board says only then what it wants")
     link.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
-    reproduce.add_options(add("reproduce", reproduce.WORDS))
-    words = "a whole night: doctor, flash, all scenarios side by side, soak, reports; goes on after a crash"
-    night = add("nightly", words)
-    _add_firmware(night)
-    nightly.add(night)
-    bisect.add_options(add("bisect", bisect.WORDS))
-    shrink.add_options(add("shrink", shrink.WORDS))
-    _add_listings(commands)
-    for room in ROOMS:
-        room.add(commands)
-    return parser
 
 
 def _add_firmware(parser: argparse.ArgumentParser) -> None:

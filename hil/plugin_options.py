@@ -8,6 +8,12 @@ import pytest
 def add(parser: pytest.Parser) -> None:
     """Have pytest know them."""
     group = parser.getgroup("hil", "hil: hardware in the loop")
+    _bench(group)
+    _results(group)
+    _firmware(group)
+
+
+def _bench(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--rig",
         metavar="FILE",
@@ -36,6 +42,9 @@ def add(parser: pytest.Parser) -> None:
         type=float,
         help="run the soak scenarios, for so many minutes each (default: they are not applicable)",
     )
+
+
+def _results(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--reports",
         metavar="FORMS",
@@ -53,6 +62,9 @@ def add(parser: pytest.Parser) -> None:
         help="this run is a part of the one in DIR, such as a night, whose parts/ has its artifacts: in the history "
         "they are one",
     )
+
+
+def _firmware(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--firmware",
         action="append",
