@@ -24,7 +24,7 @@ from hil.link import Link
 from hil.power import PowerSwitch
 from hil.provision import Provisioner, ProvisionResult
 from hil.provision.rehearsal import Difference, Rehearsal
-from hil.rig import BoardConfig
+from hil.rig_file import BoardConfig
 from hil.timeline import Event, Match, Timeline, where
 
 #: Seconds within which the port of a board with USB of its own has to be there after it got its supply.

@@ -33,7 +33,8 @@ from hil.power.none import NoSwitch
 from hil.power.outlet import OutletPower, switch_of
 from hil.provision.making import Tools, make_rehearsal
 from hil.provision.making import make as make_provisioner
-from hil.rig import ExternalBroker, MosquittoBroker, Rig, RigBoard
+from hil.rig import Rig, RigBoard
+from hil.rig_file import ExternalBroker, MosquittoBroker
 from hil.secret import Secret
 from hil.timeline import SHORTEST_SECRET, Timeline
 from hil.timeserver import TimeServer

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 from hil.provision import ProvisionResult
 from hil.provision.rehearsal import Difference
-from hil.rig import ExternalBroker, Rig, RigBoard
+from hil.rig import Rig, RigBoard
+from hil.rig_file import ExternalBroker
 
 _CREDENTIALS = {"trust_anchors", "certificate_chain", "private_key"}
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hil.guardian.identity import outlet
-from hil.rig import ExternalBroker, Rig
+from hil.rig import Rig
+from hil.rig_file import ExternalBroker
 
 
 def lanes(rig: Rig, names: Sequence[str]) -> dict[str, str]:

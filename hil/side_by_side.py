@@ -250,7 +250,7 @@ class Controller:
         from hil import parts
         from hil.broker import BrokerError
         from hil.guardian.guardian import Watch
-        from hil.rig import ExternalBroker
+        from hil.rig_file import ExternalBroker
         from hil.timeline import Timeline
 
         if isinstance(rig.file.broker, ExternalBroker) or not rig.file.broker.shared:

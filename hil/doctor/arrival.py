@@ -15,7 +15,8 @@ from hil.doctor.finding import Finding, fault, note, ok
 from hil.doctor.line import HINDRANCES, opened, reason
 from hil.doctor.syn import SynWatch
 from hil.gateway import GatewayError
-from hil.rig import ExternalBroker, RigBoard
+from hil.rig import RigBoard
+from hil.rig_file import ExternalBroker
 from hil.timeline import NoSuchEvent, where
 
 

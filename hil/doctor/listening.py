@@ -11,7 +11,8 @@ from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding, fault, note, ok
 from hil.doctor.host import Host
 from hil.doctor.sockets import Listener, listeners
-from hil.rig import ExternalBroker, RigBoard
+from hil.rig import RigBoard
+from hil.rig_file import ExternalBroker
 
 #: What to do about a service that has a port, by its process's short name.
 _SERVICES = {

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding, fault, note, ok
 from hil.doctor.listening import reach
-from hil.rig import ExternalBroker
+from hil.rig_file import ExternalBroker
 from hil.secret import MissingSecret, Secret
 
 #: This file was written in 2026: a host clock before that is wrong, and every certificate it makes will be too.

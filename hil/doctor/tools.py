@@ -17,7 +17,8 @@ from hil import process
 from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding, fault, note, ok
 from hil.doctor.host import Host
-from hil.rig import ExternalBroker, MosquittoBroker, Rig, RigBoard
+from hil.rig import Rig, RigBoard
+from hil.rig_file import ExternalBroker, MosquittoBroker
 
 #: Seconds that a tool may take to say its version.
 PATIENCE = 10.0

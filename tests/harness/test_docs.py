@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hil import contract, rig
+from hil import contract
 from hil.cli import _parser
 from hil.needs import _BENCH, _BOARD
+from hil.rig_file import BoardConfig, RigFile
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -77,7 +78,8 @@ def test_make_targets_in_the_documents_exist() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "document"), [(rig.RigFile, "rig.md"), (rig.BoardConfig, "rig.md"), (contract.Contract, "contract.md")]
+    ("model", "document"),
+    [(RigFile, "rig.md"), (BoardConfig, "rig.md"), (contract.Contract, "contract.md")],
 )
 def test_every_key_is_described(model: type, document: str) -> None:
     text = (ROOT / "docs" / document).read_text()

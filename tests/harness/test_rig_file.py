@@ -9,6 +9,7 @@ import pytest
 from hil import contract as contracts
 from hil import placeholders
 from hil import rig as rigs
+from hil.rig_file import Wifi
 from hil.secret import MissingSecret, Secret
 from hil.toml import FileError
 
@@ -51,7 +52,7 @@ def test_the_example_bench_loads_and_holds_no_secret() -> None:
     rig = rigs.load(RIGS / "example-bench.toml")
     assert [b.config.power_kind for b in rig.boards.values()] == ["uhubctl", "command"]
     for board in rig.boards.values():
-        assert isinstance(board.config.wifi, rigs.Wifi)
+        assert isinstance(board.config.wifi, Wifi)
         assert isinstance(board.config.wifi.password, Secret)
 
 
