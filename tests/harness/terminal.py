@@ -37,7 +37,9 @@ class Terminal:
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         # pytest-xdist tells its workers how wide its own terminal is; here the terminal says it, and may change.
-        inherited = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+        # As a person has it: the size is the terminal's, and what is written is held back until it is flushed.
+        theirs = ("COLUMNS", "LINES", "PYTHONUNBUFFERED")
+        inherited = {name: value for name, value in os.environ.items() if name not in theirs}
         self.process = subprocess.Popen(
             command,
             stdin=slave,

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from hil import rig as rigs
 from hil.diagnose import boards
-from hil.side_by_side import auto_workers
+from hil.side_by_side import PARENT, auto_workers, is_left_alone
 from hil.timeline import load, load_by_worker, where
-from tests.harness.test_plugin import run
+from tests.harness.test_plugin import RIG, run
 
 CONTRACT = Path(__file__).parents[2] / "rigs" / "contracts" / "reference.toml"
 
@@ -117,3 +121,21 @@ def test_auto_counts_boards_and_not_processors(tmp_path: Path) -> None:
     assert "1 worker [1 item]" in done.stdout, done.stdout
     given = run(tmp_path, f"--rig={rig}", "-n", "auto", "--board=a", "--board=b", "--board=c", "-v")
     assert "3 workers [1 item]" in given.stdout, given.stdout
+
+
+def test_a_worker_knows_whether_its_controller_lives() -> None:
+    def left_alone(**told: object) -> bool:
+        config: Any = SimpleNamespace(workerinput=told)
+        return is_left_alone(config)
+
+    over = subprocess.Popen(["true"])
+    over.wait()
+    assert left_alone(**{PARENT: over.pid})
+    assert not left_alone(**{PARENT: os.getppid()})
+    assert not left_alone()  # started on another host, or no worker at all
+
+
+def test_the_controller_tells_its_workers_who_it_is(tmp_path: Path) -> None:
+    text = f"import os\ndef test_it(request):\n    assert request.config.workerinput[{PARENT!r}] == os.getppid()\n"
+    done = run(tmp_path, "-n", "1", f"--rig={RIG}", text=text)
+    assert done.returncode == 0, done.stdout
