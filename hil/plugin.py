@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hil import plugin_options as options
+from hil.plugin_summary import Summary
 from hil.report import verdicts as reports
 
 if TYPE_CHECKING:
@@ -22,10 +23,8 @@ if TYPE_CHECKING:
     from hil.board import Board
     from hil.broker.monitor import Monitor
     from hil.gateway import Gateway
-    from hil.history.live import Live
     from hil.history.sentence import Quarantine
     from hil.history.witness import Witness
-    from hil.report.results import Writer
     from hil.rig import Rig
     from hil.timeline import Timeline
     from hil.timeserver import TimeServer
@@ -68,7 +67,7 @@ def pytest_configure(config: pytest.Config) -> None:
     ):
         config.addinivalue_line("markers", line)
     if not hasattr(config, "workerinput"):  # a worker's reports go to the process that started it
-        config.pluginmanager.register(Summary(config), "hil-summary")
+        config.pluginmanager.register(Summary(config, lambda: _rig(config)), "hil-summary")
     if (config.getoption("tx", None) or hasattr(config, "workerinput")) and _rig_may_be_there(config):
         from hil.side_by_side import take_part
 
@@ -389,45 +388,3 @@ def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple
     if hasattr(report, "wasxfail") and reports.told(report, reports.QUARANTINED):
         return "quarantined", "q", ("QUARANTINED", {"yellow": True})
     return None
-
-
-class Summary:
-    """Collects the results where the summary is printed: in this process, also of tests that ran in others (xdist)."""
-
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-        self._verdicts = reports.Verdicts()
-        self._results: Writer | None = None
-        self._history: Live | None = None
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if self._results is None:
-            if not reports.told(report, reports.BOARD):
-                return
-            from hil.history.live import Live
-            from hil.report.results import Writer
-
-            self._results = Writer()
-            whole = self._config.getoption("--part-of")
-            self._history = Live(_rig(self._config), self._config.getoption("--history"), whole and Path(whole))
-        retold = self._results.add(report)
-        if retold is not None:
-            self._verdicts.add(retold)
-            if self._history is not None and retold.line is not None and retold.folder is not None:
-                self._history.take(retold.line, retold.folder)
-
-    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-        if self._verdicts and self._results is not None:
-            from hil import side_by_side
-            from hil.report.ending import leave_reports
-
-            terminalreporter.section("hil: board by scenario")
-            told = leave_reports(self._results.folders, config.getoption("--reports"))
-            merged = side_by_side.outcome(config)
-            kept = self._history.end() if self._history is not None else []
-            for line in [*self._verdicts.summary(), *merged, *told, *kept]:
-                terminalreporter.write_line(line)
-
-    def pytest_unconfigure(self) -> None:
-        if self._results is not None:
-            self._results.close()
