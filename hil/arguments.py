@@ -8,10 +8,9 @@ import threading
 
 def count(text: str) -> int:
     """A whole number from 1 on."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"found {number}, expected 1 or more")
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a whole number, 1 or more")
+    return int(text)
 
 
 def seconds(text: str) -> float:
@@ -19,6 +18,14 @@ def seconds(text: str) -> float:
     number = _number(text)
     if not 0 < number <= threading.TIMEOUT_MAX:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, more than 0")
+    return number
+
+
+def patience(text: str) -> float:
+    """Seconds like `seconds`, or 0 for none at all."""
+    number = _number(text, -1.0)
+    if not 0 <= number <= threading.TIMEOUT_MAX:
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, 0 or more")
     return number
 
 
@@ -38,8 +45,8 @@ def confidence(text: str) -> float:
     return number
 
 
-def _number(text: str) -> float:
+def _number(text: str, otherwise: float = 0.0) -> float:
     try:
         return float(text)
     except ValueError:
-        return 0.0
+        return otherwise

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hil import rig as rigs
+from hil.arguments import patience
 from hil.bisect import command as bisect
 from hil.cases import command as cases
 from hil.chain import command as chain
@@ -134,7 +134,7 @@ def _on_boards() -> argparse.ArgumentParser:
     every.add_argument(
         "--wait",
         metavar="SECONDS",
-        type=_seconds,
+        type=patience,
         help="wait so long for boards that another run has (default: as the rig says, which by itself is not at all)",
     )
     return every
@@ -164,14 +164,14 @@ def _add_looking_on(add: Callable[[str, str], argparse.ArgumentParser]) -> None:
     """The commands that go on until somebody ends them."""
     console = add("console", "show a board's console; what is typed is sent")
     console.add_argument("--reset", action="store_true", help="hard reset first, to see it boot")
-    console.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
+    console.add_argument("--seconds", type=patience, metavar="S", help="end after so many seconds (default: Ctrl-C)")
     monitor = add("monitor", "open the whole bench, switch the boards on, and show what broker and gateway see")
-    monitor.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
+    monitor.add_argument("--seconds", type=patience, metavar="S", help="end after so many seconds (default: Ctrl-C)")
     monitor.add_argument("--topic", default="#", metavar="FILTER", help="only messages that fit (default: all)")
     watch.add_options(add("watch", watch.WORDS))
     link = add("link", "carry the lines of boards without a network to the rig's broker, and show it")
     link.add_argument("--reset", action="store_true", help="hard reset first: a board says only then what it wants")
-    link.add_argument("--seconds", type=float, metavar="S", help="end after so many seconds (default: Ctrl-C)")
+    link.add_argument("--seconds", type=patience, metavar="S", help="end after so many seconds (default: Ctrl-C)")
 
 
 def _add_firmware(parser: argparse.ArgumentParser) -> None:
@@ -182,16 +182,6 @@ def _add_firmware(parser: argparse.ArgumentParser) -> None:
         help="this, a file or a folder of images, in place of what the contract builds or names; may be given several "
         "times",
     )
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 <= seconds <= threading.TIMEOUT_MAX:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected seconds, 0 or more")
-    return seconds
 
 
 def _add_doctor(doctor: argparse.ArgumentParser) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
+from hil.arguments import count
+
 _WORDS = "what has changed over many runs: regressions, flaky scenarios, drifts, boards that fail alone"
 
 
@@ -12,7 +14,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add `hil history` and its questions."""
     every = argparse.ArgumentParser(add_help=False)
     add_place(every)
-    every.add_argument("--last", type=_count, default=50, metavar="N", help="look at the last N runs (default: 50)")
+    every.add_argument("--last", type=count, default=50, metavar="N", help="look at the last N runs (default: 50)")
     every.add_argument("--of", metavar="RIG", help="only runs of the rig of this name (default: all in the history)")
     parser = commands.add_parser("history", help=_WORDS, description=_WORDS, parents=[every])
     parser.set_defaults(run=run, question="overview")
@@ -22,7 +24,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         # What was said before the question counts, unless it is said again behind it.
         again = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
         add_place(again)
-        again.add_argument("--last", type=_count, metavar="N", help="look at the last N runs (default: 50)")
+        again.add_argument("--last", type=count, metavar="N", help="look at the last N runs (default: 50)")
         again.add_argument("--of", metavar="RIG", help="only runs of the rig of this name")
         found = questions.add_parser(name, help=words, description=words, parents=[again])
         found.set_defaults(run=run)
@@ -57,13 +59,6 @@ def add_place(parser: argparse.ArgumentParser) -> None:
         default=argparse.SUPPRESS if suppressed else os.environ.get("HIL_RIG", "rigs/virtual.toml"),
         help="rig file that says where (default: $HIL_RIG, or rigs/virtual.toml)",
     )
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"found {number}, expected 1 or more")
-    return number
 
 
 def run(options: argparse.Namespace) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from hil.arguments import count
+
 _DOCTOR = ("--power", "--listen", "--probe", "--wait-for-board")
 
 
@@ -37,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--markdown", metavar="FILE", type=Path, help="add the summary to this file, as Markdown")
     parser.add_argument(
-        "--keep", metavar="N", type=_count, help="at the end delete the folders of all but the last N nights"
+        "--keep", metavar="N", type=count, help="at the end delete the folders of all but the last N nights"
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--folder", metavar="DIR", type=Path, help="the night's folder: a new one, or one to go on with")
@@ -48,9 +50,3 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="go on with the night that was cut short, and do nothing where there is none: for the start of the host",
     )
     where.add_argument("--new", action="store_true", help="begin a new night, also if one was cut short")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected 1 or more")
-    return int(text)

@@ -292,3 +292,23 @@ def test_a_port_that_is_not_there_is_told_in_one_line(tmp_path: Path, capsys: py
     error = capsys.readouterr().err
     assert "/dev/hil-no-such-port" in error
     assert "Traceback" not in error
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["console", "--seconds", "nan"], "argument --seconds: found 'nan', expected seconds, 0 or more"),
+        (["flash", "--wait", "-1"], "argument --wait: found '-1', expected seconds, 0 or more"),
+        (["nightly", "--keep", "0"], "argument --keep: found '0', expected a whole number, 1 or more"),
+        (["reproduce", "x", "--limit", "soon"], "argument --limit: found 'soon', expected seconds, more than 0"),
+        (["shrink", "x", "-o", "y", "--error", "1"], "argument --error: found '1', expected a part of 1, such as 0.2"),
+        (["bisect", "x", "--confidence", "0.4"], "found '0.4', expected a part of 1 from 0.5 on, such as 0.95"),
+    ],
+)
+def test_values_that_cannot_be_are_told_in_one_line(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.rstrip().endswith(said)
