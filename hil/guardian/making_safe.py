@@ -65,12 +65,7 @@ def make_safe(
         except Exception:  # whatever it was: the rest has to be done
             faults.append(f"{what}: {traceback.format_exc().strip()}")
 
-    def end_tools() -> None:
-        killed.extend(children.end(its_mark, last=False))
-        if children.await_forks(run, words, its_mark):
-            killed.extend(children.end(its_mark, last=False))
-
-    attempt("tools", end_tools)
+    attempt("tools", lambda: killed.extend(_end_tools(run, words, its_mark)))
     attempt("power", lambda: outcomes.extend(supply.switch(list(duties.power.values()), its_mark, SWITCHING)))
     attempt("boards", lambda: killed.extend(children.end(its_mark, last=True, polite=_POLITE)))
     attempt("leftovers", lambda: killed.extend(children.end(its_mark)))
@@ -87,9 +82,7 @@ def make_safe(
         attempt(str(path), partial(end_timeline, path))
     lines = [
         f"process {run} ended without a farewell: {why}",
-        f"power: {'; '.join(power) or 'nothing to switch'}",
-        f"processes: {', '.join(processes) or 'none left'}",
-        *(f"{path}: {count} bytes of a torn line were cut off" for path, count in torn.items() if count),
+        *_told(power, processes, torn),
         f"locks: {len(duties.locks)} to be freed after {seconds:.2f} s",
     ]
     attempt("log", lambda: log("\n".join(lines)))
@@ -99,6 +92,23 @@ def make_safe(
         attempt(str(path.parent), partial(_on_disk, path.parent))
     if faults:
         log("\n".join(faults))
+
+
+def _end_tools(run: int, words: bytes, its_mark: str) -> list[children.Child]:
+    """What writes to a board, and what was just about to become such a tool."""
+    found = children.end(its_mark, last=False)
+    if children.await_forks(run, words, its_mark):
+        found += children.end(its_mark, last=False)
+    return found
+
+
+def _told(power: list[str], processes: list[str], torn: dict[Path, int]) -> list[str]:
+    """What was done, for the log."""
+    return [
+        f"power: {'; '.join(power) or 'nothing to switch'}",
+        f"processes: {', '.join(processes) or 'none left'}",
+        *(f"{path}: {count} bytes of a torn line were cut off" for path, count in torn.items() if count),
+    ]
 
 
 def ended(run: int, why: str, **data: Any) -> Event:
