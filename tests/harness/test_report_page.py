@@ -85,8 +85,8 @@ def test_pointer(window: Window, failing: Path) -> None:
     page = window.open(failing)
     assert page.locator("#matrix tbody tr").count() == 6
     page.click("#matrix a[data-verdict=FAIL]")
-    assert page.locator("#d-title").inner_text() == "last will after a power cut"
-    assert "will <[redacted]>" in page.locator("#d-why").inner_text()
+    expect(page.locator("#d-title")).to_have_text("last will after a power cut")
+    expect(page.locator("#d-why")).to_contain_text("will <[redacted]>")
     whole = ink(page)
 
     page.mouse.move(**in_lane(page, "power", 0.95))
