@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-from hil.report.html.lanes import lane
+from hil.lanes import lane
 from hil.reproduce.sameness import facts, is_chatter
 from hil.timeline import Event
 from hil.timeline.event import shown

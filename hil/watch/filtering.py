@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from hil.report.html.lanes import BAD, GOOD, LANES, ODD, PLAIN
+from hil.lanes import BAD, GOOD, LANES, ODD, PLAIN
 from hil.watch.row import Row
 
 LANGUAGE = """\

@@ -9,7 +9,7 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from hil.report.html.lanes import BAD, GOOD, ODD, PLAIN
+from hil.lanes import BAD, GOOD, ODD, PLAIN
 from hil.watch.row import SHORT, Row
 
 MARKS = {PLAIN: " ", GOOD: "+", ODD: "?", BAD: "!"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hil.report.html.lanes import lane, tone
+from hil.lanes import lane, tone
 from hil.report.legible import legible
 from hil.timeline import Event
 

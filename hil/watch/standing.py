@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from hil.report.html.lanes import BAD, GOOD, ODD, PLAIN
+from hil.lanes import BAD, GOOD, ODD, PLAIN
 from hil.timeline import Event
 from hil.watch.row import Row, value
 

@@ -17,10 +17,10 @@ from hostile_run import hostile_run
 from run_folders import RunFolder, failing_run
 
 from hil.history.quarantine import Entry
+from hil.lanes import ALWAYS, BAD, GOOD, LANES, ODD, PLAIN, lane, tone
 from hil.report import runs
 from hil.report.html import as_html
 from hil.report.html.chunks import LONGEST_TEXT, chunk, packed
-from hil.report.html.lanes import ALWAYS, BAD, GOOD, LANES, ODD, PLAIN, lane, tone
 from hil.report.html.markup import Html, element
 from hil.report.html.spans import spans
 from hil.report.verdicts import EXPIRED, QUARANTINED

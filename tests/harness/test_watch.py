@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hil.report.html.lanes import BAD, GOOD, ODD, PLAIN
+from hil.lanes import BAD, GOOD, ODD, PLAIN
 from hil.timeline import Event
 from hil.watch import filtering, heading
 from hil.watch.filtering import FilterError, parse

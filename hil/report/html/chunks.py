@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hil.diagnose import Diagnosis
-from hil.report.html.lanes import ALWAYS, LANES, lane, tone
+from hil.lanes import ALWAYS, LANES, lane, tone
 from hil.report.html.spans import Span, spans
 from hil.report.results import Result
 from hil.report.runs import Run

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hil.attempts import End, attempts
-from hil.report.html.lanes import BAD, GOOD, ODD, PLAIN
+from hil.lanes import BAD, GOOD, ODD, PLAIN
 from hil.report.results import Result
 from hil.timeline import Event
 

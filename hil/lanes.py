@@ -1,4 +1,4 @@
-"""Where an event stands in the picture: its lane, and how much it asks to be looked at."""
+"""Where an event stands in a picture of the timeline: its lane, and how much it asks to be looked at."""
 
 from __future__ import annotations
 
