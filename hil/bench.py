@@ -37,6 +37,8 @@ from hil.rig import Rig
 from hil.secret import MissingSecret
 from hil.timeline import Event, Timeline, render
 from hil.timeserver import TimeServer, TimeServerError, TrueTime
+from hil.tools.used import of_boards, of_broker
+from hil.tools.versions import Told, Versions
 from hil.virtual_board import VirtualBoardError, VirtualBoardUnavailable
 
 #: What can go wrong on a bench, each with a message of one line that says the cure.
@@ -106,7 +108,7 @@ class Bench:
         self.rig = rig
         self.artifacts = artifacts or parts.run_folder(rig)
         self.artifacts.mkdir(parents=True, exist_ok=True)
-        facts.write(rig, self.artifacts)
+        self._facts = facts.write(rig, self.artifacts)
         self.timeline = Timeline(self.artifacts / "timeline.jsonl")
         self.boards: dict[str, Board] = {}
         self._state = state or self.artifacts / "virtual"
@@ -119,6 +121,8 @@ class Bench:
         self._exit.callback(self._locks.free)
         self._exit.callback(self._watch.close)
         self._exit.callback(self.timeline.close)
+        self._tools = Versions(self._tell_tools)
+        self._exit.callback(self._tools.close)
         self._broker: Broker | None = None
         self._shared_broker = broker
         self._monitor: Monitor | None = None
@@ -174,7 +178,13 @@ class Bench:
             raise BenchError(f"this bench was opened without its {name}")
         return part
 
+    def _tell_tools(self, tools: list[Told]) -> None:
+        """Write run.json anew; a folder that is gone or full is no reason to disturb the run."""
+        with contextlib.suppress(OSError):
+            facts.put({**self._facts, "tools": tools}, self.artifacts)
+
     def _open_broker_side(self) -> None:
+        self._tools.ask([of_broker(self.rig)])
         loop = Loop()
         self._exit.callback(loop.close)
         self._broker = broker = parts.make_broker(self.rig, self.timeline, self.artifacts, self._shared_broker)
@@ -204,6 +214,8 @@ class Bench:
         return self.boards[name]
 
     def _open_board(self, name: str) -> None:
+        if self._broker is not None:  # it is a run, of which somebody will want a report
+            self._tools.ask(of_boards(self.rig, [self.rig.boards[name]]))
         if self.gateway is not None:
             parts.serve(self.rig, self.gateway, name)
         self._watch.power(supply.duty(self.rig, name, self._state))

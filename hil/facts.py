@@ -1,7 +1,8 @@
 """What a run's folder says of its rig, its host and its tools: run.json, written as the bench opens.
 
-Nothing secret goes in: a rig names the variables that hold its secrets, and what somebody wrote into it all the same,
-under a key that speaks of a secret or in an address, is blanked.
+It is written again when a tool has said its version, which nobody waits for (`hil.tools.versions`). Nothing secret goes
+in: a rig names the variables that hold its secrets, and what somebody wrote into it all the same, under a key that
+speaks of a secret or in an address, is blanked.
 """
 
 from __future__ import annotations
@@ -32,9 +33,16 @@ _IN_ADDRESS = re.compile(r"(?<=//)[^/\s@]+(?=@)")
 """What stands before the host in an address: a name and a password (RFC 3986 section 3.2.1)."""
 
 
-def write(rig: Rig, folder: Path) -> None:
-    """Write run.json into the run's folder, for its owner alone; whole or not at all."""
-    text = json.dumps(facts(rig), indent=1, ensure_ascii=False, default=str)
+def write(rig: Rig, folder: Path) -> dict[str, Any]:
+    """Write run.json into the run's folder, and return what it says. Raises OSError."""
+    told = facts(rig)
+    put(told, folder)
+    return told
+
+
+def put(told: Mapping[str, Any], folder: Path) -> None:
+    """Write run.json with this in it, for its owner alone; whole or not at all. Raises OSError."""
+    text = json.dumps(told, indent=1, ensure_ascii=False, default=str)
     draft = folder / f".{FILE}.{os.getpid()}"
     with open(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "w", encoding="utf-8") as file:
         file.write(text + "\n")
@@ -42,7 +50,10 @@ def write(rig: Rig, folder: Path) -> None:
 
 
 def facts(rig: Rig) -> dict[str, Any]:
-    """`began` in seconds since 1970, `rig` as its file says with all defaults, `boards` with what they promise."""
+    """`began` in seconds since 1970, `rig` as its file says with all defaults, `boards` with what they promise.
+
+    `tools`: the programs that the bench runs, as `hil.tools.versions` tells them; none yet.
+    """
     return {
         "format": FORMAT,
         "began": time.time(),
@@ -52,6 +63,7 @@ def facts(rig: Rig) -> dict[str, Any]:
             "processors": os.cpu_count(),
         },
         "versions": versions(),
+        "tools": [],
         "rig": {"file": str(rig.path), **public(rig.file.model_dump(mode="json", exclude_none=True))},
         "boards": {
             name: {

@@ -3,101 +3,41 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from packaging.requirements import Requirement
-from packaging.version import InvalidVersion, Version
+from packaging.version import Version
 
-from hil import process
 from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding, fault, note, ok
 from hil.doctor.host import Host
 from hil.rig import Rig, RigBoard
-from hil.rig_file import ExternalBroker, MosquittoBroker
+from hil.rig_file import ExternalBroker
+from hil.tools import asking, used
+from hil.tools.asking import Answer
+from hil.tools.tool import TOOLS, Tool
 
 #: Seconds that a tool may take to say its version.
 PATIENCE = 10.0
-#: Where Debian puts what an ordinary user's PATH does not name.
-_MORE_PATHS = ":/usr/sbin:/usr/local/sbin"
-
-
-@dataclass(frozen=True)
-class Tool:
-    """A program. `ask`: the arguments that have it say its version; `least`: the oldest that does, and why."""
-
-    name: str
-    install: str
-    ask: tuple[str, ...] = ("--version",)
-    least: str | None = None
-    why: str = ""
-
-
-#: Least versions: what hil's own calls need. The reference of arduino-cli 0.20 has `--no-color`, that of 0.13 has not.
-#: bossac before 1.9 adds the bootloader's size to `--offset` by itself (BOSSA issue 79). mosquitto 1.6 brought MQTT 5.
-TOOLS = {
-    "avrdude": Tool("avrdude", "sudo apt install avrdude", ("-?",)),
-    "arduino-cli": Tool(
-        "arduino-cli",
-        "arduino.github.io/arduino-cli, 'Installation'",
-        ("version",),
-        "0.20",
-        "older ones have no --no-color",
-    ),
-    "bossac": Tool(
-        "bossac",
-        "sudo apt install bossa-cli",
-        ("--help",),
-        "1.9",
-        "older ones add the bootloader's size to the offset, and write to the wrong place",
-    ),
-    "uhubctl": Tool("uhubctl", "sudo apt install uhubctl"),
-    "usbrelay": Tool("usbrelay", "sudo apt install usbrelay", ("--version",)),
-    "ykush": Tool("ykushcmd", "github.com/Yepkit/ykush, 'Building'", ("-h",)),
-    "sispmctl": Tool("sispmctl", "sudo apt install sispmctl", ("-v",)),
-    "labgrid": Tool("labgrid-client", "pip install labgrid, in an environment of its own", ("--help",)),
-    "snmp": Tool("snmpset", "sudo apt install snmp", ("-V",)),
-    "mosquitto": Tool("mosquitto", "sudo apt install mosquitto", ("-h",), "1.6", "older ones know no MQTT 5"),
-}
-_VERSION = re.compile(r"\b(\d+\.\d+(?:\.\d+)*)\b")
 
 
 def _tools(case: Case) -> Iterator[Finding]:
     yield ok("python", sys.version.split()[0])
     for package in _packages(case.boards):
         yield package_of(package, f"pip install '{package}'")
-    for name in _needed(case.boards):
-        yield look(TOOLS[name], _program_of(case.boards, name))
-    if any(board.config.power_kind == "uhubctl" for board in case.boards):
-        yield from _hub_tool(case.host, _program_of(case.boards, "uhubctl") or "uhubctl")
+    for use in used.of_boards(case.rig, case.boards):
+        answer = asking.ask(use.tool, use.program, patience=PATIENCE)
+        yield judge(use.tool, answer)
+        if use.tool is TOOLS["uhubctl"]:
+            yield from _hub_tool(case.host, answer.version)
 
 
 def _packages(boards: list[RigBoard]) -> list[str]:
     packages = ["esptool", "pyserial", "paho-mqtt"]
     packages += ["pyOpenSSL"] if any(board.config.virtual for board in boards) else []
     return packages + (["gpiod"] if any(board.config.power_kind == "gpio" for board in boards) else [])
-
-
-def _needed(boards: list[RigBoard]) -> list[str]:
-    """The programs that flashers and switches of these boards run."""
-    flashers = [board.config.flasher.kind for board in boards if board.config.flasher is not None]
-    flashers += ["avrdude" for board in boards if board.config.virtual == "uno"]
-    kinds = [*flashers, *(board.config.power_kind for board in boards)]
-    return [kind for kind in dict.fromkeys(kinds) if kind in TOOLS]
-
-
-def _program_of(boards: list[RigBoard], name: str) -> str | None:
-    """Where the rig says that a tool is: the key `program` of the first table that has one."""
-    for board in boards:
-        for table in (board.config.power, board.config.flasher):
-            if table is not None and table.kind == name:
-                program = getattr(table, "program", None)
-                return str(program) if program is not None else None
-    return None
 
 
 def package_of(name: str, cure: str) -> Finding:
@@ -122,49 +62,20 @@ def _wanted(name: str) -> Requirement | None:
     return Requirement(f"{found.name}{found.specifier}") if found is not None else None
 
 
-def look(tool: Tool, program: str | None = None) -> Finding:
+def judge(tool: Tool, answer: Answer) -> Finding:
     """Whether a program is there, runs, and is new enough."""
-    found = shutil.which(program or tool.name, path=os.environ.get("PATH", "") + _MORE_PATHS)
-    if found is None:
-        return fault(tool.name, f"{program or tool.name} was not found", tool.install)
-    said = ask(found, tool.ask)
-    if isinstance(said, Finding):
-        return fault(tool.name, said.found, tool.install)
-    version = _version(said)
+    if answer.trouble:
+        return fault(tool.name, answer.trouble, tool.install)
+    version = answer.version
     if version is not None and tool.least is not None and version < Version(tool.least):
-        return fault(tool.name, f"{found} is {version}; {tool.why}", f"install {tool.least} or later: {tool.install}")
-    return ok(tool.name, f"{found} ({version or 'it does not say its version'})")
+        said = f"{answer.program} is {version}; {tool.why}"
+        return fault(tool.name, said, f"install {tool.least} or later: {tool.install}")
+    return ok(tool.name, f"{answer.program} ({version or 'it does not say its version'})")
 
 
-def ask(program: str, words: tuple[str, ...]) -> str | Finding:
-    """What a program says to these arguments, whatever its exit code; a fault where it cannot be run."""
-    try:
-        done = process.run([program, *words], timeout=PATIENCE, merge=True)
-    except OSError as error:
-        return fault(program, f"{program} does not run: {error.strerror}", "")
-    if done.ended != "exit":
-        return fault(program, f"{program} {' '.join(words)} was not done after {PATIENCE:g} s", "")
-    return done.output
-
-
-def _version(said: str) -> Version | None:
-    """The first version in a tool's words that does not belong to something else, such as a file's name."""
-    for line in said.split("\n"):
-        match = _VERSION.search(line) if re.search(r"ersion|^\W*v?\d", line) else None
-        if match is not None:
-            try:
-                return Version(match[1])
-            except InvalidVersion:
-                continue
-    return None
-
-
-def _hub_tool(host: Host, program: str) -> Iterator[Finding]:
+def _hub_tool(host: Host, version: Version | None) -> Iterator[Finding]:
     """From Linux 6.0 on the kernel switches a port for uhubctl 2.5, and would switch it on again for older ones."""
     kernel = re.match(r"(\d+)", host.text("/proc/sys/kernel/osrelease") or "")
-    found = shutil.which(program, path=os.environ.get("PATH", "") + _MORE_PATHS)
-    said = ask(found, ("--version",)) if found is not None else None
-    version = _version(said) if isinstance(said, str) else None
     if kernel is not None and int(kernel[1]) >= 6 and version is not None and version < Version("2.6"):
         what = "may leave ports of USB 3 root hubs on" if version >= Version("2.5") else "does not keep ports off"
         yield note("uhubctl", f"{version} on Linux {kernel[1]} {what}", "build uhubctl 2.6 or later from its source")
@@ -179,8 +90,8 @@ def broker_tool(rig: Rig) -> Iterator[Finding]:
     broker = rig.file.broker
     if isinstance(broker, ExternalBroker):
         return
-    program = broker.program if isinstance(broker, MosquittoBroker) else None
-    mosquitto = look(TOOLS["mosquitto"], program)
+    use = used.of_broker(rig) or used.Use(TOOLS["mosquitto"])
+    mosquitto = judge(use.tool, asking.ask(use.tool, use.program, patience=PATIENCE))
     if broker.kind == "mosquitto" or (broker.kind == "auto" and mosquitto.level == "ok"):
         yield mosquitto
         return

@@ -1,4 +1,7 @@
-"""What a run put into its boards: firmware by its hashes, credentials by subject and serial number, faults by name."""
+"""What a run put into its boards: firmware by its hashes, credentials by subject and serial number, faults by name.
+
+And with which programs of others it did so.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from hil.timeline import Event
 
 _FIRMWARE = ("sha256", "project", "version", "built", "images")
 _CREDENTIALS = ("subject", "serial", "method")
+_TOOL = ("name", "program", "version", "trouble")
 
 
 def firmware(run: Run, board: str) -> list[dict[str, Any]]:
@@ -29,6 +33,13 @@ def faults(run: Run, board: str) -> dict[str, int]:
     """How often each fault was armed against the board, by name; the most frequent first."""
     armed = [str(e.get("name")) for e in _of(run, board) if e.kind == "fault" and e.get("state") == "armed"]
     return dict(Counter(armed).most_common())
+
+
+def tools(run: Run) -> list[dict[str, Any]]:
+    """The programs that flashers, switches and broker are, each once: `name`, `program`, `version`, `trouble`."""
+    told = [tool for part in run.parts for tool in part.facts.get("tools", ()) if isinstance(tool, dict)]
+    each = {repr(one): one for one in ({key: tool.get(key) for key in _TOOL} for tool in told)}
+    return list(each.values())
 
 
 def _of(run: Run, board: str) -> list[Event]:

@@ -37,6 +37,7 @@ def as_markdown(run: Run) -> str:
         said = list(dict.fromkeys(f"{test['board']}: {words}" for test in told["tests"] for words in test[key]))
         lines += [f"### {key.capitalize()}", "", *(f"- {plain(words)}" for words in said), ""] if said else []
     lines += ["### What was tested", "", *(f"- {_tested(board)}" for board in told["boards"]), ""]
+    lines += [f"With {', '.join(map(_tool, told['tools']))}.", ""] if told["tools"] else []
     return "\n".join(lines)
 
 
@@ -79,6 +80,10 @@ def _tested(board: Mapping[str, Any]) -> str:
         f"firmware {plain(one['version'] or '')} `{one['sha256'][:12]}`".replace("  ", " ") for one in board["firmware"]
     ]
     return f"**{plain(board['name'])}**: {', '.join(facts) or 'nothing is known'}"
+
+
+def _tool(tool: Mapping[str, Any]) -> str:
+    return plain(f"{tool['name']} {tool['version'] or '(' + str(tool['trouble']) + ')'}")
 
 
 def plain(words: object) -> str:

@@ -33,6 +33,7 @@ def summary(run: Run) -> dict[str, Any]:
         "rig": {key: run.facts.get("rig", {}).get(key) for key in ("name", "file", "description")},
         "host": run.facts.get("host", {}),
         "versions": run.facts.get("versions", {}),
+        "tools": inventory.tools(run),
         "brokers": brokers(run),
         "verdicts": {verdict: counted[verdict] for verdict in VERDICTS},
         "boards": [_board(run, name) for name in names],

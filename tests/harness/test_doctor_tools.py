@@ -8,6 +8,7 @@ import pytest
 from fake_host import FakeHost, found
 
 from hil.doctor import tools
+from hil.tools import asking
 
 RIG = """name = "x"
 broker = {{ kind = "embedded" }}
@@ -143,7 +144,7 @@ def test_a_package_that_is_not_of_the_asked_version(monkeypatch: pytest.MonkeyPa
 def test_the_broker(
     tmp_path: Path, path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, says: str | None, level: str, words: str
 ) -> None:
-    monkeypatch.setattr(tools, "_MORE_PATHS", "")
+    monkeypatch.setattr(asking, "MORE_PATHS", "")
     monkeypatch.setenv("PATH", str(path))
     if says is not None:
         (path / "mosquitto").write_text(f"#!/bin/sh\necho '{says}'\nexit 3\n")

@@ -214,13 +214,22 @@ def _credentials(credentials: Iterable[Told]) -> Iterable[tuple[str, ...]]:
 
 
 def about(told: Told, rig: Mapping[str, Any]) -> Html:
-    """Rig, host and versions."""
+    """Tools, packages, host and rig."""
     host = [(key, str(value)) for key, value in told["host"].items() if value is not None]
     return joined(
-        element("div", element("h3", "Versions"), table(("", ""), told["versions"].items())),
+        element("div", element("h3", "Tools"), table(("", "", ""), map(_tool, told["tools"]), class_="tools-used"))
+        if told["tools"]
+        else None,
+        element("div", element("h3", "Packages"), table(("", ""), told["versions"].items())),
         element("div", element("h3", "Host"), table(("", ""), host)),
         element("div", element("h3", "Rig"), table(("", ""), _flat(rig)), class_="wide"),
     )
+
+
+def _tool(tool: Told) -> tuple[str, str, str]:
+    """A line of the tools' table; most troubles say of which program they are."""
+    said = tool["version"] or tool["trouble"] or ""
+    return tool["name"], said, "" if tool["program"] in said else tool["program"]
 
 
 def _flat(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
