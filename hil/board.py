@@ -12,14 +12,16 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from hil import reset
 from hil.console import Console
 from hil.contract import Contract
 from hil.credentials import Credentials
 from hil.firmware import Firmware
-from hil.flash import Flasher, FlashResult
+from hil.flash import Flasher, FlashError, FlashResult, check_images
 from hil.flash.fingerprint import fingerprint
+from hil.flash.held import spans_settings
 from hil.link import Link
 from hil.power import PowerSwitch
 from hil.provision import Provisioner, ProvisionResult
@@ -136,14 +138,25 @@ class Board:
             built = self.provision()
             if built is not None and not force and baud is None:
                 return FlashResult(built.seconds, built.written, max(0, built.capacity - built.written))
+        self.flashed = False
+        check_images(self.name, self.firmware.images)
+        meant = fingerprint(self.firmware.images)
         result = self.flasher.flash(self.firmware.images, force=force, baud=baud)
+        self._tell_firmware(meant)
         self.flashed = True
-        self._tell_firmware()
+        if result.written and spans_settings(self.firmware.images):
+            self.as_agreed = False
         return result
 
-    def _tell_firmware(self) -> None:
-        """What lies in flash now goes on the timeline: a verdict is one on this firmware."""
-        self.timeline.record("flash", "firmware", self.name, **fingerprint(self.firmware.images))
+    def _tell_firmware(self, meant: Mapping[str, Any] | None = None) -> None:
+        """What lies in flash now goes on the timeline: a verdict is one on this firmware.
+
+        `meant`: what the images were before they were written. Raises hil.flash.FlashError if they are others by now.
+        """
+        now = fingerprint(self.firmware.images)
+        if meant is not None and now != meant:
+            raise FlashError(f"board {self.name}: its images changed while they were written; flash it again")
+        self.timeline.record("flash", "firmware", self.name, **now)
 
     def provision(
         self, credentials: Credentials | None = None, settings: Mapping[str, str] | None = None

@@ -220,6 +220,7 @@ class Esptool:
         keep = ["--flash-mode", "keep", "--flash-freq", "keep", "--flash-size", "keep"]
         with self.session(), private_file(data) as file:
             self._meet()
+            self.timeline.record("flash", "write", self.board, offset=offset, bytes=len(data))
             self._esptool(["write-flash", *keep, f"{offset:#x}", str(file)], "writing")
 
     def holds(self, offset: int, data: bytes) -> bool:
@@ -237,6 +238,7 @@ class Esptool:
         """Erase the whole flash. Raises FlashError."""
         with self.session():
             self._meet()
+            self.timeline.record("flash", "erase", self.board)
             self._esptool(["erase-flash"], "erasing")
 
     def erase_region(self, offset: int, size: int) -> None:
@@ -245,6 +247,7 @@ class Esptool:
             raise ValueError(f"{size} bytes at {offset:#x} are not whole sectors of {SECTOR} bytes")
         with self.session():
             self._meet()
+            self.timeline.record("flash", "erase", self.board, offset=offset, bytes=size)
             self._esptool(["erase-region", f"{offset:#x}", f"{size:#x}"], "erasing")
 
     def verify(self, images: Sequence[Image]) -> None:

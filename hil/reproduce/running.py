@@ -16,6 +16,7 @@ from hil.board import Board
 from hil.cases import Case
 from hil.cases.applying import put_firmware, rig_for
 from hil.flash import Image
+from hil.flash.held import holds
 from hil.reproduce.attempt import signature_of
 from hil.reproduce.kept import keep
 from hil.reproduce.reporting import note
@@ -79,12 +80,10 @@ class BenchRunner:
     def _boards(self, case: Case, bench: Bench) -> list[Board]:
         """The boards, each with the images that the case wants in its flash at its next make_ready."""
         for board in bench.boards.values():
-            before = list(board.firmware.images)
             board.firmware.images = list(self._images[board.name])
-            flashed = board.flashed
             put_firmware(case, board)
-            # An image of the same name may be another one by now; what lies in flash already is not written again.
-            board.flashed = flashed and case.firmware.image is None and board.firmware.images == before
+            # A board that was given other settings meanwhile is asked once more, in one session with their removal.
+            board.flashed = board.as_agreed and holds(bench.timeline, board.name, board.firmware.images)
         return list(bench.boards.values())
 
     def close(self) -> None:
