@@ -9,10 +9,12 @@ from pathlib import Path
 
 from sqlalchemy import Connection
 
-from hil.history import listing, place
+from hil.history import as_json, listing, place
+from hil.history.course import course
 from hil.history.database import History, HistoryError, open_history
 from hil.history.questions import drifts, flaky, lonely, regressions, trend
 from hil.history.runs import counts, titles
+from hil.history.sheet import Sheet
 from hil.history.window import Window, window
 from hil.history.wording import together
 
@@ -38,42 +40,75 @@ def _looking(options: argparse.Namespace) -> Iterator[tuple[Connection, Window]]
 def overview(options: argparse.Namespace) -> int:
     """Everything in one look."""
     with _looking(options) as (connection, found):
-        listing.about(found, counts(connection, found.runs[-1:]))
-        listing.regressions(regressions(found))
-        listing.flaky(flaky(found))
-        listing.boards(lonely(found))
-        listing.drifts(together(drifts(connection, found, last=options.last, rig=options.of)))
+        newest = counts(connection, found.newest())
+        broken, unsteady, alone = regressions(found), flaky(found), lonely(found)
+        moved = drifts(connection, found, last=options.last, rig=options.of)
+        if options.json:
+            answers = {"runs": as_json.counts(newest), "regressions": as_json.regressions(broken)}
+            answers |= {"flaky": as_json.flaky(unsteady), "boards": as_json.boards(alone)}
+            _print(found, "overview", **answers, drifts=as_json.drifts(moved))
+            return 0
+        sheet = Sheet.of_stdout()
+        most = listing.MOST if sheet.is_terminal else None
+        listing.about(sheet, found, newest)
+        listing.regressions(sheet, found, broken, most)
+        listing.flaky(sheet, unsteady, most)
+        listing.boards(sheet, alone)
+        listing.drifts(sheet, together(moved), most)
     return 0
+
+
+def _print(found: Window, question: str, **answers: object) -> None:
+    print(as_json.document(question, looked_at=as_json.looked_at(found), **answers))
 
 
 def _runs(options: argparse.Namespace) -> int:
     with _looking(options) as (connection, found):
-        listing.runs(counts(connection, found.runs))
+        counted = counts(connection, found.runs)
+        if options.json:
+            _print(found, "runs", runs=as_json.counts(counted))
+        else:
+            listing.runs(Sheet.of_stdout(), counted)
     return 0
 
 
 def _regressions(options: argparse.Namespace) -> int:
     with _looking(options) as (_, found):
         asked = regressions(found)
-        listing.regressions(asked)
+        if options.json:
+            _print(found, "regressions", regressions=as_json.regressions(asked))
+        else:
+            listing.regressions(Sheet.of_stdout(), found, asked)
     return 1 if any(one.sure and not one.quarantined for one in asked) else 0
 
 
 def _flaky(options: argparse.Namespace) -> int:
     with _looking(options) as (_, found):
-        listing.flaky(flaky(found))
+        asked = flaky(found)
+        if options.json:
+            _print(found, "flaky", flaky=as_json.flaky(asked))
+        else:
+            listing.flaky(Sheet.of_stdout(), asked)
     return 0
 
 
 def _drifts(options: argparse.Namespace) -> int:
     with _looking(options) as (connection, found):
-        listing.drifts(together(drifts(connection, found, last=options.last, rig=options.of)))
+        asked = drifts(connection, found, last=options.last, rig=options.of)
+        if options.json:
+            _print(found, "drifts", drifts=as_json.drifts(asked))
+        else:
+            listing.drifts(Sheet.of_stdout(), together(asked))
     return 0
 
 
 def _boards(options: argparse.Namespace) -> int:
     with _looking(options) as (_, found):
-        listing.boards(lonely(found))
+        asked = lonely(found)
+        if options.json:
+            _print(found, "boards", boards=as_json.boards(asked))
+        else:
+            listing.boards(Sheet.of_stdout(), asked)
     return 0
 
 
@@ -81,16 +116,27 @@ def _trend(options: argparse.Namespace) -> int:
     with opened(options) as history, history.reading() as connection:
         known = titles(connection)
         if options.scenario is None:
-            listing.scenarios(known)
+            _list(known, options.json)
             return 0
         title = _meant(options.scenario, known)
         found = trend(connection, title, options.board, last=options.last, rig=options.of)
         if not found:
             of = f" on board {options.board!r}" if options.board else ""
             raise HistoryError(f"{history.place.shown}: no result of {title!r}{of} in the last {options.last} runs")
+        if options.json:
+            print(as_json.document("trend", trend=as_json.trend(found)))
+            return 0
+        sheet = Sheet.of_stdout()
         for one in found:
-            listing.trend(one)
+            course(sheet, one)
     return 0
+
+
+def _list(titles: Sequence[str], json: bool) -> None:
+    if json:
+        print(as_json.document("trend", scenarios=list(titles)))
+    else:
+        listing.scenarios(Sheet.of_stdout(), titles)
 
 
 def _meant(said: str, known: Sequence[str]) -> str:

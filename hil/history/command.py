@@ -16,6 +16,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     add_place(every)
     every.add_argument("--last", type=count, default=50, metavar="N", help="look at the last N runs (default: 50)")
     every.add_argument("--of", metavar="RIG", help="only runs of the rig of this name (default: all in the history)")
+    every.add_argument("--json", action="store_true", help="print one JSON object, for other programs")
     parser = commands.add_parser("history", help=_WORDS, description=_WORDS, parents=[every])
     parser.set_defaults(run=run, question="overview")
     questions = parser.add_subparsers(dest="question", metavar="QUESTION")
@@ -26,6 +27,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         add_place(again)
         again.add_argument("--last", type=count, metavar="N", help="look at the last N runs (default: 50)")
         again.add_argument("--of", metavar="RIG", help="only runs of the rig of this name")
+        if name != "add":
+            again.add_argument("--json", action="store_true", help="print one JSON object, for other programs")
         found = questions.add_parser(name, help=words, description=words, parents=[again])
         found.set_defaults(run=run)
         return found

@@ -1,168 +1,244 @@
-"""The history's answers in a terminal: lines that can be searched and piped, whatever its width."""
+"""The history's answers in a terminal, set to its width: what broke comes first, and stands out."""
 
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
+from typing import Final
 
-from rich.console import Console as Screen
 from rich.text import Text
 
 from hil.history import wording
 from hil.history.quarantine import Entry
-from hil.history.questions import Flaky, Lonely, Regression, Trend
+from hil.history.questions import Flaky, Lonely, Regression
 from hil.history.runs import Counts
+from hil.history.sheet import Sheet, words
+from hil.history.window import Entry as Verdict
 from hil.history.window import Window
-from hil.history.wording import Moved
-from hil.timeline.event import shown
+from hil.history.wording import Broke, Moved
 
-_screen = Screen(highlight=False)
+COLOURS: Final[Mapping[str, str]] = {
+    **{"pass": "green", "WARN": "yellow", "flaky": "yellow", "FAIL": "bold red", "ERROR": "bold red"},
+    **{"quarantined": "magenta", "n/a": "dim"},
+}
+_MARKS: Final = {"F": "red", "E": "red", "~": "yellow", "w": "yellow", "-": "dim"}
 
-_COLOURS = {"pass": "green", "WARN": "yellow", "flaky": "yellow", "FAIL": "red", "ERROR": "red"}
+MOST: Final = 12
+"""Entries of a part of the overview, on a terminal: all of it is to be seen in one look."""
 
-
-def _line(text: str, style: str = "") -> None:
-    """What boards and tests say is text, and neither markup nor an escape sequence."""
-    _screen.print(Text(shown(text, 1000), style=style), soft_wrap=True)
-
-
-def _heading(text: str) -> None:
-    _screen.print()
-    _line(text, "bold")
+_FEW: Final = 10
+"""Runs that have to have room for a course to be shown."""
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    """Rows as lines, each column but the last as wide as its widest cell."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def about(window: Window, newest: Sequence[Counts]) -> None:
-    """What is looked at, and how the newest run went."""
+def about(sheet: Sheet, window: Window, newest: Sequence[Counts]) -> None:
+    """What is looked at, and how the newest run of each rig went."""
     first, last = window.runs[0], window.runs[-1]
-    _line(f"{len(window.runs)} runs, {first.name} to {last.name}")
+    sheet.line(words(f"{len(window.runs)} runs, {first.name} to {last.name}", "dim"))
     for one in newest:
-        ended = "" if one.run.ended is not None else " (has not ended)"
-        _line(f"the newest, of rig {one.run.rig}: {wording.outcomes(one)}{ended}")
+        ended = "" if one.run.ended is not None else ", has not ended"
+        line = words(f"the newest of rig {one.run.rig}, {one.run.name}{ended}: ")
+        sheet.line(line + _counted(one), hang=2)
 
 
-def runs(found: Sequence[Counts]) -> None:
-    """A line for each run."""
-    rows = [("began", "rig", "host", "results", "ended", "artifacts")]
-    for one in found:
-        ended = "yes" if one.run.ended is not None else "no"
-        rows.append((one.run.name, one.run.rig, one.run.host, wording.outcomes(one), ended, one.run.artifacts))
-    for line in _columns(rows):
-        _line(line)
+def _counted(one: Counts) -> Text:
+    told = [words(f"{one.outcomes[name]} {name}", COLOURS.get(name, "")) for name in wording.WORST if one.has(name)]
+    return Text(", ").join(told) if told else words("nothing yet")
 
 
-def _listed(heading: str, none: str, found: Iterable[tuple[str, str]]) -> None:
-    _heading(heading)
-    empty = True
-    for what, words in found:
-        empty = False
-        _line(f"  {what}")
-        _line(f"      {words}", "dim")
-    if empty:
-        _line(f"  {none}", "dim")
+def runs(sheet: Sheet, found: Sequence[Counts]) -> None:
+    """A line for each run, with a column for each verdict that there is; what is the same of all is said above."""
+    names = [name for name in wording.WORST if any(one.has(name) for one in found)]
+    same: list[str] = []
+    columns: list[tuple[str, list[Text | str]]] = [("began", [one.run.name for one in found])]
+    for name, values in (
+        ("rig", [one.run.rig for one in found]),
+        ("host", [one.run.host for one in found]),
+    ):
+        if sheet.is_terminal and len(set(values)) == 1:
+            same.append(f"{name} {values[0]}")
+        else:
+            columns.append((name, list(values)))
+    columns += [(name, [_number(one, name) for one in found]) for name in names]
+    columns.append(("ended", ["yes" if one.run.ended is not None else words("no", "yellow") for one in found]))
+    folders = [one.run.artifacts for one in found]
+    above = {str(PurePath(folder).parent) for folder in folders}
+    if sheet.is_terminal and len(above) == 1:
+        same.append(f"in {above.pop()}")
+        folders = [PurePath(folder).name for folder in folders]
+    columns.append(("folder", list(folders)))
+    if same:
+        sheet.line(words(f"{len(found)} runs: {', '.join(same)}", "dim"), hang=2)
+    heads = [head for head, _ in columns]
+    rows = list(zip(*(cells for _, cells in columns), strict=True))
+    numbers = [n for n, head in enumerate(heads) if head in names]
+    sheet.table(rows, heads=heads, right=numbers, firm=[0, *numbers])
 
 
-def regressions(found: Sequence[Regression]) -> None:
-    """What is sure first."""
-    _listed(
-        "Regressions",
-        "nothing that passed once fails now",
-        (
-            (
-                f"{one.board.name}: {one.scenario}{wording.mark(one.quarantined)}",
-                f"{wording.since(one)}; {wording.certainty(one)}",
-            )
-            for one in found
-        ),
-    )
+def _number(one: Counts, name: str) -> Text:
+    return words(str(one.outcomes[name]), COLOURS.get(name, "")) if one.has(name) else words("·", "dim")
 
 
-def flaky(found: Sequence[Flaky]) -> None:
-    """Those that fail most often first."""
-    _listed(
-        "Flaky",
-        "nothing fails now and then on the same firmware",
-        (
-            (
-                f"{one.board.name}: {one.scenario}{wording.mark(one.quarantined)}",
-                f"fails {wording.flakiness(one)}, with {one.firmware}; the newest: {one.last}",
-            )
-            for one in found
-        ),
-    )
+def regressions(sheet: Sheet, window: Window, found: Sequence[Regression], most: int | None = None) -> None:
+    """What is sure first; what broke on several boards at once stands once, with the boards below it."""
+    sure = sum(one.sure for one in found)
+    never = sum(one.good is None for one in found)
+    told = ((sure, "sure"), (len(found) - sure - never, "may be chance"), (never, "never passed here"))
+    sheet.heading("Regressions", ", ".join(f"{number} {what}" for number, what in told if number))
+    _none(sheet, found, "nothing that passed once fails now")
+    groups = wording.at_once(found)
+    shown = groups[:most]
+    courses = {(board.id, title): entries for board, title, entries in window.named()}
+    for group in shown:
+        if group.sure:
+            _broke(sheet, group, courses)
+    _doubtful(sheet, [one for group in shown if not group.sure for one in group.regressions])
+    _more(sheet, len(groups), most, "regressions")
 
 
-def boards(found: Sequence[Lonely]) -> None:
-    """Boards with trouble of their own."""
-    _listed(
-        "Boards that fail alone",
-        "no board fails more than others that ran the same firmware beside it",
-        (
-            (
-                f"{one.board.name} of rig {one.board.rig}",
-                f"{wording.alone(one)}, {wording.chance(one.chance)}; {one.results} results, newest {one.last.name}",
-            )
-            for one in found
-        ),
-    )
+def _broke(sheet: Sheet, group: Broke, courses: Mapping[tuple[int, str], Sequence[Verdict]]) -> None:
+    style = "magenta" if group.quarantined else "bold red"
+    sheet.line(words(group.scenario + wording.mark(group.quarantined), style), indent=2, hang=2)
+    sheet.line(words(group.since), indent=4, hang=2)
+    rows = []
+    for one in group.regressions:
+        outcomes = [entry.outcome for entry in courses[one.board.id, one.scenario]]
+        rows.append(((words(one.board.name, "bold"), words(wording.tally(one))), outcomes))
+    _with_courses(sheet, rows, max(len(one.board.name) for one in group.regressions))
 
 
-def drifts(found: Sequence[Moved]) -> None:
-    """What has become worse first."""
-    _listed(
-        "Drifts",
-        "no measurement has moved beyond doubt",
-        (
-            (
-                f"{one.drift.board.name}: {one.drift.name}, {one.where}",
-                f"{one.direction}: {wording.moved(one.drift)}, {wording.how(one.drift)}, "
-                f"{wording.chance(one.drift.chance)}  {wording.bars(one.drift.values)}",
-            )
-            for one in found
-        ),
-    )
-
-
-def quarantine(found: Sequence[Entry], today: datetime.date) -> None:
-    """What ends first first."""
+def _doubtful(sheet: Sheet, found: Sequence[Regression]) -> None:
+    """What may be chance, or has never passed: a line each, where there is room."""
     if not found:
-        _line("nothing is in quarantine")
         return
-    rows = [("until", "board", "scenario", "by", "why")]
-    for one in found:
-        until = f"{one.until}" if one.holds(today) else f"{one.until} EXPIRED"
-        rows.append((until, one.board or "all", one.scenario, one.by, one.why))
-    for line in _columns(rows):
-        _line(line)
-
-
-def scenarios(titles: Sequence[str]) -> None:
-    """The titles alone."""
-    for title in titles:
-        _line(title)
-
-
-def trend(one: Trend) -> None:
-    """A scenario on a board, a line for each run."""
-    _heading(f"{one.board.name} of rig {one.board.rig}: {one.scenario}")
-    verdicts = wording.marks([point.outcome for point in one.points])
-    _line(f"{verdicts}  fails {wording.rate(one.failed, one.tries)}, truly {one.rate}")
+    sheet.line(words("may be chance, or never passed in these runs:", "dim"), indent=2)
     rows = [
         (
-            point.run.name,
-            point.outcome + wording.mark(point.quarantined),
-            f"{point.seconds:.1f} s",
-            point.firmware,
-            wording.measured(point.measured),
-            point.reason,
+            words(one.board.name, "bold"),
+            words(one.scenario + wording.mark(one.quarantined)),
+            one.since.name,
+            one.firmware if one.new_firmware else words("the same" if one.good else one.firmware, "dim"),
+            wording.tally(one),
+            words(wording.chance(one.chance), "yellow") if one.good else words("never passed", "dim"),
         )
-        for point in one.points
+        for one in found
     ]
-    for point, line in zip(one.points, _columns(rows), strict=True):
-        _line(line, _COLOURS.get(point.outcome, ""))
+    heads = ("board", "scenario", "since", "with firmware", "failed", "chance")
+    if sheet.fits(rows, heads, indent=4):
+        sheet.table(rows, heads=heads, indent=4)
+        return
+    first = max(len(one.board.name) for one in found)
+    for one, (name, what, *_) in zip(found, rows, strict=True):
+        told = [f"since {one.since.name}", f"with {one.firmware}" if one.new_firmware else "with the same firmware"]
+        if one.good is None:
+            told = ["never passed in these runs"]
+        chance = [wording.chance(one.chance)] if one.good else []
+        sheet.entry(name, what, ", ".join([*told, wording.tally(one), *chance]), first=first, indent=4)
+
+
+def _with_courses(sheet: Sheet, rows: Sequence[tuple[Sequence[Text], Sequence[str]]], first: int) -> None:
+    """Rows with the newest verdicts behind them, as many as there is room for."""
+    indent, gap = 4, 2
+    told = max((len(cells[1].plain) for cells, _ in rows), default=0)
+    room = sheet.room(indent + first + gap + told + gap)
+    for cells, outcomes in rows:
+        name = cells[0] + Text(" " * (first - len(cells[0].plain)))
+        line = name + Text(" " * gap) + cells[1]
+        if room >= _FEW:
+            line += Text(" " * (told - len(cells[1].plain) + gap)) + _course(outcomes, room)
+        sheet.line(line, indent=indent, hang=first + gap)
+
+
+def _course(outcomes: Sequence[str], most: int) -> Text:
+    text = Text()
+    for mark in wording.marks(outcomes[-most:]):
+        text.append(mark, _MARKS.get(mark, ""))
+    return text
+
+
+def _none(sheet: Sheet, found: Sequence[object], told: str) -> None:
+    if not found:
+        sheet.line(words(told, "dim"), indent=2)
+
+
+def _more(sheet: Sheet, count: int, most: int | None, question: str) -> None:
+    if most is not None and count > most:
+        sheet.line(words(f"and {count - most} more: hil history {question}", "dim"), indent=2)
+
+
+def flaky(sheet: Sheet, found: Sequence[Flaky], most: int | None = None) -> None:
+    """Those that fail most often first."""
+    sheet.heading("Flaky", "fail now and then on the same firmware" if found else "")
+    _none(sheet, found, "nothing fails now and then on the same firmware")
+    rows = [
+        (
+            words(wording.rate(one.failed, one.tries)),
+            str(one.rate),
+            words(one.board.name, "bold"),
+            words(one.scenario + wording.mark(one.quarantined)),
+            one.firmware,
+            words(one.last, COLOURS.get(one.last, "")),
+        )
+        for one in found[:most]
+    ]
+    heads = ("fails", "truly", "board", "scenario", "firmware", "newest")
+    if rows and sheet.fits(rows, heads):
+        sheet.table(rows, heads=heads)
+    else:
+        first = max((len(one.board.name) for one in found[:most]), default=0)
+        for one, (_, _, name, what, *_) in zip(found, rows, strict=False):
+            told = f"fails {wording.flakiness(one)}, with {one.firmware}; now {one.last}"
+            sheet.entry(name, what, told, first=first)
+    _more(sheet, len(found), most, "flaky")
+
+
+def boards(sheet: Sheet, found: Sequence[Lonely]) -> None:
+    """Boards with trouble of their own."""
+    sheet.heading("Boards that fail alone", "trouble of the board, not of the firmware" if found else "")
+    _none(sheet, found, "no board fails more than others that ran the same firmware beside it")
+    for one in found:
+        sheet.line(words(one.board.name, "bold red") + words(f" of rig {one.board.rig}"), indent=2)
+        told = f"{wording.alone(one)}, {wording.chance(one.chance)}; {one.results} results, newest {one.last.name}"
+        sheet.line(told, indent=8, hang=2)
+
+
+def drifts(sheet: Sheet, found: Sequence[Moved], most: int | None = None) -> None:
+    """What has become worse first."""
+    sheet.heading("Drifts", "measurements that have moved beyond doubt" if found else "")
+    _none(sheet, found, "no measurement has moved beyond doubt")
+    shown = found[:most]
+    names = max((len(one.drift.board.name) for one in shown), default=0)
+    measured = max((len(one.drift.name) for one in shown), default=0)
+    for one in shown:
+        drift = one.drift
+        line = words(f"{one.direction:6}  ", "red" if drift.worse else "green")
+        line += words(drift.board.name.ljust(names), "bold") + words(f"  {drift.name.ljust(measured)}  ")
+        line += words(wording.moved(drift), "bold")
+        bars = wording.bars(drift.values, max(1, min(40, sheet.room(len(line.plain) + 4))))
+        sheet.line(line + Text("  " + bars if len(bars) >= _FEW else ""), indent=2, hang=8)
+        told = f"{one.where}: {wording.how(drift)}, {wording.chance(drift.chance)}"
+        sheet.line(words(told, "dim"), indent=10, hang=2)
+    _more(sheet, len(found), most, "drifts")
+
+
+def quarantine(sheet: Sheet, found: Sequence[Entry], today: datetime.date) -> None:
+    """What ends first first."""
+    _none(sheet, found, "nothing is in quarantine")
+    rows = [
+        (
+            words(f"{one.until}") if one.holds(today) else words(f"{one.until} EXPIRED", "red"),
+            one.board or "all",
+            one.scenario,
+            one.by,
+            one.why,
+        )
+        for one in found
+    ]
+    if rows:
+        sheet.table(rows, heads=("until", "board", "scenario", "by", "why"), firm=(0, 1, 3))
+
+
+def scenarios(sheet: Sheet, titles: Iterable[str]) -> None:
+    """The titles alone."""
+    for title in titles:
+        sheet.line(title, hang=2)

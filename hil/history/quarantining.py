@@ -47,13 +47,14 @@ def run(options: argparse.Namespace) -> int:
     from hil.history import listing, quarantine
     from hil.history.actions import opened
     from hil.history.database import HistoryError
+    from hil.history.sheet import Sheet
 
     today = datetime.date.today()
     with opened(options, create=options.action == "add") as history:
         if options.action == "list":
             with history.reading() as connection:
                 found = quarantine.entries(connection)
-            listing.quarantine(found, today)
+            listing.quarantine(Sheet.of_stdout(), found, today)
             return 0 if all(entry.holds(today) for entry in found) else 1
         with history.writing() as connection:
             if options.action == "add":

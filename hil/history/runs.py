@@ -19,6 +19,10 @@ class Counts:
     outcomes: Mapping[str, int]
     seconds: float
 
+    def has(self, name: str) -> bool:
+        """Whether there is any of this outcome."""
+        return bool(self.outcomes.get(name))
+
     @property
     def total(self) -> int:
         return sum(self.outcomes.values())

@@ -84,6 +84,11 @@ class Window:
     firmware: Mapping[int, Firmware]
     cells: Mapping[tuple[int, int], Sequence[Entry]]
 
+    def newest(self) -> list[Run]:
+        """The newest run of each rig, by the rigs' names."""
+        by_rig = {run.rig: run for run in self.runs}
+        return [by_rig[rig] for rig in sorted(by_rig)]
+
     def named(self) -> Iterator[tuple[Board, str, Sequence[Entry]]]:
         """Each cell with its board and its scenario's title."""
         for (board, scenario), entries in self.cells.items():

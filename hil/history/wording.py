@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from statistics import median
+from typing import Final
 
 from hil.history.questions import Drift, Flaky, Lonely, Regression
-from hil.history.runs import Counts
 
 _BARS = "▁▂▃▄▅▆▇█"
+
+WORST: Final = ("FAIL", "ERROR", "quarantined", "flaky", "WARN", "pass", "n/a")
+"""The verdicts in the order in which they are told."""
 
 
 def rate(failed: int, tries: int) -> str:
@@ -33,6 +38,52 @@ def certainty(one: Regression) -> str:
     if not one.sure:
         return f"may be chance ({chance(one.chance)}): it failed {rate(one.failed_before, one.tries_before)} before"
     return f"failed {rate(one.failed, one.tries)}, {rate(one.failed_before, one.tries_before)} before"
+
+
+def tally(one: Regression) -> str:
+    """How often it failed since then, and before."""
+    before = f", {one.failed_before} of {one.tries_before} before" if one.tries_before else ""
+    return f"{one.failed} of {one.tries} failed{before}"
+
+
+@dataclass(frozen=True, slots=True)
+class Broke:
+    """Regressions of one scenario that began at the same run with the same firmware: each on a board of its own."""
+
+    regressions: Sequence[Regression]
+
+    @property
+    def scenario(self) -> str:
+        """Its title."""
+        return self.regressions[0].scenario
+
+    @property
+    def sure(self) -> bool:
+        """Whether each of them is."""
+        return self.regressions[0].sure
+
+    @property
+    def never(self) -> bool:
+        """Whether none has passed in these runs."""
+        return self.regressions[0].good is None
+
+    @property
+    def quarantined(self) -> bool:
+        """Whether all of them may fail for a while."""
+        return all(one.quarantined for one in self.regressions)
+
+    @property
+    def since(self) -> str:
+        """Since when, and since which firmware."""
+        return since(self.regressions[0])
+
+
+def at_once(found: Sequence[Regression]) -> list[Broke]:
+    """What broke on several boards at once stands once; in the order of the first of each."""
+    groups: dict[tuple[object, ...], list[Regression]] = {}
+    for one in found:
+        groups.setdefault((one.scenario, one.sure, one.good is None, since(one)), []).append(one)
+    return [Broke(group) for group in groups.values()]
 
 
 def chance(p: float) -> str:
@@ -97,12 +148,6 @@ def flakiness(one: Flaky) -> str:
     return f"{rate(one.failed, one.tries)}, truly {one.rate}"
 
 
-def outcomes(one: Counts) -> str:
-    """120 pass, 3 FAIL."""
-    order = ("FAIL", "ERROR", "quarantined", "flaky", "WARN", "pass", "n/a")
-    return ", ".join(f"{one.outcomes[name]} {name}" for name in order if name in one.outcomes) or "nothing yet"
-
-
 def measured(figures: Mapping[str, tuple[float, str]]) -> str:
     """Each measurement with its value."""
     return ", ".join(f"{name} {figure(value)} {unit}".strip() for name, (value, unit) in figures.items())
@@ -119,8 +164,10 @@ def figure(value: float) -> str:
 
 
 def bars(values: Sequence[float], most: int = 40) -> str:
-    """The newest values as a row of bars from the lowest to the highest."""
-    few = values[-most:]
+    """The values as a row of at most so many bars from the lowest to the highest; of too many, neighbours are joined
+    to their median."""
+    edges = [round(n * len(values) / most) for n in range(most + 1)] if len(values) > most else range(len(values) + 1)
+    few = [median(values[a:b]) for a, b in pairwise(edges)]
     low, high = min(few, default=0.0), max(few, default=0.0)
     reach = (high - low) or 1.0
     return "".join(_BARS[round((value - low) / reach * (len(_BARS) - 1))] for value in few)

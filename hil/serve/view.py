@@ -6,7 +6,6 @@ import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
 
 from sqlalchemy import Connection
 
@@ -14,7 +13,7 @@ from hil.history.quarantine import Entry as Quarantined
 from hil.history.quarantine import entries
 from hil.history.questions import Drift
 from hil.history.questions.drifts import Series, judge, read
-from hil.history.window import Board, Entry, Run, Window, window
+from hil.history.window import Board, Entry, Window, window
 from hil.serve.asked import Asked, NotThere
 
 
@@ -54,11 +53,6 @@ class View:
     def today(self) -> datetime.date:
         """By this host's calendar, as the list is judged."""
         return datetime.date.today()
-
-    def newest(self) -> Sequence[Run]:
-        """The newest run of each rig."""
-        by_rig = sorted(self.window.runs, key=lambda run: (run.rig, run.order))
-        return [list(runs)[-1] for _, runs in groupby(by_rig, key=lambda run: run.rig)]
 
     def cells(self, board: Board) -> Mapping[str, Sequence[Entry]]:
         """The verdicts of a board, by scenario."""

@@ -14,11 +14,7 @@ from hil.serve.view import View
 
 def broken(view: View) -> Html:
     """What passed once and fails now, what is sure first; what broke on several boards at once stands once."""
-    groups: dict[tuple[str, int, str, bool, bool], list[Regression]] = {}
-    for one in regressions(view.window):
-        key = (one.scenario, one.since.id, one.firmware, one.sure, one.good is None)
-        groups.setdefault(key, []).append(one)
-    cards = [element("li", _card(view, group)) for group in groups.values()]
+    cards = [element("li", _card(view, group.regressions)) for group in wording.at_once(regressions(view.window))]
     body = element("ul", cards, class_="cards") if cards else element("p", "Nothing that passed once fails now.")
     return section("Broken, or worse than before", body)
 

@@ -15,7 +15,7 @@ from hil.serve.view import View
 
 def page(view: View) -> str:
     """The page."""
-    newest = counts(view.connection, view.newest())
+    newest = counts(view.connection, view.window.newest())
     return framed(
         view,
         "Overview",
