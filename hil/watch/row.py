@@ -14,7 +14,7 @@ LONGEST = 1000
 
 SHORT = {
     **{name: name for name in ("test", "power", "writing", "console", "TLS", "broker", "monitor", "faults", "other")},
-    **{"MQTT from device": "MQTT ↑", "MQTT to device": "MQTT ↓", "time server": "time"},
+    **{"MQTT from device": "MQTT ↑", "MQTT to device": "MQTT ↓", "time server": "time", "serial link": "link"},
 }
 """The lanes' names in a narrow column. Up is away from the device, as in the gateway's events."""
 
