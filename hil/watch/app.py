@@ -18,6 +18,7 @@ from hil.watch.filtering import Filter, FilterError
 from hil.watch.line import Columns
 from hil.watch.listing import Listing
 from hil.watch.looking import Looking
+from hil.watch.output import AsciiDriver, TerminalDriver
 from hil.watch.prompt import Prompt
 from hil.watch.screens import Page, details, help_text
 from hil.watch.source import Source
@@ -43,7 +44,7 @@ class Watch(App[None]):
     """Shows what a source brings. It is closed by q or Ctrl-C; whoever opened the source closes it.
 
     `wanted`: the filter to begin with. `boards`: only these, and what is of no board; all without. `acting`: does what
-    keys ask for; without it they say why nothing is done.
+    keys ask for; without it they say why nothing is done. `ascii_only`: for a terminal that knows nothing else.
     """
 
     ENABLE_COMMAND_PALETTE = False
@@ -66,8 +67,9 @@ class Watch(App[None]):
         *,
         boards: tuple[str, ...] = (),
         acting: Acting | None = None,
+        ascii_only: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=AsciiDriver if ascii_only else TerminalDriver)
         self.theme = "ansi-dark"  # the terminal's own colours, on light ground too
         self.source = source
         self.acting = acting
@@ -88,6 +90,8 @@ class Watch(App[None]):
         self._before = self._sent_to = ""
         self._lines = {name: Static(id=name, markup=False) for name in ("top", "boards", "shown", "keys")}
         self._drawn: dict[str, Text] = {}
+        self._due = False
+        self._gone = 0
 
     # -- the screen ------------------------------------------------------------------------------------------------
 
@@ -106,13 +110,18 @@ class Watch(App[None]):
         if self.interrupted:
             self.exit()
         self.set_interval(TICK, self.tick)
-        self.tick()
+        self.call_after_refresh(self.tick)  # then it is known how many events there is room for
 
     def interrupt(self) -> None:
         """End soon, and in order: for handlers of signals, which may come at any moment."""
         self.interrupted = True
         if self._running_loop is not None:
             self._running_loop.call_soon_threadsafe(self.exit)
+
+    @property
+    def left_alone(self) -> bool:
+        """Whether the terminal was gone at the end, or would not take what gives it back."""
+        return isinstance(self._driver, TerminalDriver) and self._driver.gave_up
 
     def tick(self) -> None:
         """Take what has come, and draw what has changed."""
@@ -130,12 +139,17 @@ class Watch(App[None]):
         self.draw(gone=self.looking.add(rows), events=bool(rows))
 
     def draw(self, *, gone: int = 0, events: bool = True) -> None:
-        """Show everything as it is now; the events only if they may have changed."""
+        """Show everything as it is now; the events only if they may have changed. Later, if the terminal is slow."""
+        self._gone += gone
+        self._due |= events
+        if isinstance(self._driver, TerminalDriver) and self._driver.behind:
+            return
         width = self.size.width
-        if events:
+        if self._due:
             several = len(self.standings) > 1 and self.looking.board is None
             board = min(12, max(len(name) for name in self.standings)) if several else 0
-            self._listing.show(Columns(self.source.began or 0.0, self.clock, board, self.left), gone=gone)
+            self._listing.show(Columns(self.source.began or 0.0, self.clock, board, self.left), gone=self._gone)
+            self._due, self._gone = False, 0
         self._put("top", heading.top(self.source.title, self.source.state(), self.looking, width))
         self._put("boards", self._boards(width))
         said = self._said if time.monotonic() < self._said_at + SAID else ""

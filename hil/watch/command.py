@@ -39,6 +39,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--as-is", action="store_true", help="leave firmware, settings and power of the boards as they are"
     )
+    parser.add_argument(
+        "--ascii",
+        action="store_true",
+        help="draw with nothing but ASCII (default: where the locale is not one of UTF-8, or TERM is vt100 or alike)",
+    )
 
 
 def follow(options: argparse.Namespace) -> int:
@@ -57,7 +62,7 @@ def follow(options: argparse.Namespace) -> int:
     except (NoRun, FilterError) as error:
         return _complain(str(error), _USAGE)
     with FollowedRun(Follower(folder)) as source:
-        return _show(Watch(source, wanted, boards=tuple(options.board or ())))
+        return _show(Watch(source, wanted, boards=tuple(options.board or ()), ascii_only=_ascii(options)))
 
 
 def open_bench(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
@@ -85,9 +90,15 @@ def open_bench(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) ->
             if not options.as_is:
                 for name in names:
                     acting.make_ready(name)
-            code = _show(Watch(OpenedBench(bench), wanted, acting=acting))
+            code = _show(Watch(OpenedBench(bench), wanted, acting=acting, ascii_only=_ascii(options)))
             print("closing the bench", flush=True)
     return code
+
+
+def _ascii(options: argparse.Namespace) -> bool:
+    from hil.watch.output import only_ascii
+
+    return bool(options.ascii) or only_ascii(os.environ)
 
 
 def _show(app: Watch) -> int:
@@ -95,9 +106,9 @@ def _show(app: Watch) -> int:
     terminals = [stream.fileno() for stream in (sys.stdout, sys.stderr) if stream.isatty()]
     with terminated_as(app.interrupt):
         app.run(mouse=False)
-    gone = [terminal for terminal in terminals if not os.isatty(terminal)]
+    gone = [terminal for terminal in terminals if app.left_alone or not os.isatty(terminal)]
     for terminal in gone:
-        # What is still to be written has nowhere to go: Python would end with 120 over it.
+        # What is still to be written has nowhere to go: it would be waited for, or Python would end with 120 over it.
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), terminal)
     return 130 if app.interrupted or gone else 0

@@ -45,7 +45,7 @@ class Terminal:
             stdin=slave,
             stdout=slave,
             stderr=slave,
-            env={**inherited, "TERM": "xterm-256color", **env},
+            env={**inherited, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", **env},
             start_new_session=True,
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
