@@ -20,6 +20,7 @@ from hil.report.legible import legible
 from hil.reproduce.attempt import NoSignature, signature_of
 from hil.reproduce.comparing import Plan
 from hil.reproduce.kept import first_difference, kept
+from hil.reproduce.reported import compared, misfit, recordings
 from hil.reproduce.running import BenchRunner
 from hil.reproduce.summary import Finding, Summary
 from hil.reproduce.trial import Outcome, Trial
@@ -47,19 +48,23 @@ def reproduce(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace)
         case = case_of(options)
         signature_of(case)
         rig_for(case, rig, names)
+        misfits = [(one.file, lacks) for one in recordings(case) if (lacks := misfit(case, one)) is not None]
         against = kept(Path(options.against)) if options.against is not None else []
         several = with_each(case, [Path(path) for path in options.firmwares]) if len(options.firmwares) > 1 else {}
         if several and options.until_failure:
             raise ValueError("--until-failure: found it with several firmwares, expected one")
         folder = _folder(rig, options)
-    except (FileError, TemplateError, NoSignature, KeyError, ValueError) as error:
+    except (FileError, TemplateError, NoSignature, KeyError, OSError, ValueError) as error:
         text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
         print("\n".join(f"hil: {line}" for line in text.split("\n")), file=sys.stderr)
         return 2
+    for file, missing in misfits:
+        line = f"hil: warning: case {case.name}: the signature does not fit {file}: {missing}"
+        print(legible(line, keep=""), file=sys.stderr)
     if several:
         return _compared(case, several, rig, names, folder, options)
     found, whole = _tried(case, rig, names, folder, options)
-    summary = _summary(found, against)
+    summary = _summary(case, found, against)
     if options.json:
         facts = {"case": case.name, "title": case.title, "run": str(folder), "whole": whole, **summary.facts()}
         print(json.dumps(facts, ensure_ascii=False, indent=2))
@@ -149,9 +154,9 @@ def _line(trial: Trial, number: int, times: int) -> str:
     return f"[{number:{len(str(times))}}/{times}] {words}"
 
 
-def _summary(found: Sequence[Trial], against: Sequence[Trial]) -> Summary:
+def _summary(case: Case, found: Sequence[Trial], against: Sequence[Trial]) -> Summary:
     try:
-        difference, compared = first_difference(found, against)
+        difference, words = first_difference(found, against)
+        return Summary(found, difference, words, compared(case, found))
     except (OSError, ValueError) as error:
         return Summary(found, None, f"nothing: {error}")
-    return Summary(found, difference, compared)

@@ -41,7 +41,12 @@ def facts(event: Event, board: str) -> dict[str, str]:
     """The event's data as two trials share them: the board's name is blanked, and so are numbers in free texts; what
     counts, measures or names something of one run alone is left out."""
     told = {key: _steady(value, board) for key, value in event.data.items() if _counts(key, value)}
-    return {key: _NUMBER.sub(_blank, value) if key in _TEXTS else value for key, value in told.items()}
+    return {key: without_numbers(value) if key in _TEXTS else value for key, value in told.items()}
+
+
+def without_numbers(text: str) -> str:
+    """The text with its numbers blanked, but for error codes of TLS stacks (`-0x2700`)."""
+    return _NUMBER.sub(_blank, text)
 
 
 def _counts(key: str, value: Any) -> bool:

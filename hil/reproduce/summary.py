@@ -11,6 +11,7 @@ from typing import Any
 from hil.evidence import Interval, wilson
 from hil.evidence.survival import Duration, Watched, middle, time_until
 from hil.reproduce.difference import Difference
+from hil.reproduce.reported import Compared
 from hil.reproduce.trial import Outcome, Trial
 
 
@@ -27,11 +28,15 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """All that is said of a run. `difference`: None where there is none to see; `compared`: with what, in words."""
+    """All that is said of a run. `difference`: None where there is none to see; `compared`: with what, in words.
+
+    `reported`: the field's files beside the failing trials.
+    """
 
     trials: Sequence[Trial]
     difference: Difference | None = None
     compared: str = ""
+    reported: Sequence[Compared] = ()
 
     def of(self, *outcomes: Outcome) -> list[Trial]:
         """The trials with these outcomes."""
@@ -82,6 +87,7 @@ class Summary:
             found += [f"  first difference: {self.difference}"]
         if self.compared:
             found.append(f"  compared: {self.compared}")
+        found += [f"  {one}" for one in self.reported]
         for outcome, words in ((Outcome.OTHER, "failed otherwise"), (Outcome.NOT_RUN, "not run")):
             found += [
                 f"  {words}, {number} times: {why}"
@@ -115,6 +121,7 @@ class Summary:
                 "of": difference.of,
             },
             "compared": self.compared,
+            "reported": [one.facts() for one in self.reported],
             "trials": [trial.facts() for trial in self.trials],
         }
 
