@@ -104,7 +104,9 @@ def _seen(pattern: Seen) -> str:
 
 def _never(pattern: Never) -> str:
     after = f", after {pattern.after}." if pattern.after else ""
-    return f"{_text(pattern.words())}{after}" + (f", for {pattern.seconds:g} s" if pattern.seconds else "")
+    seconds = f", for {pattern.seconds:g} s" if pattern.seconds else ""
+    pauses = f", for {pattern.pauses:g} times the contract's longest pause" if pattern.pauses else ""
+    return f"{_text(pattern.words())}{after}{seconds}{pauses}"
 
 
 def _value(value: Any) -> str:

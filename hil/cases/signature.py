@@ -26,12 +26,20 @@ class Seen(EventPattern):
 class Never(EventPattern):
     """What does not come in the failure.
 
-    `after`: from which step on, counted from 1; 0: from the beginning of the trial. `seconds`: for so long; None: until
-    the trial's limit.
+    `after`: from which step on, counted from 1; 0: from the beginning of the trial. `seconds`: for so long; `pauses`:
+    for so many times the longest pause between two tries that the contract promises (`retry.most`). None: until the
+    trial's limit.
     """
 
     after: Annotated[int, Field(ge=0)] = 0
     seconds: Seconds | None = None
+    pauses: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Never:
+        if self.seconds is not None and self.pauses is not None:
+            raise ValueError("found seconds and pauses, expected one of them")
+        return self
 
 
 class Signature(Strict):
@@ -58,6 +66,14 @@ class Signature(Strict):
         if self.cause is not None:
             _check_cause(self.cause)
         return self
+
+    def for_pause(self, longest: float) -> Signature:
+        """This signature for a device that pauses for so many seconds at most: no `pauses` are left in it."""
+        never = [
+            one.model_copy(update={"seconds": one.pauses * longest, "pauses": None}) if one.pauses is not None else one
+            for one in self.never
+        ]
+        return self.model_copy(update={"never": never})
 
 
 def _check_cause(slug: str) -> None:

@@ -34,7 +34,8 @@ def attempt(
     `first`: the timeline's position from which on the board's events are the trial's. `stopped`: ends it with
     hil.reproduce.watching.Stopped once it is set. Raises NoSignature, and what bench and board raise.
     """
-    signature, ended = signature_of(case), stopped or threading.Event()
+    signature = signature_of(case).for_pause(board.contract.retry.most)
+    ended = stopped or threading.Event()
     if case.trial.begin == "online":
         board.power_cycle()
         before = Watch(bench, board, case.trial, signature, first, first, ended)

@@ -16,6 +16,7 @@ from typing import Any
 from hil.attempts import End, attempts
 from hil.cases import Case
 from hil.cases.case import EvidenceTable
+from hil.contract import Retry
 from hil.diagnose import Stretch, boards, stretches
 from hil.report.legible import COLOUR
 from hil.reproduce.attempt import signature_of
@@ -77,7 +78,10 @@ def _recording(case: Case, evidence: EvidenceTable) -> Recording:
 
 def misfit(case: Case, one: Recording) -> str | None:
     """What of the case's signature a recording does not show, in one line; None if it shows all of it."""
-    signature, part, board = signature_of(case), one.part, one.stretch.board
+    part, board = one.part, one.stretch.board
+    contract = next((e for e in reversed(one.events) if (e.source, e.kind) == ("board", "contract")), None)
+    longest = (contract.get("retry") or {}).get("most") if contract is not None else None
+    signature = signature_of(case).for_pause(longest or Retry(kind="none").most)
     began = next((e.monotonic for e in part if e.source in ("power", "reset") and e.kind != "off"), part[0].monotonic)
     until = part[-1].monotonic
     found = matching(signature, part, board, began=began, until=until, limit=case.trial.limit)

@@ -108,6 +108,21 @@ def test_silence_is_seen_once_it_has_lasted() -> None:
     assert found.missing == "gateway.accept came after step 2; the reported failure has none"
 
 
+def test_silence_is_measured_by_the_longest_pause_of_the_contract() -> None:
+    """A device that may pause for a minute has not given up after seven seconds."""
+    story = Story().ready()
+    story.close(story.accept())
+    silence = {"seen": [accept(), {"kind": "close"}], "never": [accept(after=2, pauses=1.2)]}
+    for longest, seen in ((5.0, 6.1), (15.0, 18.1)):
+        told = Signature.model_validate(silence).for_pause(longest)
+        for until, state in ((seen - 0.5, State.OPEN), (seen + 0.5, State.SEEN)):
+            end = story.now + until
+            found = matching(told, story.events, "x", began=START, until=end, limit=LIMIT)
+            assert (longest, found.state) == (longest, state)
+    with pytest.raises(ValueError, match="found seconds and pauses, expected one of them"):
+        Signature.model_validate({"never": [accept(seconds=1, pauses=1)]})
+
+
 def test_what_must_not_come_at_all_rules_out_for_good() -> None:
     story = Story().ready()
     story.denied(story.online(), "will")

@@ -31,7 +31,7 @@ class MadeUpBoard:
         self.timeline = timeline
         self.firmware = SimpleNamespace(images=[])
         self.power = SimpleNamespace(can_cut=False)
-        self.contract = SimpleNamespace(online=SimpleNamespace(within=1.0))
+        self.contract = SimpleNamespace(online=SimpleNamespace(within=1.0), retry=SimpleNamespace(most=60.0))
         self.credentials = None
         self.starts = 0
         self._course = course
