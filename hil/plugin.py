@@ -320,8 +320,10 @@ def pytest_runtest_makereport(
     ]
     sections: list[tuple[str, str]] = list(report.sections)
     if report.failed and item.stash.get(_mark_key, None) is not None:
+        from hil.report.numbers import DIAGNOSIS
+
         mark = item.stash[_mark_key]
-        report.sections.append((f"diagnosis of {board}", bench.diagnosis(board, after=mark)))
+        report.sections.append((f"{DIAGNOSIS}{board}", bench.diagnosis(board, after=mark)))
         stretch = bench.stretch(board, after=mark)
         report.sections.append((f"timeline of {board} ({timeline})", stretch))
     excused = _quarantined(item, report, board, title) if report.failed else None

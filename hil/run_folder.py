@@ -87,6 +87,21 @@ def merge(run: Path) -> MergedRun:
     return MergedRun(run, merged, tuple(_lay_out(run)))
 
 
+def merged_timeline(run: Path) -> Path | None:
+    """The merged timeline of a run whose workers left theirs, made anew if one of these is newer.
+
+    None where it cannot be made: in a folder that may not be written to. Raises ValueError as `merge` does.
+    """
+    there = run / TIMELINE
+    newest = max((path.stat().st_mtime_ns for path in timelines_of_workers(run).values()), default=0)
+    if not there.exists() or there.stat().st_mtime_ns < newest:
+        try:
+            merge(run)
+        except (NoRun, OSError):
+            return None
+    return there
+
+
 def timeline_of(path: Path) -> tuple[Path, MergedRun | None]:
     """The timeline of a run's folder, or `path` itself if it is a file; merged first where that was not done yet.
 

@@ -202,6 +202,7 @@ class Controller:
         self._group_of: dict[str, str] | None = None
         self._broker: dict[str, Any] | None = None
         self._closing = contextlib.ExitStack()
+        self._diagnosed: list[pytest.TestReport] = []
         self.merged: run_folder.MergedRun | str | None = None  # or why it could not be merged
 
     @pytest.hookimpl(optionalhook=True)
@@ -274,6 +275,14 @@ class Controller:
         """A worker has ended."""
         self._fault = self._fault or getattr(node, "workeroutput", {}).get(FAULT)
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Keep what names events by a worker's numbers, until those of the whole run are known."""
+        if report.failed:
+            from hil.report.numbers import holds_diagnosis
+
+            if holds_diagnosis(report):
+                self._diagnosed.append(report)
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """All workers have ended."""
@@ -293,3 +302,15 @@ class Controller:
                     self._run.rmdir()
         except (ValueError, OSError) as error:
             self.merged = f"the workers' timelines were not merged: {error}"
+        if self._diagnosed:
+            self._renumber()
+
+    def _renumber(self) -> None:
+        """Before the failures are printed, which is next."""
+        from hil.report.numbers import renumber
+
+        whole = isinstance(self.merged, run_folder.MergedRun)
+        try:
+            renumber(self._diagnosed, self._run / run_folder.TIMELINE if self._run is not None and whole else None)
+        except (ValueError, OSError) as error:
+            self.merged = f"the numbers of events in diagnoses are those of each worker: {error}"

@@ -31,7 +31,8 @@ def credentials(run: Run, board: str) -> list[dict[str, Any]]:
 
 def faults(run: Run, board: str) -> dict[str, int]:
     """How often each fault was armed against the board, by name; the most frequent first."""
-    armed = [str(e.get("name")) for e in _of(run, board) if e.kind == "fault" and e.get("state") == "armed"]
+    kinds = [(source, "fault") for source in ("gateway", "time", "power")]
+    armed = [str(e.get("name")) for e in _of(run, board, *kinds) if e.get("state") == "armed"]
     return dict(Counter(armed).most_common())
 
 
@@ -42,14 +43,14 @@ def tools(run: Run) -> list[dict[str, Any]]:
     return list(each.values())
 
 
-def _of(run: Run, board: str) -> list[Event]:
-    return [event for part in run.parts for event in part.events if event.board == board]
+def _of(run: Run, board: str, *kinds: tuple[str, str]) -> list[Event]:
+    found = [event for part in run.parts for event in part.of(*kinds) if event.board == board]
+    return sorted(found, key=lambda event: event.monotonic)
 
 
 def _once(run: Run, board: str, source: str, kind: str, keys: tuple[str, ...]) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for event in sorted(_of(run, board), key=lambda e: e.monotonic):
-        if (event.source, event.kind) == (source, kind):
-            kept = {key: event.get(key) for key in keys}
-            found.setdefault(repr(kept), kept)
+    for event in _of(run, board, (source, kind)):
+        kept = {key: event.get(key) for key in keys}
+        found.setdefault(repr(kept), kept)
     return list(found.values())

@@ -17,6 +17,7 @@ _SIGN = {
     **{"unfinished": "⏹️", "retried": "🔁"},
 }
 _MOST_FAILURES = 20
+_MOST_NUMBERS = 6
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@:-])")
 
 
@@ -50,8 +51,15 @@ def _failure(test: Mapping[str, Any]) -> list[str]:
     why = one_line(message_of(test["failure"] or ""))
     lines = [f"- {_named(test)}: {plain(why)}"]
     for one in test["diagnoses"][:2]:
-        lines.append(f"  - {plain(one['title'])} ({one['confidence']:.0%}): {plain(one['explanation'])}")
+        lines.append(f"  - {plain(one['title'])} ({one['confidence']:.0%}): {plain(one['explanation'])}{_shown(one)}")
     return lines
+
+
+def _shown(diagnosis: Mapping[str, Any]) -> str:
+    """The numbers of the events that show it, on the run's timeline."""
+    numbers = [f"\\#{number}" for number in diagnosis["evidence"]]
+    more = f" and {len(numbers) - _MOST_NUMBERS} more" if len(numbers) > _MOST_NUMBERS else ""
+    return f" Shown by {', '.join(numbers[:_MOST_NUMBERS])}{more}." if numbers else ""
 
 
 def _named(test: Mapping[str, Any]) -> str:

@@ -1,26 +1,26 @@
 """A run, read back from its folder: tests, timelines, facts. All that a report is made from, and nothing else.
 
 A run folder holds results.jsonl, and beside it timeline.jsonl and run.json; or, where workers of pytest-xdist had a
-bench each, these two in a folder for each worker: see `hil.run_folder`.
+bench each, these two in a folder for each worker: see `hil.run_folder`. Events have the numbers that they have on the
+run's own timeline, the merged one. They are read when somebody asks for them, and not kept.
 """
 
 from __future__ import annotations
 
 import json
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hil import facts
 from hil.diagnose import CANNOT_TELL, Diagnosis, boards, cannot_tell, diagnose, stretches
 from hil.diagnose.case import Case
+from hil.diagnose.looking_back import looked_at
 from hil.report import results
 from hil.report.results import Phase, Result
-from hil.run_folder import TIMELINE, timelines_of_workers
-from hil.timeline import Event, load
+from hil.run_folder import TIMELINE, merged_timeline, timelines_of_workers
+from hil.timeline import Event, Stored, stored
 
 
 class RunError(Exception):
@@ -34,15 +34,11 @@ class Part:
     name: str
     folder: Path
     facts: Mapping[str, Any]
-    events: list[Event]
+    events: Stored
 
-    @cached_property
-    def _times(self) -> list[float]:
-        return [event.monotonic for event in self.events]
-
-    def span(self, began: float, ended: float) -> tuple[int, int]:
-        """Indices into `events`: from the first at or after `began` to the one after the last up to `ended`."""
-        return bisect_left(self._times, began), bisect_right(self._times, ended)
+    def of(self, *kinds: tuple[str, str]) -> Iterator[Event]:
+        """The events of these kinds, each a source and a kind, in order."""
+        return self.events.window(0, len(self.events), lambda source, kind, board: (source, kind) in kinds)
 
     @property
     def wall_offset(self) -> float:
@@ -94,8 +90,8 @@ class Run:
         part = self.part_of(result)
         if part is None:
             return []
-        first, last = part.span(result.began, result.ended)
-        return [event for event in part.events[first:last] if event.board in (None, result.board)]
+        first, last = part.events.span(result.began, result.ended)
+        return list(part.events.window(first, last, lambda source, kind, board: board in (None, result.board)))
 
     def diagnoses(self, result: Result) -> list[Diagnosis]:
         """The probable causes of a failure, ranked; empty where the test did not fail, or nobody looked on."""
@@ -107,22 +103,21 @@ class Run:
         part = self.part_of(result)
         if result.failed_at is None or part is None or not part.events:
             return []
-        first, last = part.span(result.began, result.failed_at)
+        first, last = part.events.span(result.began, result.failed_at)
         if first >= last:
             return []
-        started = next((e for e in part.events[first:last] if _starts(e, result.board)), part.events[first])
-        after, before = started.sequence, part.events[last - 1].sequence + 1
+        starts = part.events.window(first, last, lambda *about: about == ("test", "start", result.board))
+        started = next(starts, None)  # the board was ready then, and the test's own doing began
+        if started is not None:
+            first = part.events.position(started.sequence)
+        events = looked_at(part.events, result.board, first, last)
+        after, before = part.events[first].sequence, part.events[last - 1].sequence + 1
         try:
-            found = diagnose(part.events, result.board, after=after, before=before, until=result.failed_at)
+            found = diagnose(events, result.board, after=after, before=before, until=result.failed_at)
         except (KeyError, TypeError, ValueError) as error:  # events of another version of hil, or made by hand
             why = f"The timeline could not be read for causes: {error!r}. Its events are those of another hil."
             return [Diagnosis(CANNOT_TELL, "Cannot tell from outside", why, (), (), (), 0.1)]
-        return found or [cannot_tell(Case(part.events, result.board, after=after, before=before))]
-
-
-def _starts(event: Event, board: str) -> bool:
-    """Whether the board was ready then, and the test's own doing began."""
-    return (event.source, event.kind, event.board) == ("test", "start", board)
+        return found or [cannot_tell(Case(events, result.board, after=after, before=before))]
 
 
 def read(folder: Path) -> Run:
@@ -141,9 +136,17 @@ def read(folder: Path) -> Run:
 
 
 def _parts(folder: Path) -> Iterator[Part]:
-    own = {"": folder / TIMELINE} if (folder / TIMELINE).exists() else {}
-    for name, path in (timelines_of_workers(folder) or own).items():
-        yield Part(name, path.parent, _facts(path.parent / facts.FILE), load(path))
+    workers = timelines_of_workers(folder)
+    if not workers:
+        if (folder / TIMELINE).exists():
+            found = stored(folder / TIMELINE)
+            yield from (Part(name, folder, _facts(folder / facts.FILE), found[name]) for name in found)
+        return
+    merged = merged_timeline(folder)
+    numbered = stored(merged) if merged is not None else {}
+    for name, path in workers.items():
+        events = numbered.get(name) or stored(path).popitem()[1]
+        yield Part(name, path.parent, _facts(path.parent / facts.FILE), events)
 
 
 def _facts(path: Path) -> Mapping[str, Any]:
@@ -163,10 +166,10 @@ def _from_timeline(part: Part) -> Iterator[Result]:
     for board in boards(part.events):
         for stretch in stretches(part.events, board):
             end = part.events[-1].sequence + 1 if stretch.before is None else stretch.before
-            seen = [event for event in part.events if stretch.after <= event.sequence < end]
-            if not seen:
+            first, last = part.events.position(stretch.after), part.events.position(end)
+            if first >= last:
                 continue
-            began, ended = seen[0], seen[-1]
+            began, ended = part.events[first], part.events[last - 1]
             seconds = ended.monotonic - began.monotonic
             phase = Phase("setup", "passed", began.monotonic, ended.monotonic, ended.wall, seconds)
             title = stretch.name.split("[")[0]

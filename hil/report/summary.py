@@ -55,7 +55,7 @@ def moment(wall: float) -> str:
 
 def brokers(run: Run) -> list[str]:
     """The brokers that ran, with their versions; each once."""
-    started = [e for part in run.parts for e in part.events if (e.source, e.kind) == ("broker", "started")]
+    started = [e for part in run.parts for e in part.of(("broker", "started"))]
     return list(dict.fromkeys(f"{e.get('kind')} {e.get('version') or ''}".strip() for e in started))
 
 

@@ -17,6 +17,7 @@ from hil.timeline.event import Event, Predicate
 from hil.timeline.jsonl import events_of_line, load, load_by_worker
 from hil.timeline.match import Match, where
 from hil.timeline.merging import Merged, merge
+from hil.timeline.stored import Stored, stored
 from hil.timeline.timeline import SHORTEST_SECRET, NoSuchEvent, Timeline, TimelineClosed, UnwantedEvent, render
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "NoSuchEvent",
     "Predicate",
     "Row",
+    "Stored",
     "Timeline",
     "TimelineClosed",
     "UnwantedEvent",
@@ -35,5 +37,6 @@ __all__ = [
     "load_by_worker",
     "merge",
     "render",
+    "stored",
     "where",
 ]

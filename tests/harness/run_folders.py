@@ -27,6 +27,7 @@ class Told:
     duration: float = 0.0
     longrepr: object = None
     user_properties: list[tuple[str, object]] = field(default_factory=list)
+    sections: list[tuple[str, str]] = field(default_factory=list)
 
 
 class RunFolder:
@@ -73,9 +74,9 @@ class RunFolder:
         return self.folder
 
 
-def failing_run(folder: Path) -> Path:
+def failing_run(folder: Path, worker: str | None = None) -> Path:
     """A run of two boards with each verdict; esp32-a is cut off for its will, again and again, and fails for that."""
-    run = RunFolder(folder)
+    run = RunFolder(folder, worker)
     run.timeline.redact("swordfish")
     began = time.monotonic()
     contract = RIG.boards["esp32-a"].contract

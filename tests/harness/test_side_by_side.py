@@ -42,8 +42,8 @@ def test_is_online(online_board, bench, finding, warn):
     finding(f"{len(bench.boards)} board opened, {len(bench.gateway.connections())} connected")
     warn("it stutters")
 
-def test_fails(board):
-    assert board.name == "esp32-b"
+def test_fails(online_board):
+    assert online_board.name == "esp32-b"
 """
 
 
@@ -80,6 +80,9 @@ def test_each_board_has_a_worker_and_all_of_it_is_one_run(tmp_path: Path) -> Non
     events = load(folder / "timeline.jsonl")
     assert [event.sequence for event in events] == list(range(len(events)))
     assert [event.monotonic for event in events] == sorted(event.monotonic for event in events)
+    shown = re.findall(r"^ {5}#(\d+) +[\d.]+ s  (\S+)", done.stdout, re.MULTILINE)
+    assert {f"{events[int(number)].source}.{events[int(number)].kind}" == what for number, what in shown} == {True}
+    assert {events[int(number)].board for number, _ in shown} == {"esp32-a"}
     starts = [event.board for event in events if where("test", "start")(event)]
     assert sorted(map(str, starts)) == ["esp32-a", "esp32-a", "esp32-b", "esp32-b"]
 
