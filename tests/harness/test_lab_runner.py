@@ -12,10 +12,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from hil import rig as rigs
 from hil.cli import _parser
 from hil.nightly import policy
 
 FOLDER = Path(__file__).parents[2] / "docs" / "lab-runner"
+DOCUMENT = FOLDER.with_suffix(".md").read_text()
 GITHUB, GITLAB = FOLDER / "github-actions.yml", FOLDER / "gitlab-ci.yml"
 
 
@@ -71,3 +73,51 @@ def test_systemd_understands_the_units(tmp_path: Path) -> None:
 
 def test_the_policy_is_one() -> None:
     assert policy.load(FOLDER / "nightly.toml").times("any", "kit-1", "ERROR", None) == 1
+
+
+def lines() -> list[str]:
+    """What stands in the document's blocks."""
+    blocks = re.findall(r"^ *```\w*\n(.*?)^ *```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+    return [line.strip() for block in blocks for line in block.splitlines()]
+
+
+def test_the_commands_of_the_steps_are_understood() -> None:
+    found = [words for line in lines() if (words := re.match(r"(?:sudo )?hil(?:-by-hand)? (.*)", line))]
+    assert len(found) > 6
+    for words in found:
+        _parser().parse_args(shlex.split(words[1]))
+
+
+def test_the_rules_are_named_as_the_doctor_says() -> None:
+    """By their number they come behind what they ask, and before who asks for them."""
+    doctor = Path(__file__).parents[2] / "hil" / "doctor" / "udev.py"
+    (name,) = set(re.findall(r"/etc/udev/rules\.d/\S+\.rules", doctor.read_text()))
+    assert f"sudo cp hil.rules {name}\n" in DOCUMENT
+
+
+def test_the_files_of_the_steps_are_there_and_the_rigs_are_ones(tmp_path: Path) -> None:
+    """What the steps copy from the sources and edit, in a folder that stands for the host's root."""
+    for folder in ("etc/systemd/system", "usr/local/sbin"):
+        (tmp_path / folder).mkdir(parents=True)
+    script = "\n".join(re.sub(r" (?=/(etc|usr)/)", f" {tmp_path}", line) for line in lines() if is_about_files(line))
+    script = script.replace("sudo ", "").replace("/opt/hil-source", str(Path(__file__).parents[2]))
+    done = subprocess.run(["sh", "-exc", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    found = {name: rigs.load(tmp_path / "etc" / "hil" / f"{name}.toml") for name in ("virtual", "bench")}
+    assert {rig.file.artifacts for rig in found.values()} == {"/var/lib/hil/artifacts"}
+    assert str(found["bench"].file.credentials.directory).startswith("/var/lib/hil/")
+    assert len(list((tmp_path / "etc" / "systemd" / "system").iterdir())) == len(units())
+
+
+def is_about_files(line: str) -> bool:
+    return line.startswith(("sudo install", "sudo cp", "sudo sed")) and "hil.rules" not in line
+
+
+def test_by_hand_a_command_has_what_a_night_has() -> None:
+    told = (FOLDER / "hil-by-hand").read_text()
+    for unit in FOLDER.glob("*.service"):
+        text = unit.read_text()
+        for name in ("SupplementaryGroups", "EnvironmentFile", "AmbientCapabilities"):
+            (value,) = re.findall(rf"^{name}=(.*)$", text, re.MULTILINE)
+            assert re.search(rf"--property={name}=\"?{re.escape(value)}[\" ]", told), name
+        assert "KillMode" not in re.sub("#.*", "", text), "the guardian needs its time: docs/guardian.md"
