@@ -26,7 +26,7 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from hil.history import schema
+from hil.history import digest, schema
 from hil.history.database import History, open_history
 from hil.history.place import parse
 from hil.history.questions import drifts, flaky, lonely, regressions, trend
@@ -76,6 +76,8 @@ def _fill_run(connection: Connection, run: int, dice: random.Random) -> None:
                 measured.append({**cell, "name": name, "unit": unit, "value": value * moved})
     connection.execute(insert(schema.results), results)
     connection.execute(insert(schema.measurements), measured)
+    for board in range(1, BOARDS + 1):
+        digest.write(connection, run, board)
 
 
 def _result(dice: random.Random, run: int, board: int, scenario: int, began: float) -> dict[str, Any]:
@@ -99,7 +101,7 @@ def ours(last: int) -> dict[str, Callable[[Connection], Any]]:
         found = window(connection, last=last)
         return (
             counts(connection, found.runs[-1:]),
-            *(regressions(found), flaky(found), lonely(found), drifts(connection, found, last=last)),
+            *(regressions(found), flaky(found), lonely(found), drifts(found)),
         )
 
     return {
@@ -108,7 +110,7 @@ def ours(last: int) -> dict[str, Callable[[Connection], Any]]:
         "regressions": lambda connection: regressions(window(connection, last=last)),
         "flaky": lambda connection: flaky(window(connection, last=last)),
         "boards": lambda connection: lonely(window(connection, last=last)),
-        "drifts": lambda connection: drifts(connection, window(connection, last=last), last=last),
+        "drifts": lambda connection: drifts(window(connection, last=last)),
         "overview": overview,
     }
 

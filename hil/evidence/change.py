@@ -17,10 +17,11 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from operator import eq
 from statistics import NormalDist, median
 from typing import Final, Literal
 
-from hil.evidence.trend import Trend, trend, variance
+from hil.evidence.trend import Trend, trend, untied_variance, variance
 
 LEAST: Final = 10
 """Values below which no change is claimed."""
@@ -64,18 +65,39 @@ def mann_kendall(values: Sequence[float], factor: float = 1.0) -> float:
 
     `factor` multiplies the variance: see `inflation`. 1.0 for fewer than LEAST values, or all the same.
     """
-    if len(values) < LEAST:
+    count = len(values)
+    if count < LEAST:
         return 1.0
+    score, tied = _score(values)
+    spread = math.sqrt((variance(values) if tied else untied_variance(count)) * factor)
+    return 1.0 if spread == 0 or score == 0 else 2 * _NORMAL.cdf(-(abs(score) - 1) / spread)
+
+
+def _score(values: Sequence[float]) -> tuple[int, bool]:
+    """Pairs that rise less pairs that fall, and whether any values are equal.
+
+    There may be thousands of series, and few have ties: so the rising pairs alone are counted first.
+    """
+    rising, seen = 0, list[float]()
+    insert = seen.insert
+    for value in values:
+        below = bisect_left(seen, value)
+        rising += below
+        insert(below, value)
+    if any(map(eq, seen, seen[1:])):
+        return _tied_score(values), True
+    return 2 * rising - len(seen) * (len(seen) - 1) // 2, False
+
+
+def _tied_score(values: Sequence[float]) -> int:
+    """The same, where some are equal: such pairs neither rise nor fall."""
     score, seen = 0, list[float]()
     for value in values:
         below = bisect_left(seen, value)
-        above = len(seen) - below
-        if above and seen[below] == value:
-            above = len(seen) - bisect_right(seen, value)
+        above = len(seen) - bisect_right(seen, value)
         score += below - above
         seen.insert(below, value)
-    spread = math.sqrt(variance(values) * factor)
-    return 1.0 if spread == 0 or score == 0 else 2 * _NORMAL.cdf(-(abs(score) - 1) / spread)
+    return score
 
 
 def inflation(correlation: float, count: int) -> float:
@@ -91,7 +113,7 @@ def detrended_correlation(values: Sequence[float]) -> float:
     With the correction for the bias that estimating it from few values has (F. H. C. Marriott and J. A. Pope,
     Biometrika 41, 1954: about (1 + 3r) / n; more where a trend is taken away as well, here 2 + 4r).
     """
-    return _correlation(min(_residuals(values, _slope(values).slope), key=_unexplained))
+    return _correlation(min(_residuals(values, _slope(values).slope, change_point(values)), key=_unexplained))
 
 
 def _correlation(residuals: Sequence[float]) -> float:
@@ -112,11 +134,10 @@ def change(values: Sequence[float], least: float = _DOUBTFUL) -> Change | None:
     """
     if mann_kendall(values) > least:
         return None
-    fitted = _slope(values)
-    line, step = _residuals(values, fitted.slope)
+    fitted, at = _slope(values), change_point(values)
+    line, step = _residuals(values, fitted.slope, at)
     correlation = _correlation(min(line, step, key=_unexplained))
     p = mann_kendall(values, inflation(correlation, len(values)))
-    at = change_point(values)
     kind: Literal["step", "drift"] = "step" if _unexplained(step) < _STEP * _unexplained(line) else "drift"
     return Change(kind, at, median(values[:at]), median(values[at:]), fitted.slope, fitted.low, fitted.high, p)
 
@@ -136,10 +157,9 @@ def _slope(values: Sequence[float]) -> Trend:
     return trend([(float(i), value) for i, value in enumerate(values)])
 
 
-def _residuals(values: Sequence[float], slope: float) -> tuple[list[float], list[float]]:
-    """What a straight line of this slope leaves, and what a step leaves."""
+def _residuals(values: Sequence[float], slope: float, at: int) -> tuple[list[float], list[float]]:
+    """What a straight line of this slope leaves, and what a step at this place leaves."""
     base = median(value - slope * i for i, value in enumerate(values))
-    at = change_point(values)
     before, after = median(values[:at]), median(values[at:])
     line = [value - base - slope * i for i, value in enumerate(values)]
     return line, [value - (before if i < at else after) for i, value in enumerate(values)]

@@ -13,7 +13,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations, pairwise
+from itertools import pairwise
 from statistics import NormalDist, median
 from typing import Final
 
@@ -48,7 +48,7 @@ class Trend:
 def trend(points: Sequence[Point]) -> Trend:
     """The trend of (x, y) points in any order. Too few points, or a single x, have none: slope 0, p 1."""
     few = thinned(sorted(points), MOST)
-    slopes = sorted((b[1] - a[1]) / (b[0] - a[0]) for a, b in combinations(few, 2) if b[0] != a[0])
+    slopes = sorted([(late - y) / (end - x) for n, (x, y) in enumerate(few) for end, late in few[n + 1 :] if end != x])
     if len(few) < LEAST or not slopes:
         return Trend(0.0, -math.inf, math.inf, 1.0, len(points))
     score = len(slopes) - bisect_right(slopes, 0.0) - bisect_left(slopes, 0.0)  # rising pairs less falling ones
@@ -81,4 +81,13 @@ def variance(values: Sequence[float]) -> float:
     count, ties = len(values), 0
     if len(set(values)) < count:
         ties = sum(n * (n - 1) * (2 * n + 5) for n in Counter(values).values())
-    return (count * (count - 1) * (2 * count + 5) - ties) / 18
+    return (_orders(count) - ties) / 18
+
+
+def untied_variance(count: int) -> float:
+    """The same of so many values of which no two are equal."""
+    return _orders(count) / 18
+
+
+def _orders(count: int) -> int:
+    return count * (count - 1) * (2 * count + 5)

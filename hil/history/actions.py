@@ -42,7 +42,7 @@ def overview(options: argparse.Namespace) -> int:
     with _looking(options) as (connection, found):
         newest = counts(connection, found.newest())
         broken, unsteady, alone = regressions(found), flaky(found), lonely(found)
-        moved = drifts(connection, found, last=options.last, rig=options.of)
+        moved = drifts(found)
         if options.json:
             answers = {"runs": as_json.counts(newest), "regressions": as_json.regressions(broken)}
             answers |= {"flaky": as_json.flaky(unsteady), "boards": as_json.boards(alone)}
@@ -93,8 +93,8 @@ def _flaky(options: argparse.Namespace) -> int:
 
 
 def _drifts(options: argparse.Namespace) -> int:
-    with _looking(options) as (connection, found):
-        asked = drifts(connection, found, last=options.last, rig=options.of)
+    with _looking(options) as (_, found):
+        asked = drifts(found)
         if options.json:
             _print(found, "drifts", drifts=as_json.drifts(asked))
         else:

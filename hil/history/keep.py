@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hil.history import schema
+from hil.history import digest, schema
 from hil.history.cells import Cell, Firmware
 from hil.history.database import History
 
@@ -80,8 +80,11 @@ class Keeper:
             return
         ids = dict(self._ids)  # an id counts only once the transaction that made it is through
         with self._history.writing() as connection:
-            for cell in settled:
-                self._keep(connection, cell, ids)
+            run = self._run_id(connection, ids)
+            # Its digests are made of all that is there: on PostgreSQL only one process at a time may.
+            connection.execute(select(schema.runs.c.id).where(schema.runs.c.id == run).with_for_update())
+            for board in {self._keep(connection, cell, ids) for cell in settled}:
+                digest.write(connection, run, board)
         self._ids = ids
 
     def end(self, when: float) -> None:
@@ -89,7 +92,8 @@ class Keeper:
         with self._history.writing() as connection:
             connection.execute(update(schema.runs).where(schema.runs.c.key == self._run.key).values(ended=when))
 
-    def _keep(self, connection: Connection, cell: Cell, ids: dict[tuple[str, str], int]) -> None:
+    def _keep(self, connection: Connection, cell: Cell, ids: dict[tuple[str, str], int]) -> int:
+        """Write a cell; returns its board's id."""
         run = self._run_id(connection, ids)
         board = self._board_id(connection, cell.board, ids)
         scenario = _id(connection, ids, schema.scenarios, "title", {"title": cell.scenario})
@@ -115,6 +119,7 @@ class Keeper:
             )
         for name, (value, unit) in cell.measured.items():
             _put_measurement(connection, {**key, "name": name}, {"value": value, "unit": unit})
+        return board
 
     def _run_id(self, connection: Connection, ids: dict[tuple[str, str], int]) -> int:
         run = self._run

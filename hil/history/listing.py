@@ -10,11 +10,11 @@ from typing import Final
 from rich.text import Text
 
 from hil.history import wording
+from hil.history.digest import Entry as Verdict
 from hil.history.quarantine import Entry
 from hil.history.questions import Flaky, Lonely, Regression
 from hil.history.runs import Counts
 from hil.history.sheet import Sheet, words
-from hil.history.window import Entry as Verdict
 from hil.history.window import Window
 from hil.history.wording import Broke, Moved
 

@@ -6,7 +6,19 @@ Times are seconds since 1970 by the clock of the host that ran it.
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Double, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 metadata = MetaData()
 
@@ -94,6 +106,16 @@ measurements = Table(
     Column("value", Double, nullable=False),
     Column("unit", Text, nullable=False),
 )
+
+digests = Table(
+    "digests",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True),
+    Column("board_id", Integer, ForeignKey("boards.id"), primary_key=True),
+    Column("layout", LargeBinary, nullable=False),
+    Column("figures", LargeBinary, nullable=False),
+)
+"""Of results and measurements, and made of them alone; what is in it says `hil.history.digest`."""
 
 quarantine = Table(
     "quarantine",

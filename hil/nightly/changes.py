@@ -46,7 +46,7 @@ def _asked(history: object, rig: str, folder: Path) -> Changes:
     from hil.history.database import History
     from hil.history.keep import key_of
     from hil.history.questions import drifts, regressions
-    from hil.history.window import LAST, window
+    from hil.history.window import window
     from hil.history.wording import how, moved, since, together
 
     assert isinstance(history, History)
@@ -54,7 +54,7 @@ def _asked(history: object, rig: str, folder: Path) -> Changes:
     with history.reading() as connection:
         found = window(connection, rig=rig)
         broken = [one for one in regressions(found) if one.kind == "broken"]
-        worse = [one for one in together(drifts(connection, found, last=LAST, rig=rig)) if one.drift.worse]
+        worse = [one for one in together(drifts(found)) if one.drift.worse]
     return Changes(
         since={(one.board.name, one.scenario): since(one) for one in broken},
         new=frozenset((one.board.name, one.scenario) for one in broken if one.since.key == key and one.good),

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from hil.evidence import Interval
-from hil.history.window import Entry
+from hil.history.digest import Entry
 from hil.report.html.markup import Html, element
 from hil.report.html.overview import badge
 

@@ -9,11 +9,12 @@ from functools import cached_property
 
 from sqlalchemy import Connection
 
+from hil.history.digest import Entry
 from hil.history.quarantine import Entry as Quarantined
 from hil.history.quarantine import entries
 from hil.history.questions import Drift
-from hil.history.questions.drifts import Series, judge, read
-from hil.history.window import Board, Entry, Window, window
+from hil.history.questions.drifts import Series, judge, series
+from hil.history.window import Board, Window, window
 from hil.serve.asked import Asked, NotThere
 
 
@@ -37,7 +38,7 @@ class View:
     @cached_property
     def series(self) -> Series:
         """All measurements, by board, scenario and name."""
-        return read(self.connection, self.window, last=self.asked.last, rig=self.asked.rig)
+        return series(self.window)
 
     @cached_property
     def drifts(self) -> Sequence[Drift]:

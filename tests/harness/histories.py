@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from hil.history.window import Board, Entry, Firmware, Run, Window
+from hil.history.digest import Entry
+from hil.history.window import Board, Firmware, Run, Window
 
 DAY = 86_400.0
 BEGIN = 1_790_000_000.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from statistics import median
+from statistics import NormalDist, median
 
 import pytest
 
@@ -103,6 +103,19 @@ def test_trends_are_those_of_scipy_and_pymannkendall() -> None:
     found = trend([(float(n), value) for n, value in enumerate(SERIES)])
     assert (found.slope, found.low, found.high) == pytest.approx((0.011805556, -0.025, 0.060869565), abs=2e-3)
     assert found.p == pytest.approx(mann_kendall(SERIES))
+
+
+@pytest.mark.parametrize("levels", [3, 10, 10**9])
+def test_kendall_s_score_counts_the_pairs(levels: int) -> None:
+    dice = random.Random(levels)
+    for count in (10, 11, 50):
+        values = [float(dice.randrange(levels)) for _ in range(count)]
+        pairs = [(b > a) - (b < a) for n, a in enumerate(values) for b in values[n + 1 :]]
+        ties = [values.count(value) for value in set(values)]
+        spread = (count * (count - 1) * (2 * count + 5) - sum(n * (n - 1) * (2 * n + 5) for n in ties)) / 18
+        score = abs(sum(pairs))
+        p = 2 * NormalDist().cdf(-(score - 1) / spread**0.5) if score else 1.0
+        assert mann_kendall(values) == pytest.approx(p, rel=1e-12)
 
 
 def test_what_neighbours_have_in_common_is_allowed_for() -> None:

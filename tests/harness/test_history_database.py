@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import sqlite3
@@ -11,14 +12,16 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from histories import BEGIN, flattened, lines
-from sqlalchemy import create_engine, inspect, select
+from sqlalchemy import Connection, create_engine, delete, inspect, select
 
 from hil.history import migrations, schema
 from hil.history.cells import Cells
 from hil.history.database import History, HistoryError, open_history
+from hil.history.digest import Entry
 from hil.history.keep import BoardFacts, Keeper, RunFacts
 from hil.history.place import Place, parse
 from hil.history.questions import trend
@@ -121,6 +124,82 @@ def test_a_window_holds_the_newest_runs_of_each_rig(place: Place) -> None:
             assert len(window(connection, board="b").cells) == 0
 
 
+def a_busy_week(history: History) -> None:
+    """Results of all kinds that come in any order, with what was measured; some runs have but a part of them."""
+    dice = random.Random(5)
+    for run in range(7):
+        tests = [
+            lines(
+                board,
+                scenario,
+                dice.choice(("pass", "WARN", "FAIL", "ERROR", "n/a")),
+                seconds=dice.random() * 9,
+                sha256=f"{dice.randrange(3):02x}" * 32,
+                measured={name: (dice.gauss(5, 1), unit) for name, unit in (("retry_gap", "s"), ("flash_time", "s"))},
+                quarantined=dice.random() < 0.5,
+            )
+            for board in ("a", "b")
+            for scenario in ("x", "y", "z")
+            if dice.random() < 0.8
+        ]
+        dice.shuffle(tests)
+        for test in tests:
+            keep(history, f"run-{run}", test, began=BEGIN - run)
+
+
+def straight(connection: Connection) -> tuple[dict[tuple[int, int], list[Entry]], dict[tuple[int, int, str], Any]]:
+    """What a window holds, read from the tables that digests are made of."""
+    orders = {run.id: run.order for run in newest(connection)}
+    cells: dict[tuple[int, int], list[Entry]] = {}
+    for row in connection.execute(select(schema.results)):
+        entry = Entry(orders[row.run_id], row.firmware_id, row.outcome, row.quarantined, row.seconds)
+        cells.setdefault((row.board_id, row.scenario_id), []).append(entry)
+    series: dict[tuple[int, int, str], Any] = {}
+    rows = connection.execute(select(schema.measurements)).all()
+    for row in sorted(rows, key=lambda row: orders[row.run_id]):
+        column = series.setdefault((row.board_id, row.scenario_id, row.name), ([], [], row.unit))
+        column[0].append(orders[row.run_id])
+        column[1].append(row.value)
+    return {key: sorted(entries) for key, entries in cells.items()}, series
+
+
+def test_what_is_read_in_digests_is_what_the_tables_hold(place: Place) -> None:
+    with open_history(place) as history:
+        a_busy_week(history)
+        with history.reading() as connection:
+            cells, series = straight(connection)
+            found = window(connection)
+            assert len({entry.outcome for entries in cells.values() for entry in entries}) == 5
+            assert any(entry.quarantined for entries in cells.values() for entry in entries)
+            assert {key: list(entries) for key, entries in found.cells.items()} == cells
+            assert {k: (list(o), list(v), u) for k, (o, v, u) in found.measured.items()} == series
+            (one,) = (board.id for board in found.boards.values() if board.name == "a")
+            assert {key: list(e) for key, e in window(connection, board="a").cells.items()} == {
+                key: entries for key, entries in cells.items() if key[0] == one
+            }
+
+
+def test_a_run_that_is_deleted_takes_its_digests_along(place: Place) -> None:
+    with open_history(place) as history:
+        keep(history, "run", lines("a", "x", "pass"))
+        with history.writing() as connection:
+            connection.execute(delete(schema.runs))
+        with history.reading() as connection:
+            assert connection.execute(select(schema.digests)).all() == []
+
+
+def test_digests_are_made_of_what_an_older_database_has(place: Place) -> None:
+    with open_history(place) as history:
+        a_busy_week(history)
+        with history.reading() as connection:
+            before = window(connection)
+        with history.writing() as connection:  # as it was before there were any
+            connection.exec_driver_sql("DROP TABLE digests")
+            connection.exec_driver_sql("DELETE FROM hil_schema WHERE version = 4")
+    with open_history(place) as history, history.reading() as connection:
+        assert window(connection) == before
+
+
 def test_an_older_database_is_brought_up_to_date_and_keeps_what_it_has(place: Place) -> None:
     engine = create_engine(place.url)
     with engine.begin() as connection:
@@ -141,6 +220,7 @@ def test_an_older_database_is_brought_up_to_date_and_keeps_what_it_has(place: Pl
             assert migrations.version(connection) == len(migrations.STEPS)
             (found,) = trend(connection, "x")
             assert found.points[0].measured == {"retry_gap": (0.5, "s")}
+            assert window(connection).measured == {(1, 1, "retry_gap"): ([0], [0.5], "s")}
             assert (found.points[0].outcome, found.points[0].quarantined, found.points[0].seconds) == (
                 "pass",
                 False,

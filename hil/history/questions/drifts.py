@@ -12,11 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, select
-
 from hil.evidence import Change, adjusted, change, mann_kendall
-from hil.history import schema
-from hil.history.window import Board, Run, Window, piecewise, recent
+from hil.history.window import Board, Run, Window
 
 SURE: Final = 0.05
 LEAST: Final = 0.05
@@ -58,46 +55,30 @@ class Drift:
         return (self.change.ratio > 0) != (self.name in BETTER_HIGH)
 
 
-def drifts(connection: Connection, window: Window, *, last: int, rig: str | None = None) -> list[Drift]:
+def drifts(window: Window) -> list[Drift]:
     """All series that have moved beyond doubt, the largest first."""
-    return judge(window, read(connection, window, last=last, rig=rig))
+    return judge(window, series(window))
 
 
-def read(connection: Connection, window: Window, *, last: int, rig: str | None = None) -> Series:
-    """The series of the window, of the boards in it."""
-    orders = {run.id: run.order for run in window.runs}
-    boards = {board for board, _ in window.cells}
-    found: dict[tuple[int, int, str], tuple[list[int], list[float]]] = {}
-    units = {"duration": "s"}
-    for (board, scenario, name, unit), (runs, values) in _rows(connection, last, rig).items():
-        if board in boards:
-            key = board, _ANY if name in OF_THE_BOARD else scenario, name
-            columns = found.setdefault(key, ([], []))
-            columns[0].extend([orders[run] for run in runs])
-            columns[1].extend(values)
-            units[name] = unit
+def series(window: Window) -> Series:
+    """The series of the window, of its measurements and of the durations of what passed."""
+    joined: dict[tuple[int, str], list[tuple[int, float]]] = {}
+    found: dict[tuple[int, int, str], tuple[Sequence[int], Sequence[float], str]] = {}
+    for (board, scenario, name), column in window.measured.items():
+        if name not in OF_THE_BOARD:
+            found[board, scenario, name] = column
+            continue
+        orders, values, unit = column
+        joined.setdefault((board, name), []).extend(zip(orders, values, strict=True))
+        found[board, _ANY, name] = (), (), unit
+    for (board, name), points in joined.items():
+        points.sort()
+        found[board, _ANY, name] = [n for n, _ in points], [value for _, value in points], found[board, _ANY, name][2]
     for (board, scenario), entries in window.cells.items():
-        passed = [entry for entry in entries if entry.outcome in ("pass", "WARN")]
+        passed = [(entry.run, entry.seconds) for entry in entries if entry.outcome in ("pass", "WARN")]
         if passed:
-            found[board, scenario, "duration"] = [entry.run for entry in passed], [entry.seconds for entry in passed]
-    return {key: (*_in_order(*columns), units[key[2]]) for key, columns in found.items()}
-
-
-def _rows(
-    connection: Connection, last: int, rig: str | None
-) -> dict[tuple[int, int, str, str], tuple[list[int], list[float]]]:
-    """The ids of runs and the values, by board, scenario, name and unit. There may be many: each step here counts."""
-    table, chosen = schema.measurements.c, recent(last, rig)
-    asked = select(table.board_id, table.scenario_id, table.name, table.unit, table.run_id, table.value)
-    found: dict[tuple[int, int, str, str], tuple[list[int], list[float]]] = {}
-    for row in piecewise(connection, asked.join(chosen, table.run_id == chosen.c.id)):
-        board, scenario, name, unit, run, value = row
-        columns = found.get((board, scenario, name, unit))
-        if columns is None:
-            found[board, scenario, name, unit] = [run], [value]
-        else:
-            columns[0].append(run)
-            columns[1].append(value)
+            orders, seconds = zip(*passed, strict=True)
+            found[board, scenario, "duration"] = orders, seconds, "s"
     return found
 
 
@@ -145,11 +126,3 @@ def _drift(
         firmware_before=window.firmware_name(ran.get(orders[moved.at - 1])),
         values=values,
     )
-
-
-def _in_order(orders: list[int], values: list[float]) -> tuple[list[int], list[float]]:
-    """Oldest first, as they mostly are."""
-    if orders == sorted(orders):
-        return orders, values
-    ranked = sorted(zip(orders, values, strict=True))
-    return [order for order, _ in ranked], [value for _, value in ranked]

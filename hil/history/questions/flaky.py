@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 from hil.evidence import Interval, wilson
-from hil.history.window import Board, Entry, Window
+from hil.history.digest import Entry
+from hil.history.window import Board, Window
 
 #: How probable it may be at most that so many passes of a newer firmware are luck, before it counts as mended.
 _MENDED = 0.05

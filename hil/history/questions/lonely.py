@@ -12,17 +12,18 @@ about is paid for (Benjamini and Hochberg). A board that has no other with the s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from hil.evidence import adjusted, at_least
+from hil.history.digest import Entry
 from hil.history.window import Board, Run, Window
 
 SURE: Final = 0.05
 
-_GOOD: Final = ("pass", "WARN", "flaky")
 _BAD: Final = ("FAIL", "ERROR")
+_JUDGED: Final = ("pass", "WARN", "flaky", *_BAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +73,34 @@ def lonely(window: Window) -> list[Lonely]:
 
 def _alone(window: Window) -> Mapping[tuple[int, int], tuple[set[int], dict[int, int]]]:
     """For each run and firmware: the boards that ran it, two at least, and how often each of them failed alone."""
-    situations: dict[tuple[int, int, int], dict[int, str]] = {}
+    courses: dict[int, list[tuple[int, Sequence[Entry]]]] = {}
     for (board, scenario), entries in window.cells.items():
-        for entry in entries:
-            if entry.firmware is not None and (entry.outcome in _GOOD or entry.outcome in _BAD):
-                situations.setdefault((entry.run, entry.firmware, scenario), {})[board] = entry.outcome
+        courses.setdefault(scenario, []).append((board, entries))
     found: dict[tuple[int, int], tuple[set[int], dict[int, int]]] = {}
-    for (run, firmware, _), outcomes in situations.items():
-        if len(outcomes) < 2:
-            continue
-        group, failures = found.setdefault((run, firmware), (set(), {}))
-        group.update(outcomes)
-        failed = [board for board, outcome in outcomes.items() if outcome in _BAD]
-        if len(failed) == 1:
-            failures[failed[0]] = failures.get(failed[0], 0) + 1
+    for course in courses.values():
+        for about, ran, failed in _situations(course):
+            if len(ran) < 2:
+                continue
+            group, failures = found.setdefault(about, (set(), {}))
+            group.update(ran)
+            if len(failed) == 1:
+                failures[failed[0]] = failures.get(failed[0], 0) + 1
     return found
+
+
+def _situations(
+    course: Iterable[tuple[int, Sequence[Entry]]],
+) -> Iterator[tuple[tuple[int, int], list[int], list[int]]]:
+    """Of one scenario, for each run and firmware: the boards that were judged, and those of them that failed."""
+    found: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
+    for board, entries in course:
+        for run, firmware, outcome, _, _ in entries:
+            if firmware is not None and outcome in _JUDGED:
+                both = found.get((run, firmware))
+                if both is None:
+                    both = found[run, firmware] = [], []
+                both[0].append(board)
+                if outcome in _BAD:
+                    both[1].append(board)
+    for about, (ran, failed) in found.items():
+        yield about, ran, failed

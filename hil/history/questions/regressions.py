@@ -15,7 +15,8 @@ from itertools import pairwise
 from typing import Final, Literal
 
 from hil.evidence import adjusted, fisher_more
-from hil.history.window import Board, Entry, Run, Window
+from hil.history.digest import Entry
+from hil.history.window import Board, Run, Window
 
 SURE: Final = 0.05
 """The chance up to which something counts as a regression."""

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from hil.history import wording
+from hil.history.digest import Entry
 from hil.history.questions import lonely
-from hil.history.window import Board, Entry
+from hil.history.window import Board
 from hil.report.html.markup import Child, element
 from hil.serve import links, marks
 from hil.serve.asked import NotThere

@@ -7,8 +7,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from hil.history import wording
+from hil.history.digest import Entry
 from hil.history.questions import Regression, regressions
-from hil.history.window import Board, Entry, Firmware
+from hil.history.window import Board, Firmware
 from hil.report.html.markup import Child, element
 from hil.serve import links, marks
 from hil.serve.asked import BadRequest, NotThere
