@@ -1,4 +1,4 @@
-"""The screen of `hil watch`: where each board stands, the events, and the keys."""
+"""The screen of `hil watch`: what comes, the keys, and when it is drawn."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
-from textual.widgets import Static
 
 from hil.report.legible import one_line
-from hil.watch import filtering, heading, keys
-from hil.watch.filtering import Filter, FilterError
-from hil.watch.line import Columns
-from hil.watch.listing import Listing
+from hil.watch import face, filtering, keys
+from hil.watch.asking import Asking
+from hil.watch.boards import Boards
+from hil.watch.face import Face
+from hil.watch.filtering import Filter
 from hil.watch.looking import Looking
 from hil.watch.output import AsciiDriver, TerminalDriver
-from hil.watch.prompt import Prompt
 from hil.watch.screens import Page, details, help_text
 from hil.watch.source import Source
-from hil.watch.standing import Standing
 
 if TYPE_CHECKING:
     from hil.watch.acting import Acting
@@ -48,12 +45,7 @@ class Watch(App[None]):
     """
 
     ENABLE_COMMAND_PALETTE = False
-    CSS = """
-    Screen { layout: vertical; }
-    #top, #keys { height: 1; }
-    #boards { height: auto; }
-    #shown { height: auto; max-height: 4; }
-    """
+    CSS = face.CSS
     # With priority: keys are then dealt with one after the other, here, however fast they come; see `on_event`.
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+c", "quit", priority=True),
@@ -75,21 +67,14 @@ class Watch(App[None]):
         self.acting = acting
         self.looking = Looking()
         self.looking.show(wanted)
-        self.standings: dict[str, Standing] = {}
-        self.only = boards
-        self.chosen = 0
-        self.clock = False
-        self.left = 0
+        self.boards = Boards(boards)
         self.interrupted = False
         self._running_loop: asyncio.AbstractEventLoop | None = None
         self._said = ""
         self._said_at = float("-inf")
-        self._now: float | None = None
-        self._listing = Listing(self.looking)
-        self._prompt = Prompt(self._typed, self._answered)
-        self._before = self._sent_to = ""
-        self._lines = {name: Static(id=name, markup=False) for name in ("top", "boards", "shown", "keys")}
-        self._drawn: dict[str, Text] = {}
+        self._asking = Asking(self.looking, acting, self.say, self.draw)
+        self._prompt = self._asking.prompt
+        self._face = Face(source, self.looking, self.boards, acting, self._prompt)
         self._due = False
         self._gone = 0
 
@@ -97,12 +82,7 @@ class Watch(App[None]):
 
     def compose(self) -> ComposeResult:
         """From top to bottom."""
-        yield self._lines["top"]
-        yield self._lines["boards"]
-        yield self._listing
-        yield self._lines["shown"]
-        yield self._prompt
-        yield self._lines["keys"]
+        yield from self._face.compose()
 
     def on_mount(self) -> None:
         """Begin to look."""
@@ -125,14 +105,11 @@ class Watch(App[None]):
 
     def tick(self) -> None:
         """Take what has come, and draw what has changed."""
-        rows = self.source.take()
-        if self.only:
-            rows = [row for row in rows if row.board is None or row.board in self.only]
+        rows = [row for row in self.source.take() if self.boards.wanted(row)]
         for row in rows:
-            if row.board is not None:
-                self.standings.setdefault(row.board, Standing(row.board)).take(row)
+            self.boards.take(row)
         if rows:
-            self._now = max(self._now or 0.0, max(row.event.monotonic for row in rows))
+            self._face.came(max(row.event.monotonic for row in rows))
         note = self.source.note() or (self.acting.said() if self.acting is not None else None)
         if note is not None:
             self.say(note)
@@ -144,45 +121,13 @@ class Watch(App[None]):
         self._due |= events
         if isinstance(self._driver, TerminalDriver) and self._driver.behind:
             return
-        width = self.size.width
-        if self._due:
-            several = len(self.standings) > 1 and self.looking.board is None
-            board = min(12, max(len(name) for name in self.standings)) if several else 0
-            self._listing.show(Columns(self.source.began or 0.0, self.clock, board, self.left), gone=self._gone)
-            self._due, self._gone = False, 0
-        self._put("top", heading.top(self.source.title, self.source.state(), self.looking, width))
-        self._put("boards", self._boards(width))
         said = self._said if time.monotonic() < self._said_at + SAID else ""
-        self._put("shown", heading.said(said) if said else heading.shown(self.looking))
-        self._put("keys", heading.keys(keys.HINTS if self.acting is None else keys.ACTING_HINTS, width))
+        self._face.draw(self.size, said, gone=self._gone, events=self._due)
+        self._due, self._gone = False, 0
 
-    def _put(self, name: str, text: Text) -> None:
-        """Change a line only where it differs: each change goes over the wire."""
-        if self._drawn.get(name) != text:
-            self._drawn[name] = text
-            self._lines[name].update(text)
-
-    def _boards(self, width: int) -> Text:
-        """A line for each board, the chosen one among them where there is not room for all."""
-        standings = list(self.standings.values())
-        room = max(1, self.size.height // 5)
-        first = min(max(0, self.chosen - room + 1), max(0, len(standings) - room))
-        return Text("\n").join(
-            heading.board(
-                number + 1,
-                standing,
-                chosen=number == self.chosen,
-                alone=self.looking.board == standing.board,
-                now=self._clock(),
-                doing="" if self.acting is None else self.acting.doing.get(standing.board, ""),
-                width=width,
-            )
-            for number, standing in list(enumerate(standings))[first : first + room]
-        )
-
-    def _clock(self) -> float | None:
-        """Now, by the timeline's clock, which is this host's; the newest event's time where nothing comes any more."""
-        return time.monotonic() if self.source.state() == "live" else self._now
+    def on_resize(self) -> None:
+        """Whatever is drawn depends on the size."""
+        self.draw()
 
     def say(self, words: str) -> None:
         """Show a line for a while, in the place of what is shown; behind one that nobody can have read yet."""
@@ -217,7 +162,7 @@ class Watch(App[None]):
 
     def action_page(self, by: int) -> None:
         """Up or down by what is in sight."""
-        self.looking.move(by * self._listing.page)
+        self.looking.move(by * self._face.listing.page)
         self.draw()
 
     def action_start(self) -> None:
@@ -233,7 +178,7 @@ class Watch(App[None]):
 
     def action_sideways(self, by: int) -> None:
         """To the rest of long lines, or back."""
-        self.left = max(0, self.left + by * SIDEWAYS)
+        self._face.left = max(0, self._face.left + by * SIDEWAYS)
         self.draw()
 
     def action_pause(self) -> None:
@@ -257,38 +202,59 @@ class Watch(App[None]):
 
     def action_next_board(self) -> None:
         """Choose the next board."""
-        self.action_choose((self.chosen + 1) % max(1, len(self.standings)))
+        self.action_choose(self.boards.next)
 
     def action_choose(self, number: int) -> None:
         """Choose a board by its number, from 0 on."""
-        if number < len(self.standings):
-            self.chosen = number
+        if self.boards.choose(number):
             if self.looking.board is not None:
-                self._show_board(self._chosen_board())
+                self._show_board(self.boards.name)
             self.draw()
 
     def action_alone(self) -> None:
         """Only the chosen board, or all."""
-        self._show_board(None if self.looking.board is not None else self._chosen_board())
+        self._show_board(None if self.looking.board is not None else self.boards.name)
         self.draw()
 
     def _show_board(self, board: str | None) -> None:
         self.looking.show(board=board, every_board=board is None)
 
-    def _chosen_board(self) -> str | None:
-        names = list(self.standings)
-        return names[self.chosen] if self.chosen < len(names) else None
-
     def action_clock(self) -> None:
         """The time of day, or seconds since the beginning."""
-        self.clock = not self.clock
+        self._face.clock = not self._face.clock
         self.draw()
+
+    def action_picture(self) -> None:
+        """The lanes of the chosen board, or the list alone."""
+        self._face.picture.display = not self._face.picture.display
+        self.draw()
+
+    def action_zoom(self, by: int) -> None:
+        """More time in the picture, or less."""
+        self._face.picture.zoom_by(by)
+        self._face.picture.display = True
+        self.draw()
+
+    def action_panel(self) -> None:
+        """All of the event at the cursor beside the list, or not."""
+        self._face.panel.display = not self._face.panel.display
+        self.draw()
+
+    def action_along(self, by: int) -> None:
+        """In the picture to the event before, or behind, in the same lane; in the list alone, along the line."""
+        current = self.looking.current
+        if not self._face.picture.display:
+            self.action_sideways(by)
+        elif current is not None:
+            lane, board = current.lane, self.boards.name
+            self.looking.go(lambda row: row.lane == lane and row.board in (None, board), down=by > 0)
+            self.draw()
 
     # -- acting on boards ------------------------------------------------------------------------------------------
 
     def action_act(self, what: str) -> None:
         """Do something to the chosen board; `what` is a method of Acting."""
-        board = self._chosen_board()
+        board = self.boards.name
         if self.acting is None:
             self.say(keys.REFUSED)
         elif board is not None:
@@ -297,50 +263,18 @@ class Watch(App[None]):
 
     def action_send(self) -> None:
         """Ask for a line, and send it to the board that is chosen now."""
-        board = self._chosen_board()
+        board = self.boards.name
         if self.acting is None:
             self.say(keys.REFUSED)
         elif board is not None:
-            self._sent_to = board
-            self._prompt.ask("send", f"send to {board}")
+            self._asking.ask_line(board)
         self.draw(events=False)
 
     # -- filter and search -----------------------------------------------------------------------------------------
 
     def action_ask(self, what: str) -> None:
         """Ask for a filter or a search."""
-        self._before = self.looking.filter.text
-        self._prompt.ask(what, what, self._before if what == "filter" else "")
-
-    def _typed(self, what: str, text: str) -> None:
-        """A filter takes hold while it is typed, as far as it says something."""
-        if what == "filter":
-            self._filter(text, complain=False)
-
-    def _answered(self, what: str, text: str | None) -> None:
-        if what == "filter":
-            self._filter(self._before if text is None else text)
-        elif what == "search" and text is not None:
-            self._search(text)
-        elif what == "send" and text is not None and self.acting is not None:
-            self.acting.send(self._sent_to, text)
-
-    def _filter(self, text: str, *, complain: bool = True) -> None:
-        try:
-            self.looking.show(filtering.parse(text))
-        except FilterError as error:
-            if complain:
-                self.say(str(error))
-                self.looking.show(filtering.parse(self._before))
-        self.draw()
-
-    def _search(self, text: str) -> None:
-        try:
-            if not self.looking.find(filtering.parse(text)) and text.strip():
-                self.say(f"not found: {text}")
-        except FilterError as error:
-            self.say(str(error))
-        self.draw()
+        self._asking.ask(what)
 
     def action_hit(self, down: bool) -> None:
         """To the next hit."""
@@ -351,8 +285,4 @@ class Watch(App[None]):
 
     def action_drop(self) -> None:
         """Drop the search, or else the filter."""
-        if self.looking.search:
-            self.looking.find(filtering.EVERYTHING)
-        else:
-            self.looking.show(filtering.EVERYTHING)
-        self.draw()
+        self._asking.drop()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.style import Style
 from rich.text import Text
 
-from hil.watch.line import STYLES
+from hil.watch.line import STYLES, fit
 from hil.watch.looking import Looking
 from hil.watch.standing import Standing
 
@@ -30,13 +30,24 @@ def top(title: str, state: str, looking: Looking, width: int) -> Text:
 
 
 def board(
-    number: int, standing: Standing, *, chosen: bool, alone: bool, now: float | None, width: int, doing: str = ""
+    number: int,
+    standing: Standing,
+    *,
+    chosen: bool,
+    alone: bool,
+    now: float | None,
+    width: int,
+    column: int = 12,
+    doing: str = "",
 ) -> Text:
-    """Where one board stands. `now`: for how long it has stood there; `doing`: what is done to it from here."""
+    """Where one board stands. `now`: for how long it has stood there; `doing`: what is done to it from here.
+
+    `width` of the line, and of the `column` with the board's name, in cells.
+    """
     mark = "▸" if chosen else " "
     power = {True: "on ", False: "off", None: "?  "}[standing.power]
     text = Text(no_wrap=True, overflow="ellipsis")
-    text.append(f"{mark}{number} {standing.board:<12}", Style(bold=chosen, underline=alone))
+    text.append(f"{mark}{number} {fit(standing.board, column)}", Style(bold=chosen, underline=alone))
     text.append(" power ", _DIM)
     text.append(power, Style(color="magenta") if standing.power else _DIM)
     text.append("  ")

@@ -5,7 +5,9 @@ from __future__ import annotations
 _LOOKING = {
     **{"q": "leave", "question_mark,h": "help", "enter": "details", "space": "pause", "escape": "drop"},
     **{"up,k": "move(-1)", "down,j": "move(1)", "pageup": "page(-1)", "pagedown": "page(1)"},
-    **{"home,g": "start", "end,G": "end", "left": "sideways(-1)", "right": "sideways(1)"},
+    **{"home,g": "start", "end,G": "end", "left": "along(-1)", "right": "along(1)"},
+    **{"less_than_sign": "sideways(-1)", "greater_than_sign": "sideways(1)", "d": "panel"},
+    **{"l": "picture", "plus,equals_sign": "zoom(-1)", "minus": "zoom(1)"},
     **{"slash": "ask('search')", "f": "ask('filter')", "n": "hit(True)", "N": "hit(False)"},
     **{"tab": "next_board", "b": "alone", "c": "clock"},
     **{str(number): f"choose({number - 1})" for number in range(1, 10)},
@@ -22,8 +24,13 @@ LOOKING_HELP = (
     ("up down", "one event; also k and j"),
     ("page up/down", "a screenful"),
     ("home end", "oldest; newest, and follow it; also g and G"),
-    ("left right", "the rest of long lines"),
+    ("left right", "the rest of long lines; also < and >"),
     ("enter", "all of one event"),
+    ("d", "all of the event at the cursor, beside the list"),
+    ("l", "the lanes of the chosen board as a picture; left and right then go"),
+    ("", "from event to event in a lane; ! and ? as in the list, else the"),
+    ("", "height says how many events fall together, a line what lasts"),
+    ("+ -", "the picture nearer, wider"),
     ("space", "stop the screen, and go on"),
     ("f", "show only what fits a filter"),
     ("/", "search"),
@@ -43,8 +50,8 @@ ACTING_HELP = (
     ("s", "send it a line"),
 )
 _LOOK = (("?", "help"), ("space", "pause"), ("/", "search"), ("f", "filter"))
-HINTS = (*_LOOK, ("enter", "details"), ("b", "board"), ("q", "quit"))
-ACTING_HINTS = (*_LOOK, ("r", "reset"), ("p", "power"), ("s", "send"), ("q", "quit"))
+HINTS = (*_LOOK, ("l", "lanes"), ("d", "details"), ("q", "quit"))
+ACTING_HINTS = (*_LOOK, ("l", "lanes"), ("r", "reset"), ("p", "power"), ("s", "send"), ("q", "quit"))
 """As many as fit into 80 columns."""
 
 REFUSED = "the run has these boards: keys act where hil watch --rig FILE opens a bench"

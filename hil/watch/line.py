@@ -17,11 +17,12 @@ MARKS = {PLAIN: " ", GOOD: "+", ODD: "?", BAD: "!"}
 
 STYLES = {PLAIN: Style(), GOOD: Style(color="green"), ODD: Style(color="yellow"), BAD: Style(color="red", bold=True)}
 
-_LANES = {
+LANE_STYLES = {
     **{"test": Style(bold=True), "power": Style(color="magenta"), "writing": Style(color="magenta")},
     **{"TLS": Style(color="cyan"), "MQTT from device": Style(color="cyan"), "MQTT to device": Style(color="cyan")},
     **{"monitor": Style(color="green"), "faults": Style(color="yellow")},
 }
+"""The colours of lanes, of the terminal's own; the rest has its text's colour."""
 _FOUND = Style(color="black", bgcolor="yellow")
 _CURSOR = Style(reverse=True)
 _LANE_WIDTH = max(len(name) for name in SHORT.values())
@@ -57,8 +58,8 @@ class Columns:
             Segment(f"{MARKS[row.tone]} ", style),
         ]
         if self.board:
-            segments.append(Segment(f"{_fit(row.board or '', self.board)} "))
-        segments.append(Segment(f"{SHORT[row.lane]:<{_LANE_WIDTH}} ", _LANES.get(row.lane, Style())))
+            segments.append(Segment(f"{fit(row.board or '', self.board)} "))
+        segments.append(Segment(f"{SHORT[row.lane]:<{_LANE_WIDTH}} ", LANE_STYLES.get(row.lane, Style())))
         text = ("…" + row.text[self.left + 1 :]) if self.left and row.text else row.text
         segments += _marked(text, style, words if hit else ())
         strip = Strip(segments)
@@ -68,7 +69,8 @@ class Columns:
         return strip.apply_style(_CURSOR) if cursor else strip
 
 
-def _fit(text: str, width: int) -> str:
+def fit(text: str, width: int) -> str:
+    """`text` in exactly `width` characters."""
     return f"{text:<{width}}" if len(text) <= width else text[: width - 1] + "…"
 
 

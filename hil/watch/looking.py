@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from hil.watch.filtering import EVERYTHING, Filter
 from hil.watch.row import Row
@@ -22,6 +22,7 @@ class Looking:
 
     While `following`, the cursor stays at the newest row. While `paused`, new rows wait, and nothing moves.
     `forgotten`: how many rows were let go, the oldest first, so that no more than about `most` are kept.
+    `generation`: another number whenever `view` changed otherwise than by new rows at its end.
     """
 
     def __init__(self, most: int = MOST) -> None:
@@ -33,6 +34,7 @@ class Looking:
         self.following = True
         self.paused = False
         self.forgotten = 0
+        self.generation = 0
         self.filter = EVERYTHING
         self.search = EVERYTHING
         self.board: str | None = None
@@ -81,6 +83,7 @@ class Looking:
         gone = bisect_left(self.view, first, key=_key)
         del self.rows[:over], self.view[:gone], self.hits[: bisect_left(self.hits, first, key=_key)]
         self.forgotten += over
+        self.generation += 1
         self.cursor = max(0, self.cursor - gone)
         return gone
 
@@ -101,6 +104,7 @@ class Looking:
 
     def _again(self) -> None:
         before = self.current
+        self.generation += 1
         self.view = [row for row in self.rows if self._shows(row)]
         self.hits = [row for row in self.view if self.search(row)] if self.search else []
         self.cursor = 0 if before is None else self._place(before)
@@ -121,6 +125,16 @@ class Looking:
         last = max(0, len(self.view) - 1)
         self.following = self.cursor == last and by > 0
         self.cursor = min(last, max(0, self.cursor + by))
+
+    def go(self, wanted: Callable[[Row], bool], *, down: bool) -> bool:
+        """To the next row below, or above, that is wanted. False, and nothing moves, if there is none."""
+        places = range(self.cursor + 1, len(self.view)) if down else range(self.cursor - 1, -1, -1)
+        for place in places:
+            if wanted(self.view[place]):
+                self.cursor = place
+                self.following = False
+                return True
+        return False
 
     def to_start(self) -> None:
         """The oldest row that is kept."""

@@ -66,11 +66,22 @@ def details(row: Row, zero: float) -> Text:
         "lane": row.lane,
         "event": f"{event.source}.{event.kind}, number {event.sequence}" + (f" of {row.worker}" if row.worker else ""),
     }
-    text = Text()
-    for name, value in known.items():
-        text.append(f"{name:>8}  ", Style(dim=True)).append(f"{legible(value, keep='')}\n")
-    for name, value in event.data.items():
-        text.append(f"\n{legible(str(name), keep='')}", _NAME).append(_value(value))
+    lines = [Text.assemble((f"{name:>8}  ", Style(dim=True)), legible(value, keep="")) for name, value in known.items()]
+    return _with_data(Text("\n").join(lines), row, between="\n\n")
+
+
+def in_short(row: Row, zero: float) -> Text:
+    """The same where there is little room: all but the data in one line."""
+    event = row.event
+    text = Text(f"{event.monotonic - zero:.6f} s  {row.board or 'no board'}  ", Style(dim=True))
+    text.append(legible(f"{event.source}.{event.kind}", keep=""), _NAME)
+    text.append(f", number {event.sequence}" + (legible(f" of {row.worker}", keep="") if row.worker else ""))
+    return _with_data(text, row, between="\n")
+
+
+def _with_data(text: Text, row: Row, between: str) -> Text:
+    for name, value in row.event.data.items():
+        text.append(between).append(legible(str(name), keep=""), _NAME).append(_value(value))
     return text
 
 

@@ -85,6 +85,22 @@ def test_an_event_is_seen_whole_and_the_keys_are_explained(screen: Terminal) -> 
     assert screen.ended() == 0
 
 
+def test_lanes_and_an_event_are_seen_beside_the_list(written: Timeline, screen: Terminal) -> None:
+    written.record("console", "line", "esp32-a", text="E (7) mqtt: lost")
+    screen.press("l")
+    screen.wait(r"(?m)^ esp32-a +60 s", "(?m)^ power +▂━", "(?m)^ console +.*!", "(?m)^ time server", "lost")
+    screen.press("-")
+    screen.wait(r"(?m)^ esp32-a +2 min")
+    screen.press("d")
+    screen.wait("console.line, number 103", "text E")
+    screen.press("\x1b[D")  # to the event before, in the same lane
+    screen.wait("101 of 104", "console.line, number 100", "↑ 3 below")
+    screen.press("l")
+    screen.wait("101 of 104", without="time server")
+    screen.press("q")
+    assert screen.ended() == 0
+
+
 def test_a_signal_gives_the_terminal_back(screen: Terminal) -> None:
     screen.process.send_signal(signal.SIGTERM)
     assert screen.ended() == 130
@@ -115,7 +131,7 @@ contract = "{ROOT}/rigs/contracts/reference.toml"
 wifi = {{ ssid = "hil-bench" }}
 """)
     with terminal([*HIL, "watch", "--rig", str(rig), "--as-is", "--filter=-lane:broker -kind:line,boot"]) as screen:
-        screen.wait("▸1 esp32-a +power", "r reset  p power  s send")
+        screen.wait("▸1 esp32-a +power", "r reset +p power +s send")
         screen.press("p")
         screen.wait("esp32-a power on", "power +on switch=virtual", "▸1 esp32-a +power on")
         screen.press("r")
