@@ -84,12 +84,13 @@ def new(options: argparse.Namespace) -> int:
             port=options.port,
             device=options.device,
             virtual=options.virtual,
+            choose=options.choose,
         )
     else:
         if folder.exists():
             raise FileExistsError(f"{folder} is there already; name a new folder for the case")
         try:
-            told = replace(asking.tell(input, print), virtual=options.virtual)
+            told = replace(asking.tell(input, print), virtual=options.virtual, choose=options.choose)
         except EOFError:
             raise ValueError(
                 "the answers ended before all was asked; say --title and --from in place of them"
@@ -102,6 +103,8 @@ def new(options: argparse.Namespace) -> int:
     for note in made.notes:
         print(legible(note, keep=""))
     print(f"made {folder / FILE}: {len(made.case.conditions)} condition(s)")
+    if made.candidates > 1:
+        print(f"the files fit {made.candidates} candidates; hil case new with --choose N makes another of them")
     for line in listing.missing(made.case):
         print(f"still missing: {line}")
     return 0

@@ -1,7 +1,7 @@
 """What a case keeps of a capture: the device's own connections, without their passwords.
 
 Kept are the TCP connections to MQTT's ports, or where there are none those that speak TLS or MQTT, and requests for the
-time. All else on
+time, on a bench on any port. All else on
 that network is nobody's business. Link layers go, and with them the addresses of the network cards. In MQTT that is
 not encrypted each CONNECT's password is overwritten with '*', in every segment that carries a part of it; a connection
 in clear that is no MQTT, or not whole, keeps its headers alone.
@@ -71,9 +71,15 @@ def keep(data: bytes, *, port: int | None = None, device: str | None = None) -> 
     return Kept(numbered, total - len(kept), blanked, stripped)
 
 
+def is_about_time(packet: Packet) -> bool:
+    """Whether it is a request for the time, or an answer to one."""
+    if packet.protocol != ip.UDP or not packet.payload:
+        return False
+    return sntp.PORT in (packet.source[1], packet.target[1]) or sntp.looks_like(packet.payload)
+
+
 def _asks_time(packet: Packet, device: str | None) -> bool:
-    ours = device is None or device in (packet.source[0], packet.target[0])
-    return ours and packet.protocol == ip.UDP and sntp.PORT in (packet.source[1], packet.target[1])
+    return (device is None or device in (packet.source[0], packet.target[0])) and is_about_time(packet)
 
 
 def _relevant(found: list[Conversation]) -> list[Conversation]:

@@ -66,6 +66,12 @@ def _add_new(new: argparse.ArgumentParser) -> None:
     new.add_argument(
         "--virtual", action="store_true", help="for virtual boards: build their firmware with the mistake that fails so"
     )
+    new.add_argument(
+        "--choose",
+        type=int,
+        metavar="N",
+        help="which of the candidates that the files fit is played, by its number (default: the likeliest)",
+    )
     new.add_argument("--client", metavar="ID", help="of a broker's log: only what is about this client (default: all)")
 
 

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from hil import run_folder
+from hil.cases.candidates import comments
 from hil.cases.capture import keep
 from hil.cases.case import FILE, Case, CaseFile, EvidenceTable, FieldTable, FirmwareTable, digest, load
 from hil.cases.cleaning import clean
-from hil.cases.drafting import Accept, Draft, comments, draft
+from hil.cases.drafting import Accept, Draft, draft
 from hil.cases.proposing import from_broker_log, from_console, from_pcap, from_timeline
 from hil.cases.proposing.recognising import EvidenceError, Kind, recognise
 from hil.cases.proposing.sighting import Sighting
@@ -37,7 +38,8 @@ class Told:
     """What somebody tells.
 
     `board`, `test`: which of a timeline; `client`: which of a broker's log; `port`, `device`: which connections of a
-    capture. `virtual`: for virtual boards. `look`: is asked where the files show nothing: what it looks like.
+    capture. `virtual`: for virtual boards. `choose`: which candidate is played. `look`: is asked where the files show
+    nothing: what it looks like.
     """
 
     title: str
@@ -52,6 +54,7 @@ class Told:
     port: int | None = None
     device: str | None = None
     virtual: bool = False
+    choose: int | None = None
     look: Callable[[], list[Sighting]] = list
 
 
@@ -69,10 +72,11 @@ class _Gathered:
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    """A new case, and what is to be told about how it was made, a line each."""
+    """A new case, what is to be told about how it was made, a line each, and how many candidates there were."""
 
     case: Case
     notes: tuple[str, ...]
+    candidates: int
 
 
 def create(folder: Path, told: Told, accept: Accept | None = None) -> Created:
@@ -91,7 +95,7 @@ def create(folder: Path, told: Told, accept: Accept | None = None) -> Created:
             _gather(room, path, told, gathered)
         if not gathered.sightings:
             gathered.sightings += told.look()
-        made = draft(gathered.sightings, accept, virtual=told.virtual)
+        made = draft(gathered.sightings, accept, virtual=told.virtual, choose=told.choose)
         for name, content in made.files.items():
             place(room / name, content)
         written = text(_file(told, gathered, made)) + comments(_hints(made))
@@ -104,7 +108,7 @@ def create(folder: Path, told: Told, accept: Accept | None = None) -> Created:
     except BaseException:
         shutil.rmtree(room, ignore_errors=True)
         raise
-    return Created(load(folder), (*gathered.notes, *made.told))
+    return Created(load(folder), (*gathered.notes, *made.told), made.candidates)
 
 
 def _file(told: Told, gathered: _Gathered, made: Draft) -> CaseFile:

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-import tomlkit
 from pydantic import TypeAdapter
 
+from hil.cases import candidates
+from hil.cases.candidates import Candidate
 from hil.cases.conditions import Condition
+from hil.cases.proposing.hypotheses import POLICY
 from hil.cases.proposing.outranking import OUTRANKS
-from hil.cases.proposing.remedies import POLICY, REMEDIES, Table
+from hil.cases.proposing.remedies import REMEDIES
 from hil.cases.proposing.sighting import Sighting, together
+from hil.cases.proposing.tables import Table
 from hil.cases.signature import Signature
 from hil.diagnose import CAUSES
-from hil.diagnose.words import times
-from hil.report.legible import legible
 
 LIKELY: Final = 0.5
 """From how sure on something becomes a condition without anybody being asked."""
-_WORTH_A_HINT: Final = 0.2
 
 _CONDITION: Final[TypeAdapter[Any]] = TypeAdapter(Condition)
 _ANY_DENIAL: Final = ("will", "subscribe", "publish")
@@ -29,8 +28,8 @@ _ANY_DENIAL: Final = ("will", "subscribe", "publish")
 
 @dataclass
 class Draft:
-    """What a case will hold. `hints`: lines of comments behind it. `files`: what it needs besides, by name. `told`: a
-    line for each thing that was seen, and whether it was taken."""
+    """What a case will hold. `hints`: lines of comments behind it. `files`: what it needs besides, by name. `told`:
+    lines that say what was seen, whether it was taken, and which candidates there are; `candidates`: how many."""
 
     conditions: list[Any] = field(default_factory=list)
     signature: Signature | None = None
@@ -38,42 +37,61 @@ class Draft:
     hints: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
     told: list[str] = field(default_factory=list)
+    candidates: int = 0
 
 
 Accept = Callable[[str], bool]
 """Asked with a sentence for each proposal; whether it is taken."""
 
 
-def draft(sightings: Sequence[Sighting], accept: Accept | None = None, *, virtual: bool = False) -> Draft:
+def draft(
+    sightings: Sequence[Sighting], accept: Accept | None = None, *, virtual: bool = False, choose: int | None = None
+) -> Draft:
     """The draft that these sightings make.
 
-    What the bench did is taken, and one failure: the surest sighting of all others, if it is likely. The rest is left
-    as hints, since two failures at once would hide each other. With `accept` a person says what is taken. `virtual`:
-    for virtual boards, whose firmware is then built with the mistake that fails so, where there is one.
+    What the bench did is taken, and one failure: the surest sighting of all others, if it is likely, by the likeliest
+    hypothesis of what is behind it. The rest is left as hints, since two failures at once would hide each other. With
+    `accept` a person says what is taken; `choose` is the number of the candidate that is taken. `virtual`: for virtual
+    boards, whose firmware is then built with the mistake that fails so, where there is one. Raises NoSuchCandidate.
     """
     made = Draft()
     policy: dict[str, str] = {}
-    for sighting in _ranked(together(sightings)):
-        done = sighting.what == "injected"
-        remedy = REMEDIES[sighting.what]
-        tables = remedy.conditions(sighting.details)
-        if accept is not None and sighting.sure >= _WORTH_A_HINT:
-            taken = accept(_sentence(sighting))
-        else:
-            taken = sighting.sure >= LIKELY and (done or made.signature is None)
-        if taken:
-            policy |= _policy_rules(sighting, tables)
-            for table in tables:
-                _add(made.conditions, table, sighting)
-        if taken and not done and made.signature is None:
-            made.signature = _signature(sighting)
-            made.options = list(remedy.options) if virtual and remedy.options else None
-        if sighting.sure >= _WORTH_A_HINT:
-            made.told.append(f"{'taken' if taken else 'left as a hint'}: {_sentence(sighting)}")
-            made.hints += _hints(sighting, tables, taken=taken)
+    seen = _ranked(together(sightings))
+    found = candidates.candidates(seen, virtual=virtual)
+    if choose is not None:
+        candidates.check(choose, found)
+    for sighting, own in zip(seen, found, strict=True):
+        took = _taken(sighting, own, accept, choose, first=made.signature is None)
+        if took is not None:
+            policy |= _policy_rules(sighting, took.hypothesis.tables)
+            _take(made, took, virtual=virtual)
+        if sighting.sure >= candidates.WORTH_A_WORD:
+            made.told += candidates.told(sighting, own, took)
+            made.hints += candidates.hints(sighting, own, took)
+    made.candidates = sum(each.number > 0 for own in found for each in own)
     if policy:
         made.files[POLICY] = _policy_file(policy)
     return made
+
+
+def _taken(
+    sighting: Sighting, own: Sequence[Candidate], accept: Accept | None, choose: int | None, *, first: bool
+) -> Candidate | None:
+    """The candidate of this sighting that is taken, if any. `first`: no failure was taken before it."""
+    done = sighting.what == "injected"
+    if choose is not None and not done:
+        return next((each for each in own if each.number == choose), None)
+    if accept is not None and sighting.sure >= candidates.WORTH_A_WORD:
+        return own[0] if accept(candidates.sentence(sighting)) else None
+    return own[0] if sighting.sure >= LIKELY and (done or first) else None
+
+
+def _take(made: Draft, took: Candidate, *, virtual: bool) -> None:
+    for table in took.hypothesis.tables:
+        _add(made.conditions, table, took.sighting)
+    if took.sighting.what != "injected" and made.signature is None:
+        made.signature = _signature(took.sighting)
+        made.options = list(took.hypothesis.options) if virtual and took.hypothesis.options else None
 
 
 def _ranked(sightings: Sequence[Sighting]) -> list[Sighting]:
@@ -81,12 +99,6 @@ def _ranked(sightings: Sequence[Sighting]) -> list[Sighting]:
     likely = [sighting.what for sighting in sightings if sighting.sure >= LIKELY]
     outranked = {name for what in likely for name in OUTRANKS.get(what, ())}
     return sorted(sightings, key=lambda sighting: sighting.what in outranked)
-
-
-def _sentence(sighting: Sighting) -> str:
-    often = f", {times(sighting.times)}" if sighting.times > len(sighting.where) else ""
-    where = f" ({', '.join(sighting.where)}{often})" if sighting.where else ""
-    return f"{REMEDIES[sighting.what].words}, {sighting.sure:.0%} sure: {sighting.words}{where}"
 
 
 def _add(conditions: list[Any], table: Table, sighting: Sighting) -> None:
@@ -152,52 +164,3 @@ def _policy_file(rules: Mapping[str, str]) -> bytes:
         ),
     ]
     return ("\n".join(lines) + "\n").encode()
-
-
-# -- hints ---------------------------------------------------------------------------------------------------------
-
-
-def _hints(sighting: Sighting, tables: Sequence[Table], *, taken: bool) -> Iterator[str]:
-    """What was not taken, what may be behind it as well, and what a person has to find out."""
-    remedy = REMEDIES[sighting.what]
-    left = [] if taken else tables
-    if not (left or remedy.ask or remedy.perhaps or remedy.options):
-        return
-    yield ""
-    yield f"{_sentence(sighting)}."
-    if remedy.ask:
-        yield f"To be found out: {remedy.ask}"
-    for table in left:
-        yield from _commented(table)
-    if remedy.options:
-        yield "A virtual board whose firmware fails so, under [firmware]:"
-        yield f"options = {json.dumps(list(remedy.options))}"
-    for table in remedy.perhaps:
-        yield f"Or: {table.get('note', '')}"
-        yield from _commented(table)
-
-
-def _commented(table: Table) -> Iterator[str]:
-    plain = {key: value for key, value in table.items() if key != "note"}
-    yield "[[condition]]"
-    for key, value in plain.items():
-        yield f"{key} = {_inline(value)}"
-
-
-def _inline(value: Any) -> str:
-    if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_inline(inner)}" for key, inner in value.items()) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(map(_inline, value)) + "]"
-    text: str = tomlkit.item(value).as_string()
-    return text
-
-
-def comments(hints: Sequence[str]) -> str:
-    """Hints as comments for the end of case.toml; what is to be used only has to lose its '# '."""
-    if not hints:
-        return ""
-    head = ["", "# What the files do not tell for sure, and what is left to be found out. To use something, take its",
-            "# '# ' away."]  # fmt: skip
-    lines = [f"# {legible(hint, keep='')}".rstrip() for hint in hints]
-    return "\n".join([*head, *lines]) + "\n"

@@ -149,6 +149,15 @@ def decode(data: bytes) -> Packet:
     )
 
 
+def looks_like(data: bytes) -> bool:
+    """Whether a datagram on any port is a request or an answer: its length, version, mode and stratum say so."""
+    if len(data) != PACKET_SIZE:
+        return False
+    packet = decode(data)
+    most = {_MODE_CLIENT: 0, _MODE_SERVER: 15}.get(packet.mode, -1)
+    return 1 <= packet.version <= 4 and packet.stratum <= most
+
+
 # -- the client's side --------------------------------------------------------------------------------------------
 
 

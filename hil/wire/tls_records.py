@@ -31,12 +31,16 @@ class Alert:
 class Records:
     """What one side said. `messages`: handshake messages in clear, whole, with the place of their last record.
 
-    `sealed`: places of records that cannot be read. `rest`: where it ends to be TLS, or None.
+    `sealed`: places of records that cannot be read; of these `data` are application data by their type, and
+    `alerts_sealed` alerts, of which the first is a close_notify as a rule; in TLS 1.3 all of them pass for data.
+    `rest`: where it ends to be TLS, or None.
     """
 
     messages: list[tuple[bytes, int]] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     sealed: list[int] = field(default_factory=list)
+    data: list[int] = field(default_factory=list)
+    alerts_sealed: list[int] = field(default_factory=list)
     rest: int | None = None
 
 
@@ -64,6 +68,8 @@ def read(data: bytes) -> Records:
             encrypted = True
         elif encrypted or kind == DATA:
             found.sealed.append(at)
+            if kind in (DATA, ALERT):
+                (found.data if kind == DATA else found.alerts_sealed).append(at)
         elif kind == ALERT and length == 2:
             found.alerts.append(Alert(body[1], at, body[0] == _FATAL))
         elif kind == HANDSHAKE:

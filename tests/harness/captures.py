@@ -83,8 +83,9 @@ class Connection:
         name: str = "broker.test",
         version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
         size: int = 1000,
+        until: str = "",
     ) -> Connection:
-        """A real handshake of OpenSSL with itself, as far as it comes; then a few sealed bytes from each side."""
+        """A real handshake of OpenSSL with itself, as far as it comes; `until` 'server': to the server's first turn."""
         client = ssl.create_default_context(cadata=(trusts or authority().trust_anchors_pem).decode())
         client.maximum_version = version
         server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -106,6 +107,8 @@ class Connection:
                 if data := out.read():
                     self.say(way, data, size)
                     peer.write(data)
+            if until == "server":
+                break
         return self
 
 

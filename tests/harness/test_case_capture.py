@@ -11,11 +11,12 @@ from captures import CLOCK, DEVICE, Capture, Connection, authority, pcapng
 
 from hil import cases
 from hil.cases.capture import keep
-from hil.cases.proposing import from_pcap
+from hil.cases.drafting import draft
+from hil.cases.proposing import from_pcap, hypotheses
 from hil.cases.proposing.sighting import Sighting, together
 from hil.cli import main
 from hil.credentials import Authority, Flaw, broken
-from hil.wire import ip, pcap
+from hil.wire import ip, pcap, sntp
 from hil.wire.mqtt import (
     Auth,
     Connack,
@@ -139,6 +140,33 @@ def test_one_try_and_a_long_silence() -> None:
     found = {s.what: s for s in sightings(capture)}
     assert found["no-retry"].words == "one connection, and none for 60 s behind it"
     assert found["time-unanswered"].words == "it asked for the time once, and had no answer"
+
+
+def test_one_try_that_failed_at_the_end_of_a_capture() -> None:
+    """Accepted, and reset before a word was said: nothing tells how long nothing came, and the sighting says so."""
+    capture = Capture()
+    capture.connect().end("down", "reset")
+    found = {s.what: s for s in sightings(capture)}
+    assert {what: s.sure for what, s in found.items()} == {"network-refused": 0.7, "no-retry": 0.5}
+    assert draft(list(found.values()), virtual=True).options == ["--without", "retry"], "it is taken first"
+    retry = found["no-retry"]
+    assert retry.words.endswith("for how long nothing came is not in the capture")
+    capture.connect().end("down", "reset")
+    assert [s.what for s in sightings(capture)] == ["network-refused"]
+
+
+def test_a_server_that_is_good_by_the_capture_s_clock_and_not_by_the_device_s() -> None:
+    """bad_certificate for a chain that is good: the device's clock is wrong, and no request for the time was heard."""
+    refusing = b"\x15\x03\x03\x00\x02\x02\x2a"  # alert 42, bad_certificate
+    capture = Capture()
+    for _ in range(2):
+        connection = capture.connect().tls(authority().issue_device("a"), until="server")
+        connection.say("up", refusing).end("up")
+    found = {s.what: s for s in sightings(capture)}
+    assert (found["time-never-asked"].sure, found["server-not-trusted"].details) == (0.6, {"dated": True})
+    assert draft(sightings(capture)).signature == draft([found["time-never-asked"]]).signature, "the clock comes first"
+    capture.datagram((DEVICE, 5000), (CLOCK, 42440), sntp.request()[1])
+    assert "time-never-asked" not in {s.what for s in sightings(capture)}, "a bench's time server has any port"
 
 
 # -- MQTT in clear -------------------------------------------------------------------------------------------------
@@ -278,9 +306,29 @@ def test_cut_off_behind_a_handshake() -> None:
     for _ in range(3):
         connection = capture.connect().tls(authority().issue_device("dev-1"))
         connection.say("up", b"\x17\x03\x03\x00\x05abcde").say("down", b"\x17\x03\x03\x00\x05abcde").end("down")
+    cut, refused = sightings(capture)
+    assert (cut.what, cut.details) == ("cut-off", {"behind": "connect"})
+    assert (
+        cut.words
+        == "the broker ended it within 3 s of connecting, 3 times, 3 times before it had said more than CONNECT"
+    )
+    assert (refused.what, refused.sure) == ("connect-refused", 0.4)
+
+
+def test_cut_off_behind_more_than_connect() -> None:
+    """What the device had said when the server said goodbye tells CONNECT's will from what comes behind it; the server
+    says it by close_notify, and need not be the first to close."""
+    data, goodbye = b"\x17\x03\x03\x00\x05abcde", b"\x15\x03\x03\x00\x05abcde"
+    capture = Capture()
+    for _ in range(3):
+        connection = capture.connect().tls(authority().issue_device("dev-1")).say("up", data).say("down", data)
+        connection.say("up", data).say("down", goodbye).say("up", goodbye).end("up")
     (only,) = sightings(capture)
-    assert (only.what, only.times) == ("cut-off", 1)
-    assert only.words == "the broker ended it within 3 s of connecting, 3 times"
+    assert (only.what, only.details) == ("cut-off", {"behind": "more"})
+    assert [hypothesis.options[1] for hypothesis in hypotheses.cut_off(only.details)[:2]] == [
+        "foreign-subscribe",
+        "foreign-publish",
+    ]
 
 
 def test_a_case_of_a_capture(

@@ -9,10 +9,11 @@ import pytest
 from pydantic import TypeAdapter
 from stories import Story
 
+from hil.cases.candidates import NoSuchCandidate
 from hil.cases.cleaning import BLANK, clean
 from hil.cases.conditions import Condition
 from hil.cases.drafting import draft
-from hil.cases.proposing import from_broker_log, from_console, from_timeline
+from hil.cases.proposing import from_broker_log, from_console, from_timeline, hypotheses
 from hil.cases.proposing.outranking import OUTRANKS
 from hil.cases.proposing.recognising import EvidenceError, recognise
 from hil.cases.proposing.remedies import REMEDIES
@@ -120,8 +121,10 @@ def test_two_clients_with_one_id_and_one_that_is_thrown_out() -> None:
 @pytest.mark.parametrize(
     ("board", "what"),
     [
-        ("foreign-subscribe", "cut-off"),
+        ("foreign-will", "cut-off"),
+        ("foreign-subscribe", "subscribe-denied"),
         ("no-certificate", "no-client-certificate"),
+        ("poor-intermediate", "client-certificate-refused"),
         ("gives-up", "no-retry"),
         ("no-time", "connects-before-time"),
     ],
@@ -130,6 +133,60 @@ def test_consoles_of_the_field_failures(board: str, what: str) -> None:
     seen, facts = from_console.look("log", (FILES / f"{board}.console.log").read_text())
     assert together(seen)[0].what == what
     assert facts["power"].startswith("started ")
+
+
+@pytest.mark.parametrize(
+    ("line", "first", "fits"),
+    [
+        ("mbedtls_ssl_handshake returned -0x7780 (tlsv1 alert unknown ca)", "no-intermediate", 4),
+        ("ssl_tls.c:4805: is a fatal alert message (msg 48)", "no-intermediate", 4),
+        ("ssl_tls.c:4805: is a fatal alert message (msg 45)", "expired", 2),
+        ("esp-tls: sslv3 alert certificate expired", "expired", 2),
+        ("esp-tls: sslv3 alert certificate revoked", "revoked", 1),
+        ("mbedtls_ssl_handshake returned -0x7780", "no-intermediate", 5),
+    ],
+)
+def test_an_alert_of_the_server_leaves_so_many_candidates(line: str, first: str, fits: int) -> None:
+    seen, _ = from_console.look("log", f"E (5) {line}\n")
+    made = draft(seen)
+    (condition,) = made.conditions
+    assert first in (getattr(condition, "flaw", None), getattr(condition, "why", None))
+    assert made.candidates == fits
+    assert made.signature is not None
+    assert made.signature.seen[0].data["reason"] == "client certificate refused"
+
+
+def cycles(*lines: str) -> list[Sighting]:
+    again = ["I (1) mqtt_client: connected, session_present=0", *lines, "W (2) mqtt_client: connection lost"]
+    return together(from_console.look("log", "\n".join(again * 3))[0])
+
+
+def test_what_a_log_says_of_topics_tells_a_subscription_from_a_will() -> None:
+    (both,) = cycles("I (1) app: subscribe request sent, topic devices/a/command")
+    assert (both.what, both.details) == ("cut-off", {})
+    assert both.words.endswith(", behind a subscription that had no answer: devices/a/command")
+    denied, _ = cycles("subscribing to ok/a", "subscribed to ok/a", "subscribing to not/ok")
+    assert (denied.what, denied.words) == (
+        "subscribe-denied",
+        "the broker never answered for not/ok, and did for ok/a",
+    )
+    sample, _ = cycles("Subscribing to ssl/mqtts", "Subscribe request sent")
+    assert (sample.what, sample.where[0]) == ("subscribe-denied", "log:4")
+    roots, _ = cycles("subscribing to ok/a", "subscribing to not/ok")
+    assert roots.words == "it subscribes below different roots, and none was answered: ok/a and not/ok"
+    (will,) = cycles("subscribing to ok/a", "subscribed to ok/a")
+    assert (will.what, will.details) == ("cut-off", {"subscribed": True})
+    assert [each.options[1] for each in hypotheses.cut_off(will.details) if each.options] == [
+        "foreign-will",
+        "foreign-publish",
+    ]
+
+
+def test_a_log_without_a_word_of_the_time_never_asked_for_it() -> None:
+    early = "E (5) tls: the certificate validity starts in the future"
+    for line, option in (("I (1) sntp: asking 10.0.0.2", "time-wait"), ("I (1) app: hello", "time-sync")):
+        made = draft(from_console.look("log", f"{line}\n{early}\n")[0], virtual=True)
+        assert made.options == ["--without", option]
 
 
 @pytest.mark.parametrize(
@@ -293,8 +350,9 @@ def test_each_remedy_makes_a_case_that_can_be(what: str) -> None:
         assert condition.sure == 0.9
     if what != "injected":
         assert isinstance(made.signature, Signature)
-    for table in REMEDIES[what].perhaps:
-        TypeAdapter(Condition).validate_python(table)
+    for hypothesis in REMEDIES[what].hypotheses(details_for(what)):
+        for table in hypothesis.tables:
+            TypeAdapter(Condition).validate_python(table)
 
 
 def test_remedies_know_all_that_is_looked_for() -> None:
@@ -333,6 +391,38 @@ def test_one_failure_at_a_time_unless_somebody_says_so() -> None:
     assert chosen.signature.summary.startswith("the network is silent")
     assert asked[0] == "the broker refuses the CONNECT, 90% sure: refused (log:1)"
     assert len(asked) == 2, "what is next to nothing is not asked about"
+
+
+def test_another_candidate_can_be_chosen() -> None:
+    seen = [
+        Sighting(what="client-certificate-refused", sure=0.6, words="refused", where=("log:1",)),
+        Sighting(what="network-silent", sure=0.4, words="silent", where=("log:2",)),
+        Sighting(what="injected", sure=0.9, words="armed", where=("log:3",), details=details_for("injected")),
+    ]
+    names = {n: [c.name for c in draft(seen, choose=n).conditions] for n in (None, 1, 2, 3, 6)}
+    assert names == {
+        None: ["cut", "chain"],
+        1: ["cut", "chain"],
+        2: ["cut", "chain"],
+        3: ["cut", "unregistered"],
+        6: ["cut", "hole"],
+    }
+    assert draft(seen, choose=2).conditions[1].flaw == "no-key-cert-sign"
+    silent = draft(seen, choose=6)
+    assert silent.signature is not None
+    assert silent.signature.summary == "the network is silent: no answers, no end"
+    assert "  6. the network is silent: no answers, no end (taken)" in silent.told
+    with pytest.raises(NoSuchCandidate, match=r"--choose: found 7, expected a number from 1 to 6: 1\. it comes"):
+        draft(seen, choose=7)
+    with pytest.raises(NoSuchCandidate, match="found 1, but the files show nothing that could be chosen"):
+        draft([], choose=1)
+
+
+def test_for_a_real_board_mistakes_of_a_virtual_one_s_firmware_are_no_candidates() -> None:
+    cut_off = [Sighting(what="cut-off", sure=0.6, words="x", where=("log:1",))]
+    assert draft(cut_off).candidates == 2, "the broker's rules, and a line that is cut"
+    assert draft(cut_off, virtual=True).candidates == 4
+    assert draft(cut_off, virtual=True, choose=2).options == ["--with", "foreign-subscribe"]
 
 
 def test_the_policy_that_is_written_can_be_played(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from hil import rig as rigs
 from hil.attempts import Attempt, End, attempts
 from hil.bench import Bench
 from hil.cases import Case, load
+from hil.cases.creating import Told, create
+from hil.cases.trial import Trial as Trials
 from hil.credentials import Flaw, broken
 from hil.gateway import RefuseConnect
 from hil.reproduce import Outcome, Trial
@@ -213,6 +215,41 @@ def test_no_case_reproduces_with_good_firmware_and_certificates(bench: Bench, tr
         halves = [pool.submit(on, "good", names[::2]), pool.submit(on, "spare", names[1::2])]
         found = [trial for half in halves for trial in half.result()]
     assert [(trial.outcome, trial.why) for trial in found] == [(Outcome.PASSED, "online for 2 s")] * len(CASES)
+
+
+@pytest.mark.parametrize(
+    ("log", "board", "choose"),
+    [
+        ("foreign-will", "foreign-will", None),
+        ("foreign-subscribe", "foreign-subscribe", None),
+        ("poor-intermediate", "spare", None),
+        ("poor-intermediate", "spare", 2),
+    ],
+)
+def test_a_case_of_a_device_s_log_fails_as_the_log_reports(
+    bench: Bench, tmp_path: Path, log: str, board: str, choose: int | None
+) -> None:
+    """What the log leaves open is chosen: 'unknown ca' is a chain without its intermediate, or one that is poor."""
+    file = Path(__file__).parent / "field_files" / f"{log}.console.log"
+    made = create(tmp_path / "case", Told(title=log, files=[file], virtual=True, choose=choose))
+    assert made.case.firmware.options == (BOARDS[board] or None), "the board's firmware is not the case's"
+    case = online_is_good(made.case)
+    (trial,) = trials(case, bench, [bench.boards[board]], times=1)
+    assert trial.outcome is Outcome.REPRODUCED, trial
+    codes = {event["verify_code"] for event in bench.timeline.events(where("gateway", "tls-failed"), after=trial.after)}
+    assert codes == ({20 if choose is None else 79} if "intermediate" in log else set())
+
+
+def test_a_case_of_a_log_passes_on_good_firmware(bench: Bench, tmp_path: Path) -> None:
+    file = Path(__file__).parent / "field_files" / "foreign-will.console.log"
+    made = create(tmp_path / "case", Told(title="will", files=[file]))
+    (trial,) = trials(online_is_good(made.case), bench, [bench.boards["good"]], times=1)
+    assert (trial.outcome, trial.why) == (Outcome.PASSED, "online for 2 s")
+
+
+def online_is_good(case: Case) -> Case:
+    """The case, whose trials end once the board is online."""
+    return replace(case, file=case.file.model_copy(update={"trial": Trials(good="online", limit=30)}))
 
 
 def test_a_case_s_scenario_fails_on_its_firmware_and_passes_on_good_firmware(bench: Bench, tmp_path: Path) -> None:

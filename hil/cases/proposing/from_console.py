@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from hil.boot import BootLines
+from hil.cases.proposing.cycle import Cycle
+from hil.cases.proposing.hypotheses import ALERTS
 from hil.cases.proposing.sighting import Sighting, rule
 from hil.diagnose.words import times
+from hil.gateway.tls.alerts import alert_name
 from hil.report.legible import COLOUR
 
 #: mbedTLS's numbers, as positive ones: what they show, how surely, and in words.
@@ -36,18 +40,6 @@ CODES: Final = {
 }
 
 _RULES: Final = (
-    rule(
-        r"(?i)alert unknown ca|fatal alert message \(msg 48\)",
-        "client-chain-incomplete",
-        0.6,
-        "to the server its chain leads to nobody",
-    ),
-    rule(
-        r"(?i)tls alert handshake failure|fatal alert message \(msg 40\)|certificate.required|msg 116\b",
-        "no-client-certificate",
-        0.55,
-        "the server ended the handshake as it does without a certificate",
-    ),
     rule(
         r"validity (starts|is) in the future|CERT_FUTURE",
         "connects-before-time",
@@ -137,6 +129,13 @@ _REFUSALS: Final = {
     "user name or password": 4,
     "not authorised": 5,
 }
+_ALERT: Final = re.compile(
+    r"(?i)fatal alert message \(msg (?P<number>\d+)\)"
+    r"|\balert (?P<words>unknown ca|bad certificate|(?:un\w+ )?certificate(?: expired| revoked| unknown| required)?"
+    r"|handshake failure|decrypt error|access denied)"
+)
+_ASKS_TIME: Final = re.compile(r"(?i)\bs?ntp\b|time sync|configTime|waiting for (the )?time")
+_EARLY: Final = "connects-before-time"
 _HEX: Final = re.compile(r"-0x([0-9a-fA-F]{1,4})\b")
 _TLS: Final = re.compile(r"(?i)tls|ssl|x509|handshake|\bcert|\bpem\b")
 _SMALL: Final = 0xFF
@@ -147,28 +146,19 @@ _PUBSUB_STATES: Final = {
     -4: ("connack-missing", 0.6, "PubSubClient -4: no answer"),
     -3: ("connection-lost", 0.5, "PubSubClient -3: connection lost"),
 }
-_CONNECTED: Final = re.compile(
-    r"(?i)MQTT_EVENT_CONNECTED|mqtt.{0,24}\bconnected\b|connected, session_present|state ?[=:] ?0\b"
-)
-_ENDED: Final = re.compile(
-    r"(?i)MQTT_EVENT_DISCONNECTED|mqtt.{0,24}(disconnected|connection (lost|closed))|connection lost"
-    r"|transport_read\(\) error"
-)
-_SUBSCRIBING: Final = re.compile(r"(?i)subscribe request sent|subscribing to|msg_id=\d+.{0,20}subscri")
 _ROM: Final = re.compile(
     r"^(ets |rst:|configsip|clk_drv|mode:|load:|entry|ESP-ROM|boot:|ho \d|csum)|invalid header|flash read err"
 )
 _RUNS: Final = 10  # lines behind it that are not the ROM's: something runs
 _WATCHDOGS: Final = (0x7, 0x8, 0x9, 0xB, 0xD, 0x10, 0x12)
 _BROWN_OUT: Final = 0xF
-_LOOP: Final = 2
 
 
 def look(name: str, text: str) -> tuple[list[Sighting], dict[str, str]]:
     """What the log `name` shows, and what it tells of the device, in words by field."""
     seen: list[Sighting] = []
     boots, causes = BootLines(), list[str]()
-    cycle = _Cycle(name)
+    cycle = Cycle(name)
     lines = text.splitlines()
     for number, raw in enumerate(lines, 1):
         line = COLOUR.sub("", raw)
@@ -180,12 +170,31 @@ def look(name: str, text: str) -> tuple[list[Sighting], dict[str, str]]:
             causes.append(boot.name)
             seen += _booted(boot.cause, boot.name, where, first=len(causes) == 1)
     seen += cycle.sightings()
+    if _ASKS_TIME.search(text) is None:
+        seen = [replace(each, details={"never_asked": True}) if each.what == _EARLY else each for each in seen]
     seen = [each for each in seen if each.what != "firmware-damaged" or _stays(each, lines)]
     power = f"started {times(len(causes))}: {', '.join(dict.fromkeys(causes))}" if causes else ""
     return seen, {"power": power} if power else {}
 
 
+def _alerted(line: str, where: tuple[str, ...]) -> Sighting | None:
+    """What the server's alert says of the device, where the line has one: by its number (mbedTLS), or in words."""
+    found = _ALERT.search(line)
+    if found is None:
+        return None
+    alert = alert_name(int(found["number"])) if found["number"] else found["words"].lower().replace(" ", "_")
+    words = f"the server ended the handshake: {alert}"
+    if alert in ("handshake_failure", "certificate_required"):
+        return Sighting(what="no-client-certificate", sure=0.55, words=f"{words}, as without one", where=where)
+    if alert in ALERTS or alert in ("certificate_unknown", "decrypt_error", "access_denied"):
+        return Sighting(what="client-certificate-refused", sure=0.6, words=words, where=where, details={"alert": alert})
+    return None
+
+
 def _ruled(line: str, where: tuple[str, ...]) -> Iterator[Sighting]:
+    if (alerted := _alerted(line, where)) is not None:
+        yield alerted
+        return
     for expression, what, sure, words in _RULES:
         if expression.search(line) is not None:
             details: dict[str, object] = (
@@ -238,37 +247,3 @@ def _booted(cause: int, name: str, where: tuple[str, ...], *, first: bool) -> It
         yield Sighting(what="crash", sure=0.7, words=f"reset by its {name}", where=where)
     elif cause == 0xC and not first:
         yield Sighting(what="crash", sure=0.3, words="it restarted itself", where=where)
-
-
-class _Cycle:
-    """Connected, and the end of it, again and again: what the device's log knows of a broker that throws it out."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._connected = False
-        self._subscribed = False
-        self._ends: list[int] = []
-        self._behind_subscribe: list[int] = []
-
-    def read(self, line: str, number: int) -> None:
-        if _ENDED.search(line) is not None:
-            if self._connected:
-                self._ends.append(number)
-                if self._subscribed:
-                    self._behind_subscribe.append(number)
-            self._connected = self._subscribed = False
-        elif _CONNECTED.search(line) is not None:
-            self._connected = True
-        elif _SUBSCRIBING.search(line) is not None:
-            self._subscribed = True
-
-    def sightings(self) -> Iterator[Sighting]:
-        if len(self._behind_subscribe) >= _LOOP:
-            words = f"its connection ended behind 'subscribe request sent', {times(len(self._behind_subscribe))}"
-            yield Sighting(what="subscribe-denied", sure=0.55, words=words, where=self._places(self._behind_subscribe))
-        if len(self._ends) >= _LOOP:
-            words = f"it connected and lost the connection, {times(len(self._ends))}"
-            yield Sighting(what="cut-off", sure=0.6, words=words, where=self._places(self._ends))
-
-    def _places(self, numbers: list[int]) -> tuple[str, ...]:
-        return tuple(f"{self._name}:{number}" for number in numbers)

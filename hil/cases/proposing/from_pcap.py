@@ -6,19 +6,17 @@ are, and a refusal looks like any other end. What is not encrypted is read as MQ
 
 from __future__ import annotations
 
-import datetime
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from cryptography import x509
-
-from hil.cases.capture import Kept
+from hil.cases.capture import Kept, is_about_time
+from hil.cases.proposing.chains import flaw_of
 from hil.cases.proposing.sighting import Sighting
 from hil.diagnose.words import listed, span, times
 from hil.gateway.tls.alerts import alert_name
 from hil.gateway.tls.hello import HelloRetry, parse_client_hello, parse_server_hello
-from hil.wire import ip, sntp, tls_records
+from hil.wire import tls_records
 from hil.wire.ip import Packet
 from hil.wire.mqtt import (
     Connack,
@@ -42,6 +40,9 @@ _MODE_CLIENT, _MODE_SERVER = 3, 4  # RFC 5905, figure 10
 _LONG: Final = 30.0  # seconds of capture behind a failure in which good firmware has tried again
 _REFUSALS_OF_CLIENT: Final = {42, 43, 44, 45, 46, 48, 49, 51}
 """Alerts by which a certificate is refused (RFC 8446, section 6.2), decrypt_error among them."""
+_OF_DATES: Final = {42, 45, 46}
+"""By which a device breaks off when the server's certificate is of the future, or of the past, to its clock: OpenSSL
+says bad_certificate (42) of one that is not valid yet, mbedTLS certificate_unknown (46); certificate_expired is 45."""
 _HANDSHAKE_FAILURE, _PROTOCOL_VERSION, _CERTIFICATE_REQUIRED, _EXPIRED = 40, 70, 116, 45
 
 
@@ -52,7 +53,7 @@ def look(name: str, kept: Kept) -> tuple[list[Sighting], dict[str, str]]:
     seen = [sighting for reader in readers for sighting in reader.look()]
     seen += _cut_off(readers)
     seen += _retry(name, found, kept.packets[-1][1] if kept.packets else 0.0)
-    seen += _time(name, kept.packets, bad_server=any(s.what == "server-not-trusted" for s in seen))
+    seen += _time(name, kept.packets, [sighting for sighting in seen if sighting.what == "server-not-trusted"])
     return seen, _told(found, readers)
 
 
@@ -64,6 +65,7 @@ class _Reader:
         self.conversation = conversation
         self.connect: Connect | None = None
         self.cut: str | None = None  # behind what it was cut off straight after connecting
+        self.behind: str | None = None  # 'connect' or 'more': what it had said by then, where TLS hides what that was
         self.sni: str | None = None
 
     def look(self) -> Iterator[Sighting]:
@@ -81,6 +83,8 @@ class _Reader:
             yield from self._tls(tls_records.read(up), tls_records.read(bytes(c.down.data)))
         elif up:
             yield from self._mqtt(up, bytes(c.down.data))
+        elif c.ended == "server" and c.syns and c.up.whole and not c.down.data:
+            yield self._at("network-refused", 0.7, "it was accepted, and ended before a word was said", c.end[0])
 
     def _at(self, what: str, sure: float, words: str, *numbers: int, **details: Any) -> Sighting:
         where = tuple(f"{self._name}:{number}" for number in numbers)
@@ -106,8 +110,23 @@ class _Reader:
         elif _version(down) == "TLSv1.3" and len(up.sealed) <= 3 and len(down.sealed) <= 6 and c.ended == "server":
             words = "in TLS 1.3 the server ended it straight behind the handshake; why is encrypted"
             yield self._at("client-certificate-refused", 0.4, words, c.end[0])
-        elif c.ended == "server" and len(up.sealed) >= 2 and len(down.sealed) >= 2 and c.last - c.began <= _SOON:
+        elif self._was_let_in(up, down) and self._server_ended(up, down) and c.last - c.began <= _SOON:
             self.cut = "cut-off"  # behind the handshake something was said both ways; what, is encrypted
+            self.behind = _behind(c, up, down)
+
+    @staticmethod
+    def _was_let_in(up: Records, down: Records) -> bool:
+        """Whether something was said both ways behind the handshake: CONNECT and CONNACK, whatever that says."""
+        if _version(down) == "TLSv1.3":
+            return len(up.sealed) >= 2 and len(down.sealed) >= 2
+        return bool(up.data and down.data)
+
+    def _server_ended(self, up: Records, down: Records) -> bool:
+        """Whether the server wanted the end first: who sends close_notify does, whoever sends the first FIN."""
+        c = self.conversation
+        ends = [("client", c.up.when(at)[0]) for at in up.alerts_sealed[:1]]
+        ends += [("server", c.down.when(at)[0]) for at in down.alerts_sealed[:1]]
+        return min(ends, key=lambda end: end[1])[0] == "server" if ends else c.ended == "server"
 
     def _hello(self, up: Records) -> None:
         for message, _ in up.messages:
@@ -122,7 +141,9 @@ class _Reader:
         for alert in up.alerts[:1]:
             words = f"the device ends the handshake: {alert_name(alert.description)}"
             if alert.description in _REFUSALS_OF_CLIENT:
-                yield self._at("server-not-trusted", 0.85, words, c.up.when(alert.at)[0], **_server_cure(down, c.began))
+                cure = _server_cure(down, c.began)
+                dated = {"dated": True} if not cure and alert.description in _OF_DATES else {}
+                yield self._at("server-not-trusted", 0.85, words, c.up.when(alert.at)[0], **cure, **dated)
         for alert in down.alerts[:1]:
             number = c.down.when(alert.at)[0]
             words = f"the server ends the handshake: {alert_name(alert.description)}"
@@ -138,7 +159,7 @@ class _Reader:
                 yield self._at("client-certificate-refused", 0.5, words, number)
 
     def _refused(self, certificates: list[bytes] | None, words: str, number: int) -> Sighting:
-        flaw = _flaw(certificates or [], self.conversation.began)
+        flaw = flaw_of(certificates or [], self.conversation.began)
         if flaw == "no-intermediate":
             return self._at("client-chain-incomplete", 0.85, f"{words}; its chain is one certificate", number)
         if flaw is not None:
@@ -152,7 +173,7 @@ class _Reader:
             return
         if not certificates:
             yield self._at("no-client-certificate", 0.7, "it sent an empty certificate message", number)
-        elif (flaw := _flaw(certificates, when)) is not None:
+        elif (flaw := flaw_of(certificates, when)) is not None:
             words = f"the chain that it sent: {flaw}"
             yield self._at("client-certificate-refused", 0.6, words, number, flaw=flaw)
 
@@ -226,6 +247,15 @@ def _packets(decoder: Decoder, side: Side, data: bytes) -> tuple[_Messages, tupl
     return found, None if bad is None else (at, bad)
 
 
+def _behind(conversation: Conversation, up: Records, down: Records) -> str | None:
+    """What the device had said in TLS 1.2 when the server ended it: 'connect' alone, or 'more'; None: who knows."""
+    if not down.alerts_sealed and conversation.how == "reset":
+        return None
+    end = conversation.down.when(down.alerts_sealed[0])[0] if down.alerts_sealed else conversation.end[0]
+    said = [at for at in up.data if conversation.up.when(at)[0] < end]
+    return None if _version(down) == "TLSv1.3" else "connect" if len(said) == 1 else "more"
+
+
 def _cut_behind(sent: _Messages, got: _Messages, connect: Connect | None) -> str:
     """The cause that fits best what it had said last when it was cut off."""
     last = next((m for m, _, _ in reversed(sent) if isinstance(m, Subscribe | Publish)), None)
@@ -249,30 +279,43 @@ def _cut_off(readers: Sequence[_Reader]) -> Iterator[Sighting]:
     words = f"the broker ended it within {_SOON:g} s of connecting, {times(len(cut))}"
     if len(set(whats)) == 1 and whats[0] != "cut-off":
         yield Sighting(what=whats[0], sure=0.7, words=f"{words}, each time behind the same packet", where=where)
-    yield Sighting(what="cut-off", sure=0.65, words=words, where=where)
+    behind = [reader.behind for reader in cut if reader.behind is not None]
+    details = {"behind": "connect" if "connect" in behind else "more"} if behind else {}
+    if early := behind.count("connect"):
+        words += f", {times(early)} before it had said more than CONNECT"
+        refused = "the CONNACK is encrypted, and may have refused it"
+        yield Sighting(what="connect-refused", sure=0.4, words=refused, where=where)
+    elif behind:
+        words += ", each time behind more than CONNECT"
+    yield Sighting(what="cut-off", sure=0.65, words=words, where=where, details=details)
 
 
 def _retry(name: str, found: Sequence[Conversation], end: float) -> Iterator[Sighting]:
     ended = [conversation for conversation in found if conversation.ended is not None]
-    if len(found) == 1 and ended and end - ended[0].end[1] >= _LONG:
-        words = f"one connection, and none for {span(end - ended[0].end[1])} behind it"
-        yield Sighting(what="no-retry", sure=0.65, words=words, where=(f"{name}:{ended[0].end[0]}",))
+    if len(found) != 1 or not ended:
+        return
+    only, silence = ended[0], end - ended[0].end[1]
+    where = (f"{name}:{only.end[0]}",)
+    if silence >= _LONG:
+        words = f"one connection, and none for {span(silence)} behind it"
+        yield Sighting(what="no-retry", sure=0.65, words=words, where=where)
+    elif only.ended == "server" and only.up.whole and not only.down.data:
+        words = "one connection, which failed, and none behind it; for how long nothing came is not in the capture"
+        yield Sighting(what="no-retry", sure=0.5, words=words, where=where)
 
 
-def _time(name: str, packets: Sequence[tuple[int, float, Packet]], *, bad_server: bool) -> Iterator[Sighting]:
-    clock = [(number, packet.payload[0] & 0x07) for number, _, packet in packets if _is_clock(packet)]
+def _time(name: str, packets: Sequence[tuple[int, float, Packet]], bad: Sequence[Sighting]) -> Iterator[Sighting]:
+    """`bad`: where the device refuses the server's certificate."""
+    clock = [(number, packet.payload[0] & 0x07) for number, _, packet in packets if is_about_time(packet)]
     asked = [number for number, mode in clock if mode == _MODE_CLIENT]
     answered = [number for number, mode in clock if mode == _MODE_SERVER]
     if asked and not answered:
         words = f"it asked for the time {times(len(asked))}, and had no answer"
         yield Sighting(what="time-unanswered", sure=0.8, words=words, where=tuple(f"{name}:{n}" for n in asked[:5]))
-    elif not asked and bad_server:
-        words = "it refuses the server, and never asked for the time in this capture"
-        yield Sighting(what="time-never-asked", sure=0.4, words=words, where=())
-
-
-def _is_clock(packet: Packet) -> bool:
-    return packet.protocol == ip.UDP and bool(packet.payload) and sntp.PORT in (packet.source[1], packet.target[1])
+    elif not asked and bad:
+        dated = any(sighting.details.get("dated") for sighting in bad)
+        words = "it refuses the server, and never asked for the time in this capture, if that would show it (port 123)"
+        yield Sighting(what="time-never-asked", sure=0.6 if dated else 0.4, words=words, where=())
 
 
 def _told(found: Sequence[Conversation], readers: Sequence[_Reader]) -> dict[str, str]:
@@ -313,43 +356,7 @@ def _version(records: Records) -> str | None:
     return None
 
 
-def _flaw(chain: Sequence[bytes], when: float) -> str | None:
-    """What is wrong with a chain, as the name of a flaw; what takes its authority to see is not seen."""
-    try:
-        certificates = [x509.load_der_x509_certificate(der) for der in chain]
-    except ValueError:
-        return None
-    if not certificates:
-        return None
-    leaf, above = certificates[0], certificates[1:]
-    moment = datetime.datetime.fromtimestamp(when, datetime.UTC)
-    if leaf.issuer == leaf.subject:
-        return "self-signed"
-    if leaf.not_valid_after_utc < moment:
-        return "expired"
-    if leaf.not_valid_before_utc > moment:
-        return "not-yet-valid"
-    if not above:
-        return "no-intermediate"
-    if above[0].subject != leaf.issuer:
-        return "wrong-order"
-    return next((flaw for each in above if (flaw := _may_not_sign(each)) is not None), None)
-
-
-def _may_not_sign(certificate: x509.Certificate) -> str | None:
-    try:
-        if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return "ca-false"
-    except x509.ExtensionNotFound:
-        return "no-basic-constraints"
-    try:
-        usage = certificate.extensions.get_extension_for_class(x509.KeyUsage).value
-    except x509.ExtensionNotFound:
-        return None
-    return None if usage.key_cert_sign else "no-key-cert-sign"
-
-
 def _server_cure(down: Records, when: float) -> dict[str, Any]:
     """A condition for what is wrong with the server's chain, where it is to be seen."""
-    flaw = _flaw(_certificates(down) or [], when)
+    flaw = flaw_of(_certificates(down) or [], when)
     return {"cure": {"name": "server-certificate", "kind": "server-certificate", "flaw": flaw}} if flaw else {}

@@ -10,11 +10,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-Table = dict[str, Any]
+from hil.cases.proposing import hypotheses
+from hil.cases.proposing.hypotheses import POLICY, Hypothesis
+from hil.cases.proposing.tables import Table
+from hil.cases.proposing.tables import condition as _condition
+from hil.cases.proposing.tables import event as _event
+from hil.cases.proposing.tables import fault as _fault
+
 Details = Mapping[str, Any]
 
-POLICY: Final = "policy.toml"
-"""The file of a case with the rules of a broker that no policy of hil describes."""
 AGAIN: Final = 2
 """How often something has to come in a trial that came again and again in the field."""
 
@@ -27,40 +31,32 @@ def _none(_: Details) -> list[Table]:
 class Remedy:
     """What a case says about one thing.
 
-    `words`: the thing, for people. `conditions`: what brings it about from outside, as tables of a case. `perhaps`:
-    what may be behind it as well, left as hints with the condition's own note. `seen`, `never`: its signature on the
-    timeline, beside the diagnosis of that name where `diagnosed`. `options`: how a virtual board's firmware is built
-    that fails so. `ask`: what is to be found out by a person.
+    `words`: the thing, for people. `conditions`: what brings it about from outside, as tables of a case. `fits`: what
+    may be behind it, the likeliest first, where that is more than one thing; in place of `conditions` and `options`.
+    `apart`: what tells these apart. `seen`, `never`: its signature on the timeline, beside the diagnosis of that name
+    where `diagnosed`. `options`: how a virtual board's firmware is built that fails so. `ask`: what is to be found out
+    by a person.
     """
 
     words: str
     conditions: Callable[[Details], list[Table]] = _none
-    perhaps: Sequence[Table] = ()
+    fits: Callable[[Details], list[Hypothesis]] | None = None
+    apart: str = ""
     seen: Callable[[Details], list[Table]] = _none
     never: Sequence[Table] = ()
     diagnosed: bool = True
     options: tuple[str, ...] = ()
     ask: str = ""
 
+    def hypotheses(self, details: Details) -> list[Hypothesis]:
+        """What may be behind it, the likeliest first; at least one."""
+        if self.fits is not None:
+            return self.fits(details)
+        return [Hypothesis(words=self.words, tables=self.conditions(details), options=self.options)]
+
 
 def _always(*tables: Table) -> Callable[[Details], list[Table]]:
     return lambda _: list(tables)
-
-
-def _fault(name: str, fault: str, /, note: str = "", when: Table | None = None, **parameters: Any) -> Table:
-    table: Table = {"name": name, "kind": "gateway-fault", "fault": fault}
-    if note:
-        table["note"] = note
-    return table | ({"parameters": parameters} if parameters else {}) | ({"when": when} if when else {})
-
-
-def _condition(name: str, kind: str, note: str = "", **keys: Any) -> Table:
-    return {"name": name, "kind": kind, **({"note": note} if note else {}), **keys}
-
-
-def _event(source: str, kind: str, count: int = 1, **data: Any) -> Table:
-    table: Table = {"source": source, "kind": kind}
-    return table | ({"data": data} if data else {}) | ({"count": count} if count > 1 else {})
 
 
 def _denied(what: str) -> Callable[[Details], list[Table]]:
@@ -89,28 +85,10 @@ def _tls_failed(**data: Any) -> Callable[[Details], list[Table]]:
     return _always(_event("gateway", "tls-failed", AGAIN, **data))
 
 
-_CLOCK_HINT = _condition("no-time", "time-server", "no answer from the time server: a wrong clock", mode="silent")
-_SERVER_HINTS = (
-    _condition("unknown-server", "server-certificate", "a chain of nobody it knows", flaw="unknown-authority"),
-    _condition("server-chain", "server-certificate", "the server leaves its intermediate out", flaw="no-intermediate"),
-    _condition("anchors", "device-certificate", "its trust anchors are damaged", flaw="damaged-anchors"),
-    _CLOCK_HINT,
-)
-_CHAIN_HINTS = (
-    _condition("revoked", "client-refused", "it was revoked", why="revoked"),
-    _condition("unregistered", "client-refused", "the broker does not know its authority", why="unknown-authority"),
-    _condition("expired", "device-certificate", "it has expired", flaw="expired"),
-    _condition("poor-intermediate", "device-certificate", "its intermediate may not sign", flaw="no-key-cert-sign"),
-)
-_CUT_OFF_HINTS = (
-    _fault("cut", "cut", "an unstable connection: each one ends", how="reset", after=1.0),
-    _fault("not-authorised", "refuse-connack", "it is refused", code=5),
-)
-_LOST_HINTS = (
-    _fault("cut", "cut", "something between ends the connection", how="fin", after=2.0),
-    _fault("hole", "black-hole", "the network goes silent", when={"count": 1}),
-    _condition("power", "power-cut", "its power was cut", at={"online": True}),
-)
+def _refused_chain_seen(details: Details) -> list[Table]:
+    alert = {"alert": details["alert"], "alert_from": "gateway"} if details.get("alert") else {}
+    return [_event("gateway", "tls-failed", AGAIN, reason="client certificate refused", **alert)]
+
 
 REMEDIES: Final[Mapping[str, Remedy]] = {
     "injected": Remedy(words="the bench did this to the board", conditions=_injected, diagnosed=False),
@@ -129,16 +107,17 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     ),
     "client-certificate-refused": Remedy(
         words="the broker refuses the device's certificate",
-        conditions=lambda d: [_condition("chain", "device-certificate", flaw=d.get("flaw", "no-intermediate"))],
-        perhaps=_CHAIN_HINTS,
-        seen=_tls_failed(reason="client certificate refused"),
+        fits=hypotheses.refused_chain,
+        apart="the code with which the broker's TLS refuses it (20: no issuer, 79: an issuer that may not be one), a "
+        "capture beside the broker with TLS 1.2, in which the chain is in clear, or the chain itself",
+        seen=_refused_chain_seen,
         diagnosed=False,
         ask="what does `openssl verify` say of the device's chain against the authority that the broker knows?",
     ),
     "server-not-trusted": Remedy(
         words="the device does not accept the server's certificate",
-        conditions=lambda d: [d["cure"]] if d.get("cure") else [],
-        perhaps=_SERVER_HINTS,
+        fits=hypotheses.refused_server,
+        apart="what its clock says when it connects, `hil chain` of the server, and the anchors in the device",
         seen=_tls_failed(alert_from="device"),
         diagnosed=False,
         ask="which anchors does it have, which name does it expect, and what does its clock say when it connects?",
@@ -183,12 +162,15 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     ),
     "cut-off": Remedy(
         words="it connects, and is cut off, again and again",
-        conditions=_denied("any"),
-        perhaps=_CUT_OFF_HINTS,
-        seen=_always(_event("gateway", "connack", AGAIN, code=0), _event("gateway", "denied")),
+        fits=hypotheses.cut_off,
+        apart="the will, the filters and the topics of the firmware beside those that the broker allows, a capture "
+        "beside the broker, which shows what the device had said last, or the broker's own log",
+        seen=_always(
+            _event("gateway", "connack", AGAIN, code=0),
+            _event("gateway", "close", by={"one_of": ["gateway", "broker"]}) | {"within": 5},
+        ),
         diagnosed=False,
-        ask="which will, filters and topics does it use, and which does the broker allow it? Virtual boards have the "
-        "options --with foreign-will, foreign-subscribe and foreign-publish",
+        ask="which will, filters and topics does it use, and which does the broker allow it?",
     ),
     "connect-refused": Remedy(
         words="the broker refuses the CONNECT",
@@ -246,16 +228,16 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     ),
     "keep-alive-missed": Remedy(
         words="the broker has not heard from it for one and a half keep-alives",
-        perhaps=_LOST_HINTS[1:],
+        fits=hypotheses.silent,
+        apart="the device's own log of that time: a new start, an error of its network, or neither",
         seen=_always(_event("gateway", "close", how="keep-alive")),
         diagnosed=False,
-        options=("--with", "no-keepalive"),
         ask="had it power and a network then?",
     ),
     "connection-lost": Remedy(
         words="its connections are lost",
-        conditions=_always(_fault("cut", "cut", how="reset", after=2.0)),
-        perhaps=_LOST_HINTS[1:],
+        fits=hypotheses.lost,
+        apart="the broker's log or a capture beside it: who ended them, and how",
         seen=_always(_event("gateway", "close", AGAIN)),
         diagnosed=False,
     ),
@@ -281,11 +263,11 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     ),
     "connects-before-time": Remedy(
         words="it connects before it has the time",
-        conditions=_always(_condition("late-time", "time-server", mode="delayed", parameters={"seconds": 5})),
+        fits=hypotheses.early,
+        apart="whether it asks for the time at all: its log, or a capture with port 123",
         seen=_always(_event("gateway", "tls-failed", alert_from="device")),
-        options=("--without", "time-wait"),
         diagnosed=False,
-        ask="does it ask for the time at all, and whom? --without time-sync is a virtual board that never does",
+        ask="does it ask for the time at all, and whom?",
     ),
     "time-unanswered": Remedy(
         words="the time server does not answer",
@@ -349,7 +331,6 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     ),
     "wifi-lost": Remedy(
         words="it loses its Wi-Fi",
-        perhaps=_LOST_HINTS[1:2],
         diagnosed=False,
         ask="a bench has no access point of its own: a black hole comes closest",
     ),
