@@ -66,6 +66,11 @@ class Run:
         return next((part.facts for part in self.parts if part.facts), {})
 
     @property
+    def boards(self) -> list[str]:
+        """The names of its boards: those of the rig, and others that had tests."""
+        return list(dict.fromkeys([*self.facts.get("boards", {}), *(result.board for result in self.results)]))
+
+    @property
     def began(self) -> float:
         """Seconds since 1970; 0 if nothing tells."""
         told = [float(part.facts["began"]) for part in self.parts if part.facts]

@@ -22,7 +22,6 @@ VERDICTS = ("FAIL", "ERROR", "flaky", "quarantined", "WARN", "pass", "n/a", "unf
 
 def summary(run: Run) -> dict[str, Any]:
     """What summary.json holds; times in seconds, moments as RFC 3339 in UTC."""
-    names = list(dict.fromkeys([*run.facts.get("boards", {}), *(result.board for result in run.results)]))
     counted = Counter(result.verdict for result in run.results)
     return {
         "format": FORMAT,
@@ -36,7 +35,7 @@ def summary(run: Run) -> dict[str, Any]:
         "tools": inventory.tools(run),
         "brokers": brokers(run),
         "verdicts": {verdict: counted[verdict] for verdict in VERDICTS},
-        "boards": [_board(run, name) for name in names],
+        "boards": [_board(run, name) for name in run.boards],
         "tests": [_test(run, result) for result in run.results],
         "events": sum(len(part.events) for part in run.parts),
     }

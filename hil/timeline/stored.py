@@ -108,6 +108,10 @@ class Stored(Sequence[Event]):
                     else found[max(0, first - start) : last - start]
                 )
 
+    def kinds(self) -> set[tuple[str, str, str | None]]:
+        """Source, kind and board of all events that there are."""
+        return {self._kinds[about] for about in set(self._abouts)}
+
     def span(self, began: float, ended: float) -> tuple[int, int]:
         """Indices: of the first event at or after `began`, and behind the last one up to `ended` (monotonic)."""
         return self._first_of(bisect_left(self._times, began)), self._first_of(bisect_right(self._times, ended))

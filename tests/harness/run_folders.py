@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,6 +109,39 @@ def failing_run(folder: Path, worker: str | None = None) -> Path:
     run.test("test_errs[esp32-a]", {"when": "setup", "failed": True, "text": "E  port \x00 gone"})
     run.test("test_is_cut_short[esp32-a]", {"when": "setup"})
     return run.close()
+
+
+def whole_life(folder: Path, worker: str | None = None) -> Path:
+    """Two boards that are flashed side by side; each has a test; then the run is killed."""
+    run = RunFolder(folder, worker)
+    record = run.timeline.record
+    record("broker", "started", None, kind="mosquitto", version="2")
+    for board in ("esp32-a", "esp32c3-a"):
+        record("power", "on", board, switch="virtual")
+        record("flash", "start", board, images=1)
+    record("flash", "done", "esp32-a", seconds=1.0)
+    for board in ("esp32-a", "esp32c3-a"):
+        began = record("test", "start", board, name=f"test_it[{board}]").monotonic
+        record("console", "line", board, text="in the test")
+        record("broker", "log", None, text=f"during the test of {board}")
+        end = record("test", "end", board, name=f"test_it[{board}]").monotonic
+        run.test(f"test_it[{board}]", board=board)
+        _at(run, board, began, end)
+        record("flash", "progress", "esp32-a", text="between")
+    record("flash", "done", "esp32c3-a", seconds=1.0)
+    record("broker", "stopped", None, expected=True)
+    record("guardian", "ended", None, why="killed", pid=1)
+    return run.close()
+
+
+def _at(run: RunFolder, board: str, began: float, ended: float) -> None:
+    """Have the result of the board's `test_it` lie at these times."""
+    file = run.folder / "results.jsonl"
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    for line in lines:
+        if line["name"] == f"test_it[{board}]":
+            line |= {"began": began if line["phase"] == "setup" else ended, "ended": ended}
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
 def _cut_off(timeline: Timeline, connection: int) -> None:

@@ -64,10 +64,12 @@ def test_the_page_needs_nothing_else(page: str) -> None:
 
 def test_a_chunk_holds_the_test_s_events_and_comes_back(run: runs.Run) -> None:
     failed = run.results[0]
-    told = json.loads(zlib.decompress(base64.b64decode(packed(run, failed)), -zlib.MAX_WBITS))
+    block = packed(chunk(run, failed))
+    told = json.loads(zlib.decompress(base64.b64decode(block.text), -zlib.MAX_WBITS))
     assert told == json.loads(json.dumps(chunk(run, failed)))
     events = run.events_of(failed)
     assert len(told["t"]) == len(told["k"]) == len(told["s"]) == len(told["d"]) == len(events) > 20
+    assert (block.first, block.last) == (events[0].sequence, events[-1].sequence)
     sequence, at = -1, 0
     for index, one in enumerate(events):
         sequence += told["s"][index]
@@ -94,7 +96,9 @@ def test_a_chunk_shortens_what_is_endless(tmp_path: Path) -> None:
 
 def test_hostile_text_is_nowhere_markup(tmp_path: Path) -> None:
     page = as_html(runs.read(hostile_run(tmp_path / "hostile")))
-    assert page.count("<script") == 1 + 2, "the page's own, and a chunk for each of two tests"
+    assert page.count("<script") == 1 + 3, (
+        "the page's own, a chunk for each of two tests, and one for what lies outside"
+    )
     static = re.sub(r"<script.*?</script>|<style>.*?</style>", "", page, flags=re.DOTALL)
     for sign in ("<svg", "<img", "<iframe", "<base", "<!--", "<i>much", "\u2028", "\u202e", "\x1b", "\x00", "\ud800"):
         assert sign not in static, sign

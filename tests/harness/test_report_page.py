@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from hostile_run import ATTACKS, hostile_run
-from run_folders import failing_run
+from run_folders import failing_run, whole_life
 
 from hil.report import files, runs
 from hil.report.legible import legible
@@ -83,7 +83,7 @@ def in_lane(page: Any, name: str, share: float) -> dict[str, float]:
 
 def test_pointer(window: Window, failing: Path) -> None:
     page = window.open(failing)
-    assert page.locator("#matrix tbody tr").count() == 6
+    assert page.locator("#matrix tbody:not(.outside) tr").count() == 6
     page.click("#matrix a[data-verdict=FAIL]")
     expect(page.locator("#d-title")).to_have_text("last will after a power cut")
     expect(page.locator("#d-why")).to_contain_text("will <[redacted]>")
@@ -124,9 +124,9 @@ def test_pointer(window: Window, failing: Path) -> None:
     page.click("#d-back")
     assert page.locator("#overview").is_visible()
     page.click(".count[data-verdict=WARN]")
-    assert page.locator("#matrix tbody tr:visible").count() == 1
+    assert page.locator("#matrix tbody:not(.outside) tr:visible").count() == 1
     page.click(".count[data-verdict=WARN]")
-    assert page.locator("#matrix tbody tr:visible").count() == 6
+    assert page.locator("#matrix tbody:not(.outside) tr:visible").count() == 6
 
 
 def test_keys(window: Window, failing: Path) -> None:
@@ -137,7 +137,7 @@ def test_keys(window: Window, failing: Path) -> None:
     assert page.locator("#matrix-empty").is_visible()
     press("Escape")
     press("Escape")
-    assert page.locator("#matrix tbody tr:visible").count() == 6
+    assert page.locator("#matrix tbody:not(.outside) tr:visible").count() == 6
     page.locator("#matrix a[tabindex='0']").focus()
     press("ArrowDown")
     assert "WARN" in page.evaluate("document.activeElement.getAttribute('aria-label')")
@@ -175,6 +175,39 @@ def test_keys(window: Window, failing: Path) -> None:
     press("Escape")
     assert page.locator("#overview").is_visible()
     assert "FAIL" in page.evaluate("document.activeElement.getAttribute('aria-label')")
+
+
+def test_a_number_leads_to_its_event(window: Window, tmp_path: Path) -> None:
+    """Also where another worker's test, or none, has it; from a diagnosis, the address, or the filter."""
+    page = window.open(written(whole_life(failing_run(tmp_path / "run", "gw0"), "gw1")))
+    page.click("#matrix .outside a >> nth=-1")
+    expect(page.locator("#d-title")).to_have_text("Outside of tests")
+    expect(page.locator("#d-badge")).to_be_hidden()
+    page.click("#p-failure")
+    expect(page.locator("#event-box h3")).to_have_text("guardian.ended")
+    page.click("#event-box a")
+    last = page.locator("#event-box a").inner_text()
+    assert page.evaluate("location.hash") == f"#event-{last[1:]}"
+    page.evaluate("location.hash = ''")
+
+    page.click("#matrix a[data-verdict=FAIL]")
+    evidence = page.locator(".cause[open] .evidence").first
+    number = evidence.get_attribute("title").split()[1]
+    page.fill("#p-filter", number)
+    expect(page.locator("#list .row")).to_have_count(1)
+    page.fill("#p-filter", last)
+    expect(page.locator("#list .row")).to_have_count(0)
+    page.keyboard.press("Enter")
+    expect(page.locator("#event-box h3")).to_have_text("guardian.ended")
+    page.fill("#p-filter", number)
+    page.keyboard.press("Enter")
+    expect(page.locator("#d-title")).to_have_text("last will after a power cut")
+    expect(page.locator("#event-box a")).to_have_text(number)
+    expect(page.locator("#list .row[aria-selected=true]")).to_have_count(1)
+
+    page.evaluate("location.hash = '#event-99999'")
+    expect(page.locator("#no-event")).to_have_text("There is no event #99999 in this run.")
+    assert page.locator("#overview").is_visible()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -218,7 +251,7 @@ def test_without_scripts_the_first_page_is_there(browser: Any, failing: Path) ->
     window = Window(browser, java_script_enabled=False)
     window.page.goto(f"file://{failing}")
     assert "The last will's topic is not allowed" in window.page.locator("#overview").inner_text()
-    assert window.page.locator("#matrix tbody tr").count() == 6
+    assert window.page.locator("#matrix tbody:not(.outside) tr").count() == 6
     window.context.close()
 
 
@@ -228,10 +261,11 @@ def test_hostile_text_stays_text(window: Window, tmp_path: Path) -> None:
     page.click("#matrix a[data-verdict=FAIL]")
     everything = legible(" ".join(ATTACKS))
     assert page.locator("#d-title").evaluate("e => e.textContent") == everything
-    seen = []
+    seen = [page.locator("#event-box").evaluate("e => e.textContent")]
     page.locator("#list").focus()
-    for _ in range(4 * len(ATTACKS) + 8):
+    while "provision.done" not in seen[-1]:
         page.keyboard.press("ArrowDown")
+        page.wait_for_function("told => document.getElementById('event-box').textContent !== told", arg=seen[-1])
         seen.append(page.locator("#event-box").evaluate("e => e.textContent"))
     for attack in ATTACKS:
         assert sum(legible(attack) in text for text in seen) >= 3, attack

@@ -12,11 +12,12 @@ import base64
 import json
 import zlib
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hil.diagnose import Diagnosis
 from hil.lanes import ALWAYS, LANES, lane, tone
-from hil.report.html.spans import Span, spans
+from hil.report.html.spans import Span, spans, spans_outside
+from hil.report.outside import Outside
 from hil.report.results import Result
 from hil.report.runs import Run
 from hil.report.summary import reasons
@@ -25,12 +26,26 @@ from hil.timeline import Event
 LONGEST_TEXT = 4096
 """Characters of the longest text of an event that the page holds; the timeline's file has all of it."""
 
+TITLE = "Outside of tests"
+_ABOUT = (
+    "What was seen of this board before its first test, between tests and after the last: set-up, flashing, tear-down. "
+    "The tests are bars in the lane of the test."
+)
+
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), default=str).encode
 
 
-def packed(run: Run, result: Result) -> str:
-    """The chunk of a test, as text that may stand anywhere in HTML."""
-    return pack(chunk(run, result))
+class Packed(NamedTuple):
+    """A chunk as text that may stand anywhere in HTML, and the numbers of its first and last event; -1: it has none."""
+
+    text: str
+    first: int
+    last: int
+
+
+def packed(told: Mapping[str, Any]) -> Packed:
+    """A chunk, ready for the page."""
+    return Packed(pack(told), told["s"][0] - 1 if told["s"] else -1, sum(told["s"]) - 1)
 
 
 def pack(data: Any) -> str:
@@ -43,9 +58,6 @@ def pack(data: Any) -> str:
 def chunk(run: Run, result: Result) -> dict[str, Any]:
     """A test as plain data; times in microseconds since it began."""
     events = run.events_of(result)
-    lasting = spans(events, result)
-    seen = {*ALWAYS, *(lane(event) for event in events), *(span.lane for span in lasting)}
-    rows = {name: row for row, name in enumerate(name for name in LANES if name in seen)}
     part = run.part_of(result)
     last = result.phases[-1]
     return {
@@ -61,10 +73,29 @@ def chunk(run: Run, result: Result) -> dict[str, Any]:
         "failures": [[p.when, p.failure] for p in result.phases if p.failure],
         "sections": [[title, words] for phase in result.phases for title, words in phase.sections],
         "diagnoses": [_diagnosis(one) for one in run.diagnoses(result)],
-        "lanes": list(rows),
-        "spans": [_bar(span, rows[span.lane], result.began) for span in lasting],
-        **_columns(events, result.began, rows),
+        **_picture(events, spans(events, result), result.began),
     }
+
+
+def chunk_outside(found: Outside) -> dict[str, Any]:
+    """What was seen of a board outside of its tests, in the form of a test without a verdict."""
+    died = next((e.monotonic for e in found.events if (e.source, e.kind) == ("guardian", "ended")), None)
+    return {
+        **{"test": "", "name": "", "board": found.board, "scenario": TITLE, "verdict": "", "about": _ABOUT},
+        **{"worker": found.part.name or None, "place": ""},
+        "began": found.began + found.part.wall_offset,
+        "length": _micro(found.ended - found.began),
+        "failed": None if died is None else _micro(died - found.began),
+        **{key: [] for key in ("phases", "reasons", "warnings", "findings", "failures", "sections", "diagnoses")},
+        **_picture(found.events, spans_outside(found), found.began),
+    }
+
+
+def _picture(events: Sequence[Event], lasting: Sequence[Span], began: float) -> dict[str, Any]:
+    seen = {*ALWAYS, *(lane(event) for event in events), *(span.lane for span in lasting)}
+    rows = {name: row for row, name in enumerate(name for name in LANES if name in seen)}
+    bars = [_bar(span, rows[span.lane], began) for span in lasting]
+    return {"lanes": list(rows), "spans": bars, **_columns(events, began, rows)}
 
 
 def _each(words: Any) -> list[str]:

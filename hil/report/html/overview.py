@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hil.report.html.chunks import TITLE
 from hil.report.html.markup import Html, element, joined
 from hil.report.junit import message_of
 from hil.report.legible import one_line
+from hil.report.outside import Outside
 from hil.report.summary import VERDICTS
 from hil.report.verdicts import worse
 
@@ -102,10 +104,11 @@ def badge(verdict: str, more: str = "") -> Html:
     )
 
 
-def matrix(told: Told) -> Html:
-    """Scenario by board; each cell leads to its test, to the worst where there are several."""
+def matrix(told: Told, others: Sequence[Outside] = ()) -> Html:
+    """Scenario by board; each cell leads to its test, to the worst where there are several. Below: outside of tests."""
     tested = {test["board"] for test in told["tests"]}
     boards = [board["name"] for board in told["boards"] if board["name"] in tested]
+    boards += [one.board for one in others if one.board and one.board not in boards]
     rows: dict[str, dict[str, list[int]]] = {}
     for number, test in enumerate(told["tests"]):
         rows.setdefault(test["scenario"], {}).setdefault(test["board"], []).append(number)
@@ -114,8 +117,30 @@ def matrix(told: Told) -> Html:
         "table",
         element("thead", head),
         element("tbody", (_row(told["tests"], scenario, row, boards) for scenario, row in rows.items())),
+        element("tbody", _row_outside(len(told["tests"]), others, boards), class_="outside") if others else None,
         id="matrix",
     )
+
+
+def _row_outside(first: int, others: Sequence[Outside], boards: Sequence[str]) -> Html:
+    """What lies outside of tests: a cell for each board; before them, what had to do with none."""
+    of: dict[str, list[int]] = {}
+    for number, one in enumerate(others):
+        of.setdefault(one.board, []).append(number)
+
+    def link(numbers: Sequence[int], words: str) -> Html:
+        count = sum(len(others[number].events) for number in numbers)
+        return element(
+            *("a", element("span", f"{words}{count:,} event{'s' * (count != 1)}", class_="several")),
+            href=f"#test-{first + numbers[0]}",
+            data_tests=" ".join(str(first + number) for number in numbers),
+            data_verdict="",
+            aria_label=f"{TITLE}: {others[numbers[0]].board or others[numbers[0]].part.name}, {count:,} events",
+        )
+
+    boardless = [link([number], f"{others[number].part.name or 'no board'}: ") for number in of.get("", ())]
+    cells = (element("td", link(of[board], "") if board in of else None) for board in boards)
+    return element("tr", element("th", TITLE, [[" ", one] for one in boardless], scope="row"), cells)
 
 
 def _row(tests: Sequence[Told], scenario: str, row: Mapping[str, list[int]], boards: Sequence[str]) -> Html:

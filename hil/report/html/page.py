@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from string import Template
 
 from hil.report.html import overview
 from hil.report.html.asset import asset
-from hil.report.html.chunks import packed
+from hil.report.html.chunks import chunk, chunk_outside, packed
 from hil.report.html.markup import Html, element, joined, text
+from hil.report.outside import Outside, outside
 from hil.report.runs import Run
 from hil.report.summary import summary
 
@@ -32,7 +35,7 @@ def as_html(run: Run) -> str:
     told = summary(run)
     script = _assets("js", _SCRIPTS)
     style = _assets("css", _STYLES)
-    chunks = (element("script", Html(packed(run, r)), type=CHUNK, id=f"chunk-{n}") for n, r in enumerate(run.results))
+    others = list(outside(run))
     return Template(asset("page.html")).substitute(
         policy=text(_POLICY.format(script=_digest(script), style=_digest(style))),
         title=text(f"{_worst(told['verdicts'])} {told['rig']['name'] or 'hil'} {told['run']}".strip()),
@@ -43,13 +46,21 @@ def as_html(run: Run) -> str:
         counts=overview.counts(told),
         facts=overview.facts(told),
         failures=overview.failures(told),
-        matrix=overview.matrix(told),
+        matrix=overview.matrix(told, others),
         notes=overview.notes(told),
         boards=overview.boards(told),
         about=overview.about(told, run.facts.get("rig", {})),
-        chunks=joined(chunks),
+        chunks=joined(_chunks(run, others)),
         script=script,
     )
+
+
+def _chunks(run: Run, others: Sequence[Outside]) -> Iterator[Html]:
+    """A block for each test, and behind them one for what lies outside, numbered in that order."""
+    told = chain((chunk(run, result) for result in run.results), map(chunk_outside, others))
+    for number, one in enumerate(map(packed, told)):
+        block = f"chunk-{number}"
+        yield element("script", Html(one.text), type=CHUNK, id=block, data_first=one.first, data_last=one.last)
 
 
 def _worst(verdicts: dict[str, int]) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hil.attempts import End, attempts
 from hil.lanes import BAD, GOOD, ODD, PLAIN
+from hil.report.outside import Outside
 from hil.report.results import Result
 from hil.timeline import Event
 
@@ -30,6 +31,14 @@ _UNHARMED = (End.ALIVE, End.DISCONNECTED)
 def spans(events: Sequence[Event], result: Result) -> list[Span]:
     """All spans among the events of a test, those that hold others first."""
     return [*_phases(result), *_power(events), *_connections(events), *_writing(events), *_faults(events)]
+
+
+def spans_outside(found: Outside) -> list[Span]:
+    """What lasted outside of tests, and the tests themselves: for they are what the rest lies between."""
+    tones = {"FAIL": BAD, "ERROR": BAD, "pass": GOOD, "n/a": PLAIN}
+    tests = [Span("test", t.began, t.ended, tones.get(t.verdict, ODD), t.name) for t in found.tests]
+    lasting = found.lasting()
+    return [*tests, *_power(lasting), *_connections(found.events), *_writing(lasting), *_faults(lasting)]
 
 
 def _phases(result: Result) -> Iterator[Span]:

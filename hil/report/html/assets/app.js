@@ -1,28 +1,43 @@
-// What is shown, by the address: #test-12 or nothing; theme, keys, print.
+// What is shown, by the address: #test-12, #event-4711 or nothing; theme, keys, print.
 
 const overview = new Overview();
 const detail = new Detail();
-const tests = document.querySelectorAll('script[id^="chunk-"]').length;
+const blocks = [...document.querySelectorAll('script[id^="chunk-"]')];
 let last = null;
 
 async function route() {
-  const wanted = /^#test-(\d+)$/.exec(location.hash);
-  const test = wanted ? await unpack(Number(wanted[1])) : null;
-  if (wanted && location.hash !== wanted[0]) return; // somebody was quicker
+  const address = location.hash, [, kind, number] = /^#(test|event)-(\d+)$/.exec(address) || [];
+  const [test, at] = kind === 'event' ? await find(Number(number)) : [kind ? await unpack(Number(number)) : null, -1];
+  if (location.hash !== address) return; // somebody was quicker
   byId('overview').hidden = Boolean(test);
   byId('detail').hidden = !test;
+  byId('no-event').hidden = kind !== 'event' || Boolean(test);
+  byId('no-event').textContent = kind === 'event' ? 'There is no event #' + number + ' in this run.' : '';
   if (test) {
     const n = test.number;
     last = n;
-    detail.show(test, overview.siblings(n), [n > 0 ? n - 1 : null, n + 1 < tests ? n + 1 : null]);
+    detail.show(test, overview.siblings(n), [n > 0 ? n - 1 : null, n + 1 < blocks.length ? n + 1 : null]);
     scrollTo(0, 0);
     byId('d-title').focus({ preventScroll: true });
     document.documentElement.dataset.test = n;
+    if (at >= 0) detail.goTo(at);
   } else {
     delete document.documentElement.dataset.test;
     const cell = last === null ? null : overview.cellOf(last);
     if (cell) cell.focus();
   }
+}
+
+// The test that has the event of that number, and the event's index: the one that is open, if it has it.
+async function find(sequence) {
+  const open = byId('detail').hidden ? null : detail.test;
+  if (open && open.at(sequence) >= 0) return [open, open.at(sequence)];
+  for (const [n, { dataset }] of blocks.entries()) {
+    if (sequence < Number(dataset.first) || sequence > Number(dataset.last)) continue;
+    const test = await unpack(n), i = test.at(sequence);
+    if (i >= 0) return [test, i];
+  }
+  return [null, -1];
 }
 
 addEventListener('hashchange', route);

@@ -57,11 +57,16 @@ class Test {
     return legible(said.join(' ').slice(0, most));
   }
 
-  // Which events have `words` in their text or name, on the rows that `rows` shows; null: all of them.
+  // Which events have `words` in their text or name, or that number (#12), on the rows that `rows` shows; null: all.
   filtered(words, rows) {
     const all = rows.every(Boolean);
     const wanted = words.trim().toLowerCase();
     if (all && !wanted) return null;
+    if (/^#\d+$/.test(wanted)) {
+      const only = new Uint8Array(this.count), i = this.at(Number(wanted.slice(1)));
+      if (i >= 0) only[i] = 1;
+      return only;
+    }
     let texts = null, kinds = null;
     if (wanted) {
       this._low = this._low || this.texts.map((text) => text.toLowerCase());

@@ -12,6 +12,7 @@ class Detail {
     byId('p-out').onclick = () => this.picture.zoom(2);
     byId('p-failure').onclick = () => this.toFailure();
     byId('p-filter').oninput = () => this.refilter();
+    byId('p-filter').onkeydown = (e) => { if (e.key === 'Enter' && /^#\d+$/.test(e.target.value.trim())) location.hash = 'event-' + e.target.value.trim().slice(1); };
     byId('picture').addEventListener('keydown', (e) => this._pictureKey(e));
     for (const name of ['events', 'console', 'failure']) byId('tab-' + name).onclick = () => this.showTab(name);
     document.querySelector('.tabs').addEventListener('keydown', (e) => this._tabKey(e));
@@ -37,8 +38,9 @@ class Detail {
 
   _head(siblings, neighbours) {
     const test = this.test, badge = byId('d-badge');
+    badge.hidden = !test.verdict;
     badge.dataset.verdict = test.verdict;
-    badge.replaceChildren(make('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[test.verdict]), ' ' + test.verdict);
+    badge.replaceChildren(make('span', { class: 'sign', 'aria-hidden': 'true' }, SIGNS[test.verdict] || ''), ' ' + test.verdict);
     byId('d-title').textContent = legible(test.scenario);
     byId('d-board').textContent = legible(test.board);
     byId('d-about').textContent = legible(test.about);
@@ -117,6 +119,13 @@ class Detail {
     this.tellEvent(i);
   }
 
+  // Choose an event, and bring it into the middle.
+  goTo(i) {
+    if (this.tab === 'failure') this.showTab('events');
+    this.select(i);
+    this.picture.goTo(this.test.time[i], this.test.length / 4);
+  }
+
   tellEvent(i) {
     const box = byId('event-box'), test = this.test;
     if (i < 0) {
@@ -124,10 +133,10 @@ class Detail {
       return;
     }
     const rows = Object.entries(test.data(i)).map(([key, value]) => [key, typeof value === 'object' ? JSON.stringify(value, null, 1) : String(value)]);
-    const about = [['time', seconds(test.time[i], 1)], ['clock', clock(test.began + test.time[i] / 1e6)], ['on the timeline', '#' + test.sequence[i]]];
+    const about = [['time', seconds(test.time[i], 1)], ['clock', clock(test.began + test.time[i] / 1e6)], ['number', make('a', { href: '#event-' + test.sequence[i], title: 'A link to this event of timeline.jsonl' }, '#' + test.sequence[i])]];
     box.replaceChildren(
       make('h3', {}, make('span', { class: 'dot', 'data-lane': test.lanes[test.lane[i]] }), test.what(i)),
-      make('dl', {}, [...about, ...rows].map(([key, value]) => [make('dt', {}, key), make('dd', { text: value })])));
+      make('dl', {}, [...about, ...rows].map(([key, value]) => [make('dt', {}, key), value instanceof Node ? make('dd', {}, value) : make('dd', { text: value })])));
   }
 
   step(by) {
@@ -188,9 +197,9 @@ class Detail {
     byId('diagnosis').replaceChildren(...(test.diagnoses.length ? [make('h3', {}, 'Diagnosis')] : []), ...test.diagnoses.map((one, rank) => {
       const shown = one.evidence.map(([sequence, words]) => {
         const i = test.at(sequence);
-        if (i < 0) return make('li', { class: 'before' }, make('span', {}, '#' + sequence), ' ' + words);
+        if (i < 0) return make('li', { class: 'before' }, make('a', { href: '#event-' + sequence, title: 'Open where this was seen' }, '#' + sequence), ' ' + words);
         if (!this.picture.pins.has(i)) this.picture.pins.set(i, ++number);
-        return make('li', {}, make('button', { type: 'button', class: 'evidence', onclick: () => { this.select(i); this.picture.goTo(test.time[i], test.length / 4); } },
+        return make('li', {}, make('button', { type: 'button', class: 'evidence', title: 'Event #' + sequence + ' of the timeline', onclick: () => this.goTo(i) },
           make('span', { class: 'pin' }, String(this.picture.pins.get(i))), make('span', { class: 'quiet' }, seconds(test.time[i])), ' ' + words));
       });
       return make('details', { class: 'cause', open: rank === 0 },

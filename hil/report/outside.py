@@ -1,0 +1,91 @@
+"""What a run saw outside of its tests: as the bench opened, between tests, as it closed, and where it was killed.
+
+A test's report shows its board's events from set-up to tear-down, and those of no board. All else is here, a board at a
+time; so each event of a run is in one picture at least.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from hil.report.results import Result
+from hil.report.runs import Part, Run
+from hil.timeline import Event
+
+_LASTING = ("power", "flash", "provision")
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Of one board of one bench; `board` '' for what no board had to do with, where the bench had none.
+
+    `tests`: those of that board there, in order of their beginning; `events`: what was seen outside of them.
+    """
+
+    part: Part
+    board: str
+    tests: list[Result]
+    events: list[Event]
+
+    @property
+    def began(self) -> float:
+        """Monotonic seconds: the first of the events, or of the tests."""
+        return min([self.events[0].monotonic, *(test.began for test in self.tests)])
+
+    @property
+    def ended(self) -> float:
+        """Monotonic seconds."""
+        return max([self.events[-1].monotonic, *(test.ended for test in self.tests)])
+
+    def lasting(self) -> list[Event]:
+        """What says how long things last that begin in a test and end after it, or before one: of the whole run."""
+        found = self.part.events.window(
+            0,
+            len(self.part.events),
+            lambda source, kind, board: board == self.board and (source in _LASTING or kind == "fault"),
+        )
+        return list(found)
+
+
+def outside(run: Run) -> Iterator[Outside]:
+    """Each board of each bench that was seen outside of a test, in the order of the benches."""
+    for part in run.parts:
+        here = [result for result in run.results if run.part_of(result) is part]
+        seen = {board for _, _, board in part.events.kinds() if board is not None}
+        for board in [name for name in run.boards if name in seen] + sorted(seen - set(run.boards)) or [""]:
+            own = [result for result in here if result.board == board]
+            events = list(_events(part, board, _merged(own), _merged(here)))
+            if events:
+                yield Outside(part, board, own, events)
+
+
+_Times = list[tuple[float, float]]
+
+
+def _merged(tests: Iterable[Result]) -> _Times:
+    """When there were tests, in order, none of these times touching the next."""
+    found: _Times = []
+    for began, ended in sorted((test.began, test.ended) for test in tests):
+        if found and began <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], ended)
+        else:
+            found.append((began, ended))
+    return found
+
+
+def _events(part: Part, board: str, own: _Times, anybody: _Times) -> Iterator[Event]:
+    """The board's events outside of its own tests, and those of no board outside of all tests."""
+    first = 0
+    for began, ended in [*own, (float("inf"), float("inf"))]:
+        last, after = part.events.span(began, ended)
+        for event in part.events.window(first, last, lambda source, kind, whose: whose in (None, board)):
+            if event.board is not None or not _in(anybody, event.monotonic):
+                yield event
+        first = after
+
+
+def _in(times: _Times, moment: float) -> bool:
+    at = bisect_right(times, (moment, float("inf"))) - 1
+    return at >= 0 and moment <= times[at][1]
