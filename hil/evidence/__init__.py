@@ -13,6 +13,7 @@ from hil.evidence.change import Change, change, detrended_correlation, inflation
 from hil.evidence.difference import alike, differ, difference, exceeds_by_less
 from hil.evidence.exact import at_least, fisher_more
 from hil.evidence.intervals import Interval, wilson
+from hil.evidence.rates import Rates, learnt
 from hil.evidence.sequential import above, below, lasting
 from hil.evidence.several import adjusted, held
 from hil.evidence.trend import Trend, trend
@@ -20,6 +21,7 @@ from hil.evidence.trend import Trend, trend
 __all__ = [
     "Change",
     "Interval",
+    "Rates",
     "Trend",
     "above",
     "adjusted",
@@ -35,6 +37,7 @@ __all__ = [
     "held",
     "inflation",
     "lasting",
+    "learnt",
     "mann_kendall",
     "trend",
     "wilson",

@@ -8,7 +8,19 @@ from statistics import NormalDist, median
 
 import pytest
 
-from hil.evidence import Change, adjusted, at_least, change, fisher_more, inflation, mann_kendall, trend, wilson
+from hil.evidence import (
+    Change,
+    Rates,
+    adjusted,
+    at_least,
+    change,
+    fisher_more,
+    inflation,
+    learnt,
+    mann_kendall,
+    trend,
+    wilson,
+)
 
 
 # scipy 1.17.1, stats.binomtest(count, tries).proportion_ci(confidence, method="wilson")
@@ -184,3 +196,35 @@ def test_little_data_claims_nothing() -> None:
     assert rising is not None
     assert (rising.kind, rising.before, rising.after) == ("drift", 2.0, 7.0)
     assert rising.ratio == 2.5
+
+
+# -- rates that others tell of -------------------------------------------------------------------------------------
+
+
+def test_the_chance_to_fail_again_is_that_of_a_beta_distribution() -> None:
+    # With beta (2, 3) and 1 of 4: (3/9) (4/10); drawn in a row these are the odds of Polya's urn.
+    assert Rates(((2.0, 3.0, 1.0),)).again(1, 4, 2) == pytest.approx(3 / 9 * 4 / 10)
+    # Of two such distributions the one counts more that explains 1 of 3 better: (2 3 4) / (5 6 7) to (1 1 2) / (2 3 4).
+    both = Rates(((2.0, 3.0, 0.5), (1.0, 1.0, 0.5)))
+    explained, follows = (24 / 210, 2 / 24), (3 / 8, 2 / 5)
+    told = sum(e * f for e, f in zip(explained, follows, strict=True)) / sum(explained)
+    assert both.again(1, 3, 1) == pytest.approx(told)
+
+
+def test_others_tell_whether_a_failure_is_news() -> None:
+    good, bad = learnt([(0, 49)] * 200), learnt([(k % 5, 49) for k in range(200)])
+    assert good.again(0, 49, 1) < 0.0002 < 0.01 < bad.again(0, 49, 1)
+    assert bad.again(0, 49, 1) < bad.again(10, 49, 1)  # its own runs count as well
+    assert 0.001 < learnt([]).again(0, 0, 1) < 0.5
+
+
+def test_what_is_learnt_is_as_often_right_as_it_says() -> None:
+    dice = random.Random(21)
+    told = came = 0.0
+    for _ in range(20):
+        rates = [dice.betavariate(0.3, 6.0) for _ in range(100)]
+        counts = [(sum(dice.random() < rate for _ in range(30)), 30) for rate in rates]
+        known = learnt(counts)
+        told += sum(known.again(*count, 1) for count in counts)
+        came += sum(dice.random() < rate for rate in rates)
+    assert told == pytest.approx(came, rel=0.2)

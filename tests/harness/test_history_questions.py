@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 
 import pytest
 from histories import past
 
 from hil.history.questions import flaky, lonely, regressions
 from hil.history.questions.drifts import Series, judge
+from hil.history.window import Window
 
 
 def noisy(dice: random.Random, rate: float) -> str:
@@ -75,15 +77,62 @@ def test_more_failures_since_a_firmware_are_found_though_it_passes_now() -> None
     assert hits >= 32
 
 
-def test_where_nothing_changed_few_regressions_are_claimed() -> None:
+#: How often each of a lab's hundred cells fails: all alike, hardly ever, some flaky ones among good ones, anything.
+LABS: dict[str, Callable[[random.Random, int], float]] = {
+    "noisy": lambda dice, cell: 0.05,
+    "clean": lambda dice, cell: 0.002,
+    "mixed": lambda dice, cell: 0.15 if cell % 10 == 1 else 0.002,
+    "anything": lambda dice, cell: dice.random() * 0.3,
+}
+
+
+def a_night(dice: random.Random, kind: str, broken: dict[int, int]) -> Window:
+    """Thirty runs of five boards with twenty scenarios each; `broken`: cells that fail for so many nights now."""
+    rates = [LABS[kind](dice, cell) for cell in range(100)]
+
+    def course(board: int, scenario: int, run: int) -> str:
+        cell = board * 20 + scenario
+        return "FAIL" if run >= 30 - broken.get(cell, 0) else noisy(dice, rates[cell])
+
+    return past(course, runs=30, boards=5, scenarios=20, firmware=lambda board, run: 1 + run // 8)
+
+
+@pytest.mark.parametrize("kind", LABS)
+def test_where_nothing_changed_hardly_a_lab_has_a_sure_regression(kind: str) -> None:
     dice = random.Random(4)
-    false = cells = 0
-    for _ in range(60):
-        lab = past(lambda board, scenario, run: noisy(dice, 0.05), firmware=lambda board, run: 1 + run // 8)
-        false += sum(one.sure for one in regressions(lab))
-        cells += 20
-    # A cell with a rate of 5 % fails in its newest run in one lab of twenty; where it hardly did before, that is new.
-    assert false / cells < 0.04
+    labs = [regressions(a_night(dice, kind, {})) for _ in range(40)]
+    # Of each kind of regression one lab in twenty may have a false one; and chance may double that in forty labs.
+    assert sum(any(one.sure for one in found) for found in labs) / 40 <= 0.15
+    assert any(found for found in labs), "there was something to be careful with"
+
+
+@pytest.mark.parametrize(("kind", "nights"), [("noisy", 3), ("clean", 2), ("mixed", 3)])
+def test_what_broke_is_found_among_many_and_little_of_what_is_claimed_is_false(kind: str, nights: int) -> None:
+    dice = random.Random(5)
+    hits, parts = 0, []
+    for _ in range(20):
+        broken = dict.fromkeys(dice.sample(range(100), 4), nights)
+        found = regressions(a_night(dice, kind, broken))
+        sure = {one.board.id * 20 + int(one.scenario.split()[1]) for one in found if one.sure}
+        hits += len(sure & set(broken))
+        parts.append(len(sure - set(broken)) / max(1, len(sure)))
+    assert hits / 80 >= 0.8
+    assert sum(parts) / 20 <= 0.12  # one in twenty of each kind, and what chance makes of that in twenty labs
+
+
+def test_where_nothing_ever_failed_one_failure_is_sure_and_where_much_does_it_is_none() -> None:
+    lab = past(lambda board, scenario, run: "FAIL" if (board, scenario, run) == (1, 2, 39) else "pass", scenarios=20)
+    (found,) = regressions(lab)
+    assert found.sure
+    odd = past(
+        lambda board, scenario, run: (
+            "FAIL"
+            if (run == 39) == ((board, scenario) == (1, 2)) and (run + 7 * scenario + board) % 20 == 0
+            else "pass"
+        ),
+        scenarios=20,
+    )
+    assert not any(one.sure for one in regressions(odd))
 
 
 # -- flaky ---------------------------------------------------------------------------------------------------------
@@ -155,6 +204,21 @@ def test_what_newer_firmware_has_mended_is_flaky_no_more_once_that_is_sure() -> 
 
     assert lab(3)  # three passes are no proof where it failed in one of four
     assert not lab(15)
+
+
+def test_among_many_that_passed_since_one_has_to_have_passed_more_often_to_be_mended() -> None:
+    def listed(others: int) -> set[str]:
+        lab = past(
+            lambda b, s, run: "FAIL" if run < 20 and run % 4 == 2 else "pass" if s == 0 or run < 23 else None,
+            runs=35,
+            boards=1,
+            scenarios=1 + others,
+            firmware=lambda board, run: 1 + (run >= 20),
+        )
+        return {one.scenario for one in flaky(lab)}
+
+    assert "does 0" not in listed(0)
+    assert "does 0" in listed(20)
 
 
 # -- boards that fail alone ----------------------------------------------------------------------------------------

@@ -12,11 +12,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
-from hil.evidence import Interval, wilson
+from hil.evidence import Interval, adjusted, fisher_more, wilson
 from hil.history.digest import Entry
 from hil.history.window import Board, Window
 
-#: How probable it may be at most that so many passes of a newer firmware are luck, before it counts as mended.
+#: What part of those that count as mended by newer firmware may not be (Benjamini and Hochberg, over all that were).
 _MENDED = 0.05
 
 _JUDGED = ("pass", "WARN", "flaky", "FAIL")
@@ -39,11 +39,16 @@ class Flaky:
 
 def flaky(window: Window) -> list[Flaky]:
     """All that are flaky with the firmware they have now, those that fail most often first."""
-    found = [one for board, scenario, entries in window.named() for one in _flaky(window, board, scenario, entries)]
+    asked = [one for board, scenario, entries in window.named() for one in _flaky(window, board, scenario, entries)]
+    lucky = iter(adjusted([chance for _, chance in asked if chance is not None]))
+    found = [one for one, chance in asked if chance is None or next(lucky) > _MENDED]
     return sorted(found, key=lambda one: (-one.rate.low, one.board.name, one.scenario))
 
 
-def _flaky(window: Window, board: Board, scenario: str, entries: Sequence[Entry]) -> Iterator[Flaky]:
+def _flaky(
+    window: Window, board: Board, scenario: str, entries: Sequence[Entry]
+) -> Iterator[tuple[Flaky, float | None]]:
+    """At most one, with the chance that newer firmware passed so often by luck; None where none has run since."""
     judged = [entry for entry in entries if entry.outcome in _JUDGED]
     since = 0  # passes with newer firmware
     for firmware, group in reversed([(key, list(g)) for key, g in groupby(judged, key=lambda e: e.firmware)]):
@@ -52,10 +57,8 @@ def _flaky(window: Window, board: Board, scenario: str, entries: Sequence[Entry]
             since += len(group)
             continue
         changes = sum(_failed(a) != _failed(b) for a, b in pairwise(group))
-        again = any(entry.outcome == "flaky" for entry in group)
-        mended = (1 - failed / len(group)) ** since < _MENDED
-        if (changes >= 2 or again) and not mended:
-            yield Flaky(
+        if changes >= 2 or any(entry.outcome == "flaky" for entry in group):
+            found = Flaky(
                 board=board,
                 scenario=scenario,
                 firmware=window.firmware_name(firmware),
@@ -66,6 +69,7 @@ def _flaky(window: Window, board: Board, scenario: str, entries: Sequence[Entry]
                 last=judged[-1].outcome,
                 quarantined=judged[-1].quarantined,
             )
+            yield found, fisher_more(failed, len(group), 0, since) if since else None
         return
 
 
