@@ -26,12 +26,28 @@ from hil.history.place import Place
 WAIT: Final = 30.0
 """Seconds that a writer waits for others."""
 
+PATIENCE: Final = 20
+"""Seconds that a reader waits for an answer of a server before it says that there is none."""
+
+_READING: Final = {
+    "connect_timeout": 5,
+    "options": f"-c default_transaction_read_only=on -c statement_timeout={PATIENCE * 1000}",
+    # A server whose host is gone says nothing at all: the network has to notice (PostgreSQL's manual, 34.1.2).
+    "tcp_user_timeout": PATIENCE * 1000,
+    **{"keepalives_idle": 5, "keepalives_interval": 5, "keepalives_count": 3},
+}
+"""How libpq connects for reading alone; seconds, the two long ones milliseconds."""
+
 _WRITING: Final = "hil_writing"
 _NONE_YET: Final = "there is no history yet; a run with a board begins one, or say --history"
 
 
 class HistoryError(ValueError):
     """The history cannot be used. One line: where it is, what happened, what to do."""
+
+
+class HistoryAway(HistoryError):
+    """A server that does not answer, or not now: asked again later it may."""
 
 
 class History:
@@ -102,8 +118,7 @@ def looking_at(place: Place) -> Iterator[Connection]:
 
 def _reading_engine(place: Place) -> Engine:
     if place.file is None:
-        options = {"connect_timeout": 10, "options": "-c default_transaction_read_only=on"}
-        return create_engine(place.url, poolclass=NullPool, connect_args=options)
+        return create_engine(place.url, poolclass=NullPool, connect_args=_READING)
     # As SQLite's own URI, whose reading mode opens the file for nothing else.
     address = f"file:{quote(str(place.file))}?mode=ro"
     engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool)
@@ -176,7 +191,8 @@ def _told(place: Place) -> Iterator[None]:
     except (OSError, ArgumentError, NoSuchModuleError) as error:
         raise HistoryError(f"{place.shown}: {_line(error)}") from None
     except Unreachable as error:
-        raise HistoryError(f"{place.shown}: {_line(error.orig or error)}{_cure(place)}") from None
+        kind = HistoryAway if place.file is None else HistoryError
+        raise kind(f"{place.shown}: {_line(error.orig or error)}{_cure(place)}") from None
     except DBAPIError as error:
         raise HistoryError(f"{place.shown}: {_line(error.orig or error)}") from None
 

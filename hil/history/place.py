@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-from urllib.parse import SplitResult, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
 if TYPE_CHECKING:
     from hil.rig import Rig
@@ -18,6 +18,10 @@ KEY: Final = "history"
 """The rig's key."""
 FILE: Final = "history.sqlite"
 """The file's name, where nobody says otherwise: it lies in the rig's artifacts folder, beside those of the runs."""
+
+
+_SECRET: Final = ("password", "sslpassword")
+"""Parameters of a PostgreSQL URL that hold secrets."""
 
 
 class PlaceError(ValueError):
@@ -66,8 +70,8 @@ def parse(said: str, by: str, folder: Path) -> Place:
     """
     if "://" not in said:
         return _file((folder / Path(said).expanduser()).absolute())
-    parts = urlsplit(said)
-    if parts.password is not None and by != VARIABLE:
+    parts = _parts(said, by)
+    if (parts.password is not None or _hidden(parts.query) != parts.query) and by != VARIABLE:
         raise PlaceError(
             f"{by}: found a password in the URL, expected none; put it into $PGPASSWORD or ~/.pgpass, or the whole URL "
             f"into ${VARIABLE}"
@@ -79,9 +83,29 @@ def parse(said: str, by: str, folder: Path) -> Place:
                 raise PlaceError(f"{by}: found {said!r}, expected sqlite:///path/of/a/file")
             return _file((folder / path[1:]).absolute())
         case "postgresql" | "postgres":
-            shown = urlunsplit(parts._replace(netloc=_without_password(parts)))
+            shown = urlunsplit(parts._replace(netloc=_without_password(parts), query=_hidden(parts.query)))
             return Place(urlunsplit(parts._replace(scheme="postgresql+psycopg")), shown)
     raise PlaceError(f"{by}: found {parts.scheme}://, expected a path, sqlite:///path or postgresql://user@host/name")
+
+
+def _parts(said: str, by: str) -> SplitResult:
+    """The URL's parts. What a password with a bare / ? # or @ in it makes of a URL is refused, and not repeated."""
+    try:
+        parts = urlsplit(said)
+        odd = parts.port == 0 or parts.netloc.count("@") > 1 or "@" in parts.path + parts.query + parts.fragment
+    except ValueError:
+        odd = True
+    if odd:
+        raise PlaceError(
+            f"{by}: found a URL that cannot be read, expected postgresql://user@host/name; in a password write / as "
+            "%2F, ? as %3F, # as %23, @ as %40"
+        )
+    return parts
+
+
+def _hidden(query: str) -> str:
+    """A query without what is secret in it."""
+    return "&".join(part for part in query.split("&") if unquote(part.partition("=")[0]).lower() not in _SECRET)
 
 
 def _said(option: str | None, rig_key: str | None, environment: Mapping[str, str] | None) -> tuple[str | None, str]:

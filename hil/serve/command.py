@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from hil.history.command import add_place
@@ -34,16 +35,19 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve; returns the exit code. Raises HistoryError, PlaceError, ServeError and hil.toml.FileError."""
     from hil.history import place
-    from hil.history.database import HistoryError, looking_at, open_history
+    from hil.history.database import HistoryAway, HistoryError, looking_at, open_history
     from hil.serve.server import Server, is_loopback
     from hil.signals import terminated_as
 
     found = place.of_command(Path(options.rig_file), options.history)
     if found is None:
         raise HistoryError("the history is off ($HIL_HISTORY, --history or the rig says so); say --history URL")
-    open_history(found, create=False).close()  # brings it up to date; from here on it is only read
-    with looking_at(found):
-        pass
+    try:
+        open_history(found, create=False).close()  # brings it up to date; from here on it is only read
+        with looking_at(found):
+            pass
+    except HistoryAway as error:  # as this host boots, it may be there before its database is
+        print(f"hil: {error}; until then each page says so", file=sys.stderr, flush=True)
     with Server(found, options.bind, options.port, frozenset(options.name)) as server:
         if not is_loopback(options.bind):
             print(f"hil: whoever reaches {options.bind} may read the history: there is no password")

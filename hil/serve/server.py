@@ -50,6 +50,12 @@ _HEADERS: Final[Mapping[str, str]] = {
 }
 
 
+AGAIN: Final = "15"
+"""Seconds after which a page that could not be read asks by itself again."""
+
+_AGAIN: Final = f"This page asks again every {AGAIN} seconds."
+
+
 class ServeError(ValueError):
     """It cannot be served. One line: what was found, what to do."""
 
@@ -110,7 +116,8 @@ class Handler(BaseHTTPRequestHandler):
         except NotThere as error:
             self._say(HTTPStatus.NOT_FOUND, "Not there", str(error))
         except HistoryError as error:
-            self._say(HTTPStatus.SERVICE_UNAVAILABLE, "The history cannot be read", str(error))
+            again = {"Retry-After": AGAIN, "Refresh": AGAIN}
+            self._say(HTTPStatus.SERVICE_UNAVAILABLE, "The history cannot be read", f"{error}. {_AGAIN}", **again)
 
     do_HEAD = do_GET
 

@@ -22,9 +22,9 @@ HOSTILE = "<script>alert('title')</script> & \"x\" \u202e\x1b[31m"
 """The title of a scenario: what a page must show, and not do."""
 
 
-def filled(folder: Path, runs: int = 24) -> Place:
+def filled(folder: Path, runs: int = 24, place: Place | None = None) -> Place:
     """Runs of two boards: one scenario breaks with the firmware of the 17th, one is flaky, one grows slower."""
-    place = parse("history.sqlite", "", folder)
+    place = place or parse("history.sqlite", "", folder)
     with open_history(place) as history:
         for run in range(runs):
             add_run(place, folder, run)
@@ -84,9 +84,12 @@ def served(place: Place) -> Iterator[Server]:
             thread.join()
 
 
-def get(server: Server, target: str, method: str = "GET", **headers: str) -> tuple[int, dict[str, str], str]:
-    """Status, headers and text of an answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=30)
+def get(
+    server: Server | tuple[str, int], target: str, method: str = "GET", **headers: str
+) -> tuple[int, dict[str, str], str]:
+    """Status, headers and text of an answer, of a server or of whoever is at an address."""
+    host, port = ("127.0.0.1", server.server_address[1]) if isinstance(server, Server) else server
+    connection = http.client.HTTPConnection(host, port, timeout=60)
     with contextlib.closing(connection):
         connection.request(method, target, headers=headers)
         answer = connection.getresponse()

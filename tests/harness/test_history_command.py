@@ -174,6 +174,9 @@ def test_urls_and_their_passwords(tmp_path: Path) -> None:
     assert found.url == "postgresql+psycopg://hil:geheim@db.lab/hil"
     assert found.shown == "postgresql://hil@db.lab/hil"
     assert "geheim" not in repr(found)
+    found = parse("postgresql://hil@/hil?host=/run/pg&PassWord=geheim&sslpassword=geheim", "HIL_HISTORY", tmp_path)
+    assert found.shown == "postgresql://hil@/hil?host=/run/pg"
+    assert "password=geheim" in found.url.lower()
     for url, words in (
         (
             "postgresql://hil:geheim@db/x",
@@ -181,6 +184,14 @@ def test_urls_and_their_passwords(tmp_path: Path) -> None:
         ),
         ("mysql://db/x", "--history: found mysql://, expected a path, sqlite:///path or postgresql://"),
         ("sqlite://", "--history: found 'sqlite://', expected sqlite:///path/of/a/file"),
+        ("postgresql://hil@db/x?password=geheim", "--history: found a password in the URL, expected none"),
+        ("postgresql://hil:geheim@[db/x", "--history: found a URL that cannot be read, expected postgresql://"),
+        ("postgresql://hil:12@geheim@db/x", "--history: found a URL that cannot be read"),
+        ("postgresql://hil:ge/geheim@db/x", "--history: found a URL that cannot be read"),
+        ("postgresql://hil:12/geheim@db/x", "--history: found a URL .* write / as %2F, .* as %3F"),
+        ("postgresql://hil:12?geheim@db/x", "--history: found a URL that cannot be read"),
+        ("postgresql://hil:12#geheim@db/x", "--history: found a URL that cannot be read"),
+        ("postgresql://hil@db:geheim/x", "--history: found a URL that cannot be read"),
     ):
         with pytest.raises(PlaceError, match=words) as caught:
             parse(url, "--history", tmp_path)

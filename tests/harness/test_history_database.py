@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import random
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from histories import BEGIN, flattened, lines
+from postgres import Postgres
 from sqlalchemy import Connection, create_engine, delete, inspect, select
 
 from hil.history import migrations, schema
@@ -28,31 +27,13 @@ from hil.history.questions import trend
 from hil.history.runs import counts
 from hil.history.window import newest, window
 
-POSTGRES = max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
-"""Debian's place for the server's programs; those of the newest version."""
-
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The URL of a PostgreSQL server of its own, without the name of a database. It listens on a socket file alone."""
-    if POSTGRES is None:
-        pytest.skip("PostgreSQL's server is not installed (Debian: postgresql)")
-    pytest.importorskip("psycopg")
-    # A socket's path may have 107 characters, and the server refuses to run as root.
-    folder = Path(tempfile.mkdtemp(prefix="hil-pg-", dir="/tmp"))
-    user = {"user": "nobody"} if os.getuid() == 0 else {}
-    if user:
-        shutil.chown(folder, "nobody")
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder, "check": True, **user}
-    subprocess.run([POSTGRES / "initdb", "-D", folder / "data", "-A", "trust", "-U", "hil", "--no-sync"], **quiet)  # type: ignore[call-overload]
-    settings = f"-c listen_addresses= -c unix_socket_directories={folder} -c fsync=off"
-    control = [POSTGRES / "pg_ctl", "-D", folder / "data", "-w"]
-    subprocess.run([*control, "-o", settings, "start"], **quiet)  # type: ignore[call-overload]
-    try:
-        yield f"postgresql://hil@/NAME?host={folder}"
-    finally:
-        subprocess.run([*control, "-m", "immediate", "stop"], **quiet)  # type: ignore[call-overload]
-        shutil.rmtree(folder)
+def server() -> Iterator[Postgres]:
+    """A PostgreSQL server of these tests' own."""
+    found = Postgres()
+    yield found
+    found.remove()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -60,15 +41,8 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """A place for a new history, of each kind."""
     if request.param == "sqlite":
         return parse("history.sqlite", "--history", tmp_path)
-    url: str = request.getfixturevalue("server")
-    name = f"t{abs(hash(request.node.name))}_{os.getpid()}"
-    maintenance = create_engine(
-        parse(url.replace("NAME", "postgres"), "--history", tmp_path).url, isolation_level="AUTOCOMMIT"
-    )
-    with maintenance.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    maintenance.dispose()
-    return parse(url.replace("NAME", name), "--history", tmp_path)
+    found: Postgres = request.getfixturevalue("server")
+    return found.new(f"t{abs(hash(request.node.name))}_{os.getpid()}")
 
 
 def keep(history: History, key: str, *tests: list[dict[str, object]], began: float = BEGIN) -> Keeper:
