@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from hil.nightly.plan import Plan
@@ -11,15 +11,17 @@ from hil.sharing import lanes
 
 
 class Arguments:
-    """From the plan of the night in `folder`."""
+    """From the plan of the night in `folder`. `firmware`: what --firmware says for boards."""
 
-    def __init__(self, plan: Plan, folder: Path) -> None:
+    def __init__(self, plan: Plan, folder: Path, firmware: Callable[[Sequence[str]], list[str]]) -> None:
         self._plan = plan
         self._folder = folder
+        self._firmware = firmware
 
     def of_part(self, artifacts: Path, boards: Sequence[str]) -> list[str]:
         """For a run on these boards that leaves its artifacts in this folder; the tests come behind."""
-        return [*of_rig(self._plan, boards), *self._of_run(artifacts), *self._side_by_side(boards)]
+        of_boards = of_rig(self._plan, boards, self._firmware(boards))
+        return [*of_boards, *self._of_run(artifacts), *self._side_by_side(boards)]
 
     def _of_run(self, artifacts: Path) -> Iterator[str]:
         plan = self._plan
@@ -38,10 +40,10 @@ class Arguments:
             yield from ("-n", "auto")
 
 
-def of_rig(plan: Plan, boards: Sequence[str]) -> list[str]:
+def of_rig(plan: Plan, boards: Sequence[str], firmware: Sequence[str]) -> list[str]:
     """Which boards of which rig, with which firmware."""
     return [
         f"--rig={plan.rig.path}",
         *(f"--board={name}" for name in boards),
-        *(f"--firmware={text}" for text in plan.firmware),
+        *(f"--firmware={text}" for text in firmware),
     ]

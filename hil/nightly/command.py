@@ -75,7 +75,7 @@ def _plan(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> Plan
 
 
 def _collect(plan: Plan) -> list[Planned]:
-    found = collect([*of_rig(plan, plan.boards), *plan.selection])
+    found = collect([*of_rig(plan, plan.boards, plan.firmware), *plan.selection])
     return [one for one in found if one.board in plan.boards]
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,13 @@ from hil.report import files, results
 from hil.report.results import Result
 
 
-def gather(folder: Path, passed_over: Iterable[Planned] = (), why: str = "") -> list[Result]:
-    """Make the night's folder that of a run, and read it. `passed_over`: tests that get a result of their own, `why`.
+def gather(folder: Path, never_run: Mapping[Planned, str] | None = None) -> list[Result]:
+    """Make the night's folder that of a run, and read it. `never_run`: tests that get a result of their own, and why.
 
     Raises ValueError for a damaged results.jsonl, OSError.
     """
     lines = [line for part in run_folder.parts_of(folder) for line in _of_part(folder, part)]
-    lines += [_account(one, why) for one in passed_over]
+    lines += [_account(one, why) for one, why in (never_run or {}).items()]
     text = "".join(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n" for line in lines)
     files.put(folder / results.FILE, text)
     return results.read(folder / results.FILE)

@@ -1,4 +1,4 @@
-"""A night: doctor, flash, scenarios, once more what may be, soak. Each step does what is left of it and no more.
+"""A night: doctor, firmware, flash, scenarios, once more what may be, soak. Each step does what is left of it alone.
 
 What is done stands in the journal and in the parts' results; nothing is remembered elsewhere. So going on after a crash
 is the same as going on after a step.
@@ -16,6 +16,7 @@ from hil.nightly import fitness, part, test_flash
 from hil.nightly.arguments import Arguments
 from hil.nightly.clock import shown
 from hil.nightly.gathering import gather
+from hil.nightly.images import Images
 from hil.nightly.journal import Journal
 from hil.nightly.outcome import Outcome, that_count
 from hil.nightly.plan import Plan, now
@@ -36,7 +37,7 @@ class CannotGoOn(Exception):
 class Night:
     """`planned`: all tests there are. `say` gets a line for each thing that is begun or done.
 
-    `run`, `faults`: what runs a part, and what says whether a board is fit.
+    `run`, `faults`, `images`: what runs a part, says whether a board is fit, and has the boards' firmware.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Night:
         *,
         run: Callable[..., part.Ended] = part.run,
         faults: Callable[..., list[str]] = fitness.faults,
+        images: Callable[..., Images] = Images,
     ) -> None:
         self._run_part = run
         self._faults = faults
@@ -57,14 +59,16 @@ class Night:
         self._journal = journal
         self._planned = [one for one in planned if plan.soak_until is not None or not one.soak]
         self._say = say
-        self._arguments = Arguments(plan, folder)
+        self._images = images(plan, folder, journal, say)
+        self._arguments = Arguments(plan, folder, self._images.given)
         self._left_out: dict[str, str] = {}
+        self._without_firmware: dict[Planned, str] = {}
         self._no_soak: str | None = None
         self._trouble: str | None = None
 
     def go(self) -> Outcome:
         """Do all that is left, until the deadline. Raises OSError, ValueError for a damaged file, KeyboardInterrupt."""
-        steps = (self._see_the_doctor, self._flash, self._scenarios, self._try_again, self._soak)
+        steps = (self._see_the_doctor, self._firmware, self._flash, self._scenarios, self._try_again, self._soak)
         try:
             for step in steps:
                 if self._late:
@@ -87,6 +91,13 @@ class Night:
                 self._left_out[board] = f"doctor: {found[0]}" + (f" (and {len(found) - 1} more)" if found[1:] else "")
                 self._say(f"doctor: {board} is left out: {'; '.join(found)}")
         self._say(f"doctor: {len(self._boards)} of {len(self._plan.boards)} boards are fit")
+
+    def _firmware(self) -> None:
+        """Before the night is gone on with, too: what it tests has to be there still."""
+        for board, why in self._images.make(self._boards).items():
+            self._without_firmware[self._flash_of(board)] = why
+            self._left_out[board] = f"firmware: {why}"
+            self._say(f"firmware: {board} is left out: {why}")
 
     def _flash(self) -> None:
         wanted = [self._flash_of(board) for board in self._boards]
@@ -191,11 +202,13 @@ class Night:
 
     def _outcome(self) -> Outcome:
         known = self._progress()
-        results = gather(self._folder, known.passed_over(self._planned), DIED)
+        passed_over = dict.fromkeys(known.passed_over(self._planned), DIED)
+        results = gather(self._folder, passed_over | self._without_firmware)
         began = next(record["at"] for record in self._journal.records if record["what"] == "night")
         done = {result.test for result in results if result.ended_well}
         not_run = [(one, self._why(one)) for one in self._planned if one.test not in done]
         facts: dict[str, Any] = {"left_out": self._left_out, "not_run": not_run, "trouble": self._trouble}
+        facts |= {"firmware": self._images.names(), "notes": self._images.notes}
         return Outcome(self._folder, self._plan.boards, began, now(), that_count(results), **facts)
 
     def _why(self, one: Planned) -> str:

@@ -30,7 +30,8 @@ CODES: Final[Mapping[int, str]] = {
 class Outcome:
     """`results`: those that count, one for each test. `left_out`: boards, and why. `not_run`: tests, and why.
 
-    `trouble`: why hil itself could not go on; None if it could. Times in seconds since 1970.
+    `trouble`: why hil itself could not go on; None if it could. `firmware`: what it is called that was tested, and
+    `notes`: what is to be said of it. Times in seconds since 1970.
     """
 
     folder: Path
@@ -41,6 +42,8 @@ class Outcome:
     left_out: Mapping[str, str] = field(default_factory=dict)
     not_run: Sequence[tuple[Planned, str]] = ()
     trouble: str | None = None
+    firmware: Sequence[str] = ()
+    notes: Sequence[str] = ()
 
     @property
     def verdicts(self) -> Counter[str]:

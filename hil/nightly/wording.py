@@ -56,7 +56,7 @@ def told(plan: Plan, night: Outcome, changes: Changes) -> Told:
     minutes = round((night.ended - night.began) / 60)
     lasted = f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
     firmware = " ".join(word for word in (plan.version, plan.revision and plan.revision[:12]) if word)
-    given = firmware or (", ".join(plan.firmware) if plan.firmware else "as the contracts have it")
+    given = firmware or ", ".join(night.firmware) or "as the contracts have it"
     return Told(
         headline=f"{HEADLINES[night.code]}: {plan.rig.name}: {numbers or 'no test came to its end'}",
         facts=f"{shown(night.began)} to {shown(night.ended).split()[1]} ({lasted}), firmware {given}",
@@ -101,6 +101,7 @@ def _sections(night: Outcome, changes: Changes) -> Iterable[Section]:
     flaky = [result for result in night.results if result.verdict == FLAKY]
     yield Section("Flaky", [_named(result, result.earlier) for result in flaky])
     yield Section("Not run", list(_not_run(night)))
+    yield Section("Firmware", night.notes)
     excused = [result for result in night.results if result.verdict == "quarantined"]
     yield Section("In quarantine, and failed", [_named(result, _reason(result)) for result in excused])
     yield Section("Became worse", changes.drifts)

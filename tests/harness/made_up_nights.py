@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hil import rig
+from hil.nightly.images import Images
 from hil.nightly.journal import Journal
 from hil.nightly.night import Night
 from hil.nightly.outcome import Outcome
@@ -17,6 +18,7 @@ from hil.nightly.plan import Plan
 from hil.nightly.planned import Planned
 from hil.nightly.policy import Policy
 from hil.nightly.test_flash import TITLE
+from hil.rig import Rig
 
 RIG = rig.load(Path(__file__).parents[2] / "rigs" / "virtual.toml")
 BOARDS = ("esp32-a", "esp32c3-a")
@@ -89,16 +91,22 @@ class Killed(BaseException):
 
 
 class Lab:
-    """A night again and again in one folder. `unfit`: boards with what the doctor says of them."""
+    """A night again and again in one folder. `unfit`: boards with what the doctor says of them.
 
-    def __init__(self, folder: Path, *planned: Planned, policy: Policy | None = None, **script: list[str]) -> None:
+    `rig`: whose firmware is made as in a real night; without it nobody makes any.
+    """
+
+    def __init__(
+        self, folder: Path, *planned: Planned, policy: Policy | None = None, rig: Rig | None = None, **script: list[str]
+    ) -> None:
         self.folder = folder
         self.planned = list(planned)
         self.parts = Parts({name.replace("__", " "): steps for name, steps in script.items()})
         self.parts.tests = {one.argument: one for one in planned}
         self.unfit: dict[str, list[str]] = {}
         self.said: list[str] = []
-        self.plan = Plan(RIG, BOARDS, (), policy or Policy(), history="off")
+        self.images = NoImages if rig is None else Images
+        self.plan = Plan(rig or RIG, BOARDS, (), policy or Policy(), history="off")
 
     def night(self, **changes: Any) -> Outcome:
         """Begin it, or go on with it. Raises Killed."""
@@ -107,13 +115,22 @@ class Lab:
         try:
             if not journal.records:
                 journal.write("night", identity={}, soak_until=None, deadline=None)
-            faults = lambda rig, board, options, until: self.unfit.get(board, [])  # noqa: E731
-            night = Night(
-                self.plan, self.folder, _Mortal(journal), self.planned, self.said.append, run=self.parts, faults=faults
-            )
-            return night.go()
+            stand_ins = {
+                "run": self.parts,
+                "faults": lambda rig, board, options, until: self.unfit.get(board, []),
+                "images": self.images,
+            }
+            return Night(self.plan, self.folder, _Mortal(journal), self.planned, self.said.append, **stand_ins).go()
         finally:
             journal.close()
+
+
+class NoImages(Images):
+    """Firmware that nobody has to make."""
+
+    def make(self, boards: Iterable[str]) -> dict[str, str]:
+        """None fails."""
+        return {}
 
 
 class _Mortal:
