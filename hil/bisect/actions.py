@@ -13,7 +13,6 @@ from pathlib import Path
 
 from hil.bisect import wording
 from hil.bisect.building import Revisions
-from hil.bisect.journal import Journal, JournalError
 from hil.bisect.play import play, resume
 from hil.bisect.revisions import GitError
 from hil.bisect.versions import Images, Versions, listed
@@ -23,6 +22,7 @@ from hil.cases.finding import find
 from hil.cases.writing import text
 from hil.report.legible import legible
 from hil.reproduce.attempt import NoSignature, signature_of
+from hil.reproduce.journal import Journal, JournalError
 from hil.reproduce.running import BenchRunner
 from hil.rig import Rig, RigBoard
 from hil.toml import FileError
@@ -38,7 +38,7 @@ def bisect(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace) ->
             signature_of(case)
             folder = Path(options.to) if options.to else rig.resolve(rig.file.artifacts) / f"bisect-{case.name}"
             versions = opened.enter_context(_versions(options, folder))
-            journal = opened.enter_context(Journal(folder, _asked(case, versions)))
+            journal = opened.enter_context(Journal(folder, _asked(case, versions), what="bisection", option="-o"))
         except (FileError, GitError, JournalError, NoSignature, OSError, ValueError) as error:
             return _complain(str(error), USAGE)
         try:
@@ -63,7 +63,7 @@ def _walked(
     whole = True
     run_folder = folder / "runs" / datetime.now().strftime("%Y%m%d-%H%M%S")
     try:
-        with BenchRunner(rig, names, folder=run_folder) as run:
+        with BenchRunner(rig, names, folder=run_folder, first=journal.next_number) as run:
             play(walk, versions, case, run, journal, told)
     except KeyboardInterrupt:
         whole = False

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hil.bisect.journal import Journal
 from hil.bisect.versions import CannotBeTried, Versions
 from hil.bisect.walk import Turn, Walk
 from hil.cases import Case
+from hil.reproduce.journal import Journal
 from hil.reproduce.trial import Runner
 
 _NOT_RUN = 3
@@ -15,15 +15,18 @@ _NOT_RUN = 3
 
 
 def resume(walk: Walk, versions: Versions, journal: Journal) -> int:
-    """Tell the walk what the journal knows; returns how many trials that were."""
+    """Tell the walk what the journal knows; returns how many trials that were.
+
+    Those that could not be run are not told: the bench may be well by now.
+    """
     place = {version.name: number for number, version in enumerate(versions.versions)}
     trials = 0
     for entry in journal.entries:
-        if entry.trial is not None:
-            walk.add(place[entry.version], entry.trial)
+        if entry.trial is not None and entry.trial.outcome.counts:
+            walk.add(place[entry.of], entry.trial)
             trials += 1
         elif entry.skipped is not None:
-            walk.skip(place[entry.version], entry.skipped)
+            walk.skip(place[entry.of], entry.skipped)
     return trials
 
 

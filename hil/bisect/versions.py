@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from hil.cases.case import digest
 from hil.evidence.culprit import in_a_row
-from hil.reproduce.firmwares import named
+from hil.reproduce.firmwares import identity, named
 
 
 class CannotBeTried(Exception):
@@ -59,7 +58,7 @@ class Images:
             raise ValueError(f"{missing}: no such firmware; build it first, or see whether the path is right")
         self._paths = list(paths)
         names = named(paths)
-        self.versions = [Version(name, _identity(path)) for name, path in zip(names, paths, strict=True)]
+        self.versions = [Version(name, identity(path)) for name, path in zip(names, paths, strict=True)]
         self.contained = in_a_row(len(paths))
         self.asked: dict[str, str] = {}
 
@@ -75,11 +74,3 @@ def listed(path: Path) -> list[Path]:
     """
     lines = [line.split("#", 1)[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
     return [path.parent / Path(line).expanduser() for line in lines if line]
-
-
-def _identity(path: Path) -> str:
-    """The hash of an image, or of all images of a folder."""
-    if not path.is_dir():
-        return digest(path)
-    files = sorted(inner for inner in path.iterdir() if inner.is_file())
-    return " ".join(f"{inner.name}={digest(inner)}" for inner in files)

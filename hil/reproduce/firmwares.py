@@ -1,9 +1,11 @@
-"""Names for firmware images, by which people tell them apart."""
+"""Firmware images told apart: by names for people, and by what they hold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+
+from hil.cases.case import digest
 
 
 def named(paths: Sequence[Path]) -> list[str]:
@@ -24,3 +26,11 @@ def named(paths: Sequence[Path]) -> list[str]:
     if len(endings) == 1 and endings <= {".bin", ".hex", ".elf", ".uf2"}:
         return [name.removesuffix(next(iter(endings))) for name in names]
     return names
+
+
+def identity(path: Path) -> str:
+    """The hash of an image, or of all images of a folder. Raises OSError."""
+    if not path.is_dir():
+        return digest(path)
+    files = sorted(inner for inner in path.iterdir() if inner.is_file())
+    return " ".join(f"{inner.name}={digest(inner)}" for inner in files)

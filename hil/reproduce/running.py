@@ -28,11 +28,13 @@ from hil.rig import Rig
 class BenchRunner:
     """Trials on the boards of a rig with these names. What is left behind lies in `folder`, a fresh one.
 
+    `first`: the number of the first trial; what a trial draws from a seed hangs on its number.
+
     A bench is opened at the first case, and stays open until a case wants its firmware built in another way. Close it,
     or use it as a context manager. Raises BenchError for a bench that cannot be opened.
     """
 
-    def __init__(self, rig: Rig, boards: Sequence[str], *, folder: Path) -> None:
+    def __init__(self, rig: Rig, boards: Sequence[str], *, folder: Path, first: int = 1) -> None:
         self.folder = folder
         self._rig = rig
         self._names = list(boards)
@@ -40,7 +42,7 @@ class BenchRunner:
         self._built: object = None
         self._images: dict[str, list[Image]] = {}
         self._benches = 0
-        self._next = 1
+        self._next = first
         self._running: Generator[Trial, None, None] | None = None
 
     @property

@@ -1,10 +1,12 @@
-"""A case made smaller: conditions that its failure does not need are removed. docs/bisect-and-shrink.md.
+"""A case made smaller: what its failure does not need is taken away. docs/bisect-and-shrink.md.
 
-guessing.py says which conditions are tried without next, shrinking.py tries it, wording.py says what it came to.
+parts.py says what a case can lose; guessing.py says which parts are left out next, tried.py tries a smaller case until
+it is shown whether it will do, shrinking.py keeps what is not shown to be needless; resuming.py goes on after a kill.
 """
 
 from __future__ import annotations
 
-from hil.shrink.shrinking import Ending, Plan, Result, Shrinking
+from hil.shrink.shrinking import Ending, Result, Shrinking
+from hil.shrink.tried import Plan
 
 __all__ = ["Ending", "Plan", "Result", "Shrinking"]

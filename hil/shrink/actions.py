@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
-from hil import parts
 from hil.cases import Case, load
 from hil.cases.finding import find
 from hil.report.legible import legible
 from hil.reproduce.attempt import NoSignature, signature_of
+from hil.reproduce.journal import Journal, JournalError
 from hil.reproduce.running import BenchRunner
+from hil.reproduce.trial import Trial
 from hil.rig import Rig, RigBoard
 from hil.shrink import wording
-from hil.shrink.shrinking import Ending, Plan, Shrinking
+from hil.shrink.resuming import Resuming, asked
+from hil.shrink.shrinking import Ending, Result, Shrinking
+from hil.shrink.tried import Plan
 from hil.toml import FileError
 
 SHRUNK, NOTHING, USAGE, UNFINISHED, INTERRUPTED = 0, 1, 2, 4, 130
@@ -25,46 +30,62 @@ SHRUNK, NOTHING, USAGE, UNFINISHED, INTERRUPTED = 0, 1, 2, 4, 130
 def shrink(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace) -> int:
     """Shrink, write what is left, and say it. Raises BenchError."""
     target = Path(options.to)
-    try:
-        case = load(find(options.case))
-        signature_of(case)
-        if target.exists():
-            raise ValueError(f"--to: {target} is there already; name a new folder")
-    except (FileError, NoSignature, OSError, ValueError) as error:
-        print("\n".join(f"hil: {legible(line, keep='')}" for line in str(error).split("\n")), file=sys.stderr)
-        return USAGE
-    shrinking = Shrinking(case, Plan(options.error, options.first, options.times, len(boards)))
-    whole = _done(shrinking, rig, [board.name for board in boards], options)
-    return _told(shrinking, case, target, whole, options)
+    with contextlib.ExitStack() as opened:
+        try:
+            case = load(find(options.case))
+            signature_of(case)
+            if target.exists():
+                raise ValueError(f"--to: {target} is there already; name a new folder")
+            folder = Path(options.run) if options.run else rig.resolve(rig.file.artifacts) / f"shrink-{case.name}"
+            journal = opened.enter_context(Journal(folder, asked(case), what="shrinking", option="--run"))
+        except (FileError, JournalError, NoSignature, OSError, ValueError) as error:
+            print("\n".join(f"hil: {legible(line, keep='')}" for line in str(error).split("\n")), file=sys.stderr)
+            return USAGE
+        plan = Plan(options.error, options.first, options.times, len(boards), within=not options.whole)
+        shrinking = Shrinking(case, plan)
+        whole = _done(shrinking, rig, [board.name for board in boards], journal, options)
+        return _told(shrinking.result(), case, target, folder, whole, options)
 
 
-def _done(shrinking: Shrinking, rig: Rig, names: Sequence[str], options: argparse.Namespace) -> bool:
+def _done(shrinking: Shrinking, rig: Rig, names: Sequence[str], journal: Journal, options: argparse.Namespace) -> bool:
     """Do it; False if it was interrupted."""
     shown = sys.stderr if options.json else sys.stdout
-    folder = Path(options.run) if options.run else parts.run_folder(rig)
-    folder.mkdir(parents=True, exist_ok=True)
+
+    def told(line: str) -> None:
+        print(legible(line, keep=""), file=shown, flush=True)
+
+    def tried(trial: Trial) -> None:
+        told(f"  {trial.board}  {trial.outcome:<10}  {trial.seconds:6.2f} s  {trial.why}")
+
+    run_folder = journal.path.parent / "runs" / datetime.now().strftime("%Y%m%d-%H%M%S")
     try:
-        with BenchRunner(rig, names, folder=folder) as run:
+        with BenchRunner(rig, names, folder=run_folder, first=journal.next_number) as bench:
+            run = Resuming(bench, journal, tried)
+            if run.known:
+                told(f"{run.known} trials are known from {journal.path}")
             for line in shrinking.go(run):
-                print(legible(line, keep=""), file=shown, flush=True)
+                told(line)
     except KeyboardInterrupt:
         return False
     return True
 
 
-def _told(shrinking: Shrinking, case: Case, target: Path, whole: bool, options: argparse.Namespace) -> int:
-    result = shrinking.result()
-    if result.removed:
-        result.case.write(target)
+def _told(result: Result, case: Case, target: Path, folder: Path, whole: bool, options: argparse.Namespace) -> int:
+    ended = whole and result.ending is not Ending.UNFINISHED
+    written = target if ended else folder / "smallest"
+    shrunk = bool(result.removed or result.less)
+    if shrunk:
+        result.case.write(written)
     if options.json:
-        written = str(target) if result.removed else None
-        print(json.dumps({"case": case.name, "to": written, "whole": whole, **wording.facts(result)}, indent=2))
+        to = str(written) if shrunk else None
+        print(json.dumps({"case": case.name, "to": to, "whole": whole, **wording.facts(result)}, indent=2))
     else:
         print("\n".join(legible(line, keep="") for line in wording.lines(result, 1 - options.error)))
-        if result.removed:
-            print(f"  the smaller case: {target}")
+        if shrunk:
+            print(f"  {'the smaller case' if ended else 'the smallest so far'}: {written}")
+        print(f"  {folder} holds the journal{'' if ended else ': the same command goes on from there'}")
     if not whole:
         return INTERRUPTED
-    if result.ending is Ending.UNFINISHED:
+    if result.ending in (Ending.UNFINISHED, Ending.GIVEN_UP):
         return UNFINISHED
-    return SHRUNK if result.removed else NOTHING
+    return SHRUNK if shrunk else NOTHING

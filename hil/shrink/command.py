@@ -10,7 +10,7 @@ from hil.arguments import count, part
 if TYPE_CHECKING:
     from hil.rig import Rig, RigBoard
 
-WORDS = "remove the conditions of a case that its failure does not need, until the smallest is left"
+WORDS = "take away from a case what its failure does not need, until the smallest is left"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -23,9 +23,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--times",
         type=count,
-        default=100,
+        default=250,
         metavar="N",
-        help="trials of each smaller one, at most (default: 100)",
+        help="trials of each smaller one, at most (default: 250)",
     )
     parser.add_argument(
         "--error",
@@ -34,7 +34,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="the chance that you put up with that the smaller case fails less than half as often (default: 0.05)",
     )
-    parser.add_argument("--run", metavar="FOLDER", help="where to leave the artifacts (default: below the rig's)")
+    parser.add_argument(
+        "--whole", action="store_true", help="leave conditions out whole alone: lower no number, shorten no list"
+    )
+    parser.add_argument(
+        "--run",
+        metavar="FOLDER",
+        help="journal and artifacts; the same one goes on where it was (default: shrink-CASE below the rig's)",
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON object, and progress on stderr")
 
 

@@ -9,18 +9,23 @@ Software Engineering 28, 2002).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
 AT_FIRST: Final = 0.3
 """The chance of being needed before anything was tried: three are left out at first."""
+AGAIN: Final = 0.7
+"""The same for one that was needed beside others, which are gone by now: it is left out alone."""
 
 
 class Guess:
-    """Parts of these names, in the order in which they are left out where nothing else tells them apart."""
+    """Parts of these names, in the order in which they are left out where nothing else tells them apart.
 
-    def __init__(self, names: Sequence[str]) -> None:
-        self._needed = dict.fromkeys(names, AT_FIRST)
+    `again`: those that were needed beside others.
+    """
+
+    def __init__(self, names: Sequence[str], again: Collection[str] = ()) -> None:
+        self._needed = {name: AGAIN if name in again else AT_FIRST for name in names}
 
     def next(self) -> list[str]:
         """What to leave out now; nothing once each part is known to be needed, or gone."""
@@ -44,7 +49,3 @@ class Guess:
             none_needed *= 1 - self._needed[name]
         for name in names:
             self._needed[name] = 1.0 if len(names) == 1 else min(1.0, self._needed[name] / (1 - none_needed))
-
-    def again(self, name: str) -> None:
-        """Nothing is known of this part any more."""
-        self._needed[name] = AT_FIRST

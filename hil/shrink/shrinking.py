@@ -1,72 +1,48 @@
-"""Removes conditions from a case as long as it goes on failing, and keeps each of which that is not shown.
+"""Makes a case smaller as long as it goes on failing, and keeps all of which that is not shown.
 
     shrinking = Shrinking(case, Plan())
     for line in shrinking.go(run):
         print(line)
     print(shrinking.result().case)
 
-First it is counted how often the whole case fails. A smaller one will do if it is shown that it fails at least half as
-often; it will not if it is shown that it does not. Each is looked at after every trial, so that a clear answer takes
-few of them (`hil.evidence.sequential`). Where a limited number of trials shows neither, the conditions stay.
+First it is counted how often the whole case fails. Then whole conditions are left out, then elements of their lists,
+then numbers are lowered; and once more from the beginning, until nothing of what is left can be taken away alone: left
+out, put to its least, or halved. Where a limited number of trials does not show whether it can, it stays.
 """
 
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from hil.cases import Case
-from hil.evidence import above, below
-from hil.reproduce.trial import Outcome, Runner, Trial
+from hil.reproduce.trial import Runner
 from hil.shrink.guessing import Guess
+from hil.shrink.parts import Number, Place, elements, numbers, smaller
+from hil.shrink.tried import Barren, Count, Plan, Trying
 
 _TESTS: Final = 3
-"""So many smaller cases are tried for each condition, at most: what is put up with in errors is shared among them."""
-_BARREN: Final = 6
-"""After so many trials on each board in a row that could not be run, it is given up."""
+"""So many smaller cases are tried for each condition and each element, at most."""
+_HALVINGS: Final = 6
+"""A number is halved so often, at most: to a 64th."""
 
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """`error`: the chance that is put up with that the smaller case fails less than half as often as the whole one.
-    `first`: trials of the whole case. `times`: trials of each smaller one, at most. `boards`: how many side by side."""
-
-    error: float = 0.05
-    first: int = 20
-    times: int = 100
-    boards: int = 1
+State = tuple[frozenset[Place], tuple[tuple[str, float], ...]]
 
 
 class Ending(StrEnum):
     """How it ended, or that it did not."""
 
-    SMALLEST = "the failure needs each condition that is left, or it is in doubt"
+    SMALLEST = "the failure needs each part that is left, or it is in doubt"
     NEVER_FAILED = "the whole case did not fail as reported"
+    GIVEN_UP = "no more smaller cases are tried, so that the chance of an error stays as small as was asked"
     UNFINISHED = "not finished"
 
 
 @dataclass(frozen=True, slots=True)
-class Count:
-    """Trials of a case without some conditions: failures as reported, trials in all, and such that could not be run."""
-
-    failed: int = 0
-    tries: int = 0
-    not_run: int = 0
-
-    def plus(self, trial: Trial) -> Count:
-        """With one more."""
-        return Count(
-            self.failed + (trial.outcome is Outcome.REPRODUCED),
-            self.tries + trial.outcome.counts,
-            self.not_run + (not trial.outcome.counts),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Kept:
-    """A condition that is left. `without`: what became of the case without it. `needed`: whether that shows it."""
+    """A part that is left. `without`: what became of the case without it. `needed`: whether that shows it."""
 
     name: str
     without: Count
@@ -74,122 +50,176 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True)
+class Less:
+    """A number that was lowered."""
+
+    name: str
+    before: float
+    now: float
+
+
+@dataclass(frozen=True, slots=True)
 class Result:
-    """`case`: the smallest so far. `whole` and `last`: counts of the case as it was, and of the smallest."""
+    """`case`: the smallest so far. `whole` and `last`: counts of the case as it was, and of the smallest.
+
+    `removed` and `kept`: conditions, and elements of lists in those that are left; `less`: numbers in them.
+    """
 
     ending: Ending
     case: Case
     removed: tuple[str, ...]
     kept: tuple[Kept, ...]
+    less: tuple[Less, ...]
     whole: Count
     last: Count
     trials: int
 
 
-class _Barren(Exception):
-    """The bench fails all the time."""
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """`state`: what was gone when it was tried without this, too."""
+
+    state: State
+    count: Count
+    needed: bool
 
 
 class Shrinking:
     """One shrinking of a case. `go` does it; `result` may be asked at any time."""
 
     def __init__(self, case: Case, plan: Plan) -> None:
-        self.plan = plan
         self._case = case
-        self._names = [condition.name for condition in case.conditions]
-        self._removed: set[str] = set()
-        self._whole = self._last = Count()
-        self._refusals: dict[str, tuple[frozenset[str], Count, bool]] = {}
-        self._tests_left = _TESTS * len(self._names)
+        self._conditions = [Place(condition.name, ()) for condition in case.conditions]
+        self._elements = elements(case) if plan.within else []
+        self._numbers = {number.place: number for number in numbers(case)} if plan.within else {}
+        parts = len(self._conditions) + len(self._elements)
+        self._trying = Trying(plan, _TESTS * parts + (_HALVINGS + 2) * len(self._numbers))
+        self._gone: frozenset[Place] = frozenset()
+        self._lowered: dict[Place, float] = {}
+        self._refusals: dict[Place, _Refusal] = {}
+        self._last: Count | None = None
         self._ending = Ending.UNFINISHED
-        self._trials = 0
-        self._barren = 0
 
     def result(self) -> Result:
         """What is known now."""
-        left = [name for name in self._names if name not in self._removed]
-        kept = tuple(Kept(name, *self._refusals.get(name, (frozenset(), Count(), False))[1:]) for name in left)
-        removed = tuple(name for name in self._names if name in self._removed)
-        case = self._case.without(self._removed)
-        return Result(self._ending, case, removed, kept, self._whole, self._last, self._trials)
+        refusals = {place: self._refusals.get(place) for place in self._left([*self._conditions, *self._elements])}
+        kept = [
+            Kept(place.name, told.count, told.needed) if told else Kept(place.name, Count(), False)
+            for place, told in refusals.items()
+            if not place.path or (told is not None and told.count.tries)
+        ]
+        less = [
+            Less(place.name, self._numbers[place].value, now) for place, now in self._lowered.items() if self._is(place)
+        ]
+        removed = [place.name for place in [*self._conditions, *self._elements] if place in self._gone]
+        case, last = smaller(self._case, self._gone, self._lowered) or self._case, self._last or self._trying.whole
+        return Result(
+            self._ending, case, tuple(removed), tuple(kept), tuple(less), self._trying.whole, last, self._trying.trials
+        )
 
     def go(self, run: Runner) -> Iterator[str]:
-        """Do it; yields a line for each thing that happens. Raises what `run` raises."""
+        """Do it; yields a line for each thing that is known. Raises what `run` raises."""
         try:
-            yield from self._measure(run)
-            if not self._whole.failed:
-                self._ending = Ending.NEVER_FAILED if self._whole.tries else Ending.UNFINISHED
+            self._trying.measure(self._case, run)
+            whole = self._trying.whole
+            yield f"the whole case fails {whole.failed} of {whole.tries} times"
+            if not whole.failed:
+                self._ending = Ending.NEVER_FAILED
                 return
-            yield from self._remove(run)
-        except _Barren:
+            before: State | None = None
+            while before != self._state:
+                before = self._state
+                yield from self._remove(self._conditions, run)
+                yield from self._remove(self._elements, run)
+                yield from self._lower(run)
+            self._ending = Ending.SMALLEST
+        except Barren:
             yield "given up: the bench fails all the time"
+        except _Spent:
+            self._ending = Ending.GIVEN_UP
+            yield "given up: no more smaller cases are tried; what is left stays"
 
-    def _measure(self, run: Runner) -> Iterator[str]:
-        while self._whole.tries < self.plan.first:
-            for trial in self._tried(run, self._case):
-                self._whole = self._last = self._whole.plus(trial)
-                yield _line(trial)
-        yield f"the whole case fails {self._whole.failed} of {self._whole.tries} times"
+    # -- what is left out ------------------------------------------------------------------------------------------
 
-    def _remove(self, run: Runner) -> Iterator[str]:
-        guess = Guess(self._names)
-        while True:
-            if not (out := guess.next()):
-                # One that was needed beside conditions that are gone by now may be needed no more.
-                if not (doubtful := self._judged_in_other_company()):
-                    self._ending = Ending.SMALLEST
-                    return
-                for name in doubtful:
-                    guess.again(name)
-                continue
-            if not self._tests_left:
-                yield "given up: no more smaller cases are tried; what is left stays"
-                return
-            yield f"without {_listed(out)}:"
-            verdict, count = yield from self._test(run, out)
-            if verdict:
-                guess.gone(out)
-                self._removed |= set(out)
-                self._last = count
-                yield f"  fails {count.failed} of {count.tries} times: not needed"
-                continue
-            guess.refused(out)
-            words = "in doubt" if verdict is None else "needed"
-            yield f"  fails {count.failed} of {count.tries} times: {words if len(out) == 1 else f'one of them {words}'}"
-            if len(out) == 1:
-                self._refusals[out[0]] = (frozenset(self._removed), count, verdict is False)
+    def _remove(self, places: Sequence[Place], run: Runner) -> Iterator[str]:
+        """Leave out what can be, of these; what was needed beside others that are gone by now is tried again."""
+        while doubtful := self._left(place for place in places if not self._is_judged(place)):
+            named = {place.name: place for place in doubtful}
+            guess = Guess(list(named), again={place.name for place in doubtful if place in self._refusals})
+            while out := guess.next():
+                verdict, count = yield from self._try(
+                    f"without {', '.join(out)}", self._gone | {named[name] for name in out}, self._lowered, run
+                )
+                if verdict:
+                    guess.gone(out)
+                    continue
+                guess.refused(out)
+                if len(out) == 1:
+                    self._refusals[named[out[0]]] = _Refusal(self._state, count, verdict is False)
 
-    def _judged_in_other_company(self) -> list[str]:
-        return [name for name, (gone, _, _) in self._refusals.items() if gone != self._removed]
+    def _left(self, places: Iterable[Place]) -> list[Place]:
+        return [place for place in places if place not in self._gone and self._is(place)]
 
-    def _test(self, run: Runner, out: Sequence[str]) -> Generator[str, None, tuple[bool | None, Count]]:
-        """Whether the case goes on failing without these, too: shown, shown not to (False), or in doubt (None)."""
-        self._tests_left -= 1
-        smaller = self._case.without(self._removed | set(out))
-        least = self._whole.failed / self._whole.tries / 2
-        count = Count()
-        while count.tries < self.plan.times:
-            for trial in self._tried(run, smaller):
-                count = count.plus(trial)
-                yield _line(trial)
-            if above(count.failed, count.tries, least) >= _TESTS * len(self._names) / self.plan.error:
-                return True, count
-            if below(count.failed, count.tries, least) >= 1 / self.plan.error:
-                return False, count
-        return None, count
+    def _is(self, place: Place) -> bool:
+        """Whether what it lies in is still there."""
+        return not any(place != gone and place.owner == gone.owner and place.starts(gone.path) for gone in self._gone)
 
-    def _tried(self, run: Runner, case: Case) -> Iterator[Trial]:
-        for trial in run(case, times=self.plan.boards):
-            self._trials += trial.outcome.counts
-            self._barren = 0 if trial.outcome.counts else self._barren + 1
-            yield trial
-        if self._barren >= _BARREN * self.plan.boards:
-            raise _Barren
+    def _is_judged(self, place: Place) -> bool:
+        """Whether it is known to be needed in the case as it is now, or was in doubt: that is not looked at again."""
+        known = self._refusals.get(place)
+        return known is not None and (not known.needed or known.state == self._state)
+
+    # -- what is lowered -------------------------------------------------------------------------------------------
+
+    def _lower(self, run: Runner) -> Iterator[str]:
+        """Put each number to its least if that will do, or else halve it as often as it will."""
+        for place, number in self._numbers.items():
+            if self._is(place) and not self._is_judged(place):
+                yield from self._lower_one(number, run)
+
+    def _lower_one(self, number: Number, run: Runner) -> Iterator[str]:
+        now = replace(number, value=self._lowered.get(number.place, number.value))
+        if now.value == now.least:
+            return
+        verdict, count = yield from self._put(now, now.least, run)
+        if verdict:
+            return
+        for _ in range(_HALVINGS):
+            if now.half in (now.value, now.least):
+                break
+            verdict, count = yield from self._put(now, now.half, run)
+            if not verdict:
+                break
+            now = replace(now, value=now.half)
+        self._refusals[now.place] = _Refusal(self._state, count, verdict is False)
+
+    def _put(self, number: Number, value: float, run: Runner) -> Generator[str, None, tuple[bool | None, Count]]:
+        words = f"with {number.place.name} = {value:g} in place of {number.value:g}"
+        return (yield from self._try(words, self._gone, {**self._lowered, number.place: value}, run))
+
+    # -- one smaller case ------------------------------------------------------------------------------------------
+
+    @property
+    def _state(self) -> State:
+        return self._gone, tuple(sorted((place.name, value) for place, value in self._lowered.items()))
+
+    def _try(
+        self, words: str, gone: frozenset[Place], lowered: dict[Place, float], run: Runner
+    ) -> Generator[str, None, tuple[bool | None, Count]]:
+        """Whether it goes on failing so; then that is the case from now on. One that cannot be does not fail."""
+        case = smaller(self._case, gone, lowered)
+        if case is None:
+            return False, Count()
+        if not self._trying.left:
+            raise _Spent
+        yield f"{words}:"
+        verdict, count = self._trying.test(case, run)
+        if verdict:
+            self._gone, self._lowered, self._last = gone, lowered, count
+        told = {True: "will do", False: "will not do", None: "in doubt"}[verdict]
+        yield f"  fails {count.failed} of {count.tries} times: {told}"
+        return verdict, count
 
 
-def _line(trial: Trial) -> str:
-    return f"  {trial.board}  {trial.outcome:<10}  {trial.seconds:6.2f} s  {trial.why}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(names)
+class _Spent(Exception):
+    """As many smaller cases were tried as the error that is put up with allows."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from hil.evidence import lasting
-from hil.shrink.shrinking import Count, Ending, Kept, Result
+from hil.shrink.shrinking import Ending, Kept, Result
+from hil.shrink.tried import Count
 
 
 def lines(result: Result, confidence: float) -> list[str]:
@@ -18,14 +19,21 @@ def lines(result: Result, confidence: float) -> list[str]:
     if not result.whole.tries:
         return ["nothing is known: no trial could be run"]
     found = [f"the whole case fails {_count(result.whole, confidence)}"]
-    if result.removed:
-        found.append(f"without {', '.join(result.removed)} it still fails {_count(result.last, confidence)}")
+    if result.removed or result.less:
+        found.append(f"what is left of it fails {_count(result.last, confidence)}")
+    found += [f"  gone: {', '.join(result.removed)}"] if result.removed else []
+    found += [f"  less: {less.name} = {less.now:g} in place of {less.before:g}" for less in result.less]
     found += [f"  {kept.name}: {_why(kept)}" for kept in result.kept]
-    if not result.kept:
+    if not any("." not in kept.name for kept in result.kept):
         found.append("  no condition is left: the firmware does it by itself")
-    words = f"{len(result.removed)} of {len(result.removed) + len(result.kept)} conditions removed"
     tail = "" if result.ending is Ending.SMALLEST else "; not finished, perhaps more could go"
-    return [*found, f"{words} after {result.trials} trials{tail}"]
+    return [*found, f"{_came_to(result)} after {result.trials} trials{tail}"]
+
+
+def _came_to(result: Result) -> str:
+    parts = len(result.removed) + len(result.kept)
+    words = f"{len(result.removed)} of {parts} parts removed"
+    return f"{words}, {len(result.less)} number(s) lowered" if result.less else words
 
 
 def facts(result: Result) -> dict[str, Any]:
@@ -33,6 +41,7 @@ def facts(result: Result) -> dict[str, Any]:
     return {
         "ending": str(result.ending),
         "removed": list(result.removed),
+        "less": [{"name": less.name, "before": less.before, "now": less.now} for less in result.less],
         "kept": [{"name": kept.name, "needed": kept.needed, "without": _facts(kept.without)} for kept in result.kept],
         "whole": _facts(result.whole),
         "smallest": _facts(result.last),

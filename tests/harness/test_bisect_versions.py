@@ -1,4 +1,4 @@
-"""What a bisection walks over: images, or revisions of a real repository; and the journal of what was tried."""
+"""What a bisection walks over: images, or revisions of a real repository."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 from made_up_trials import MadeUpRunner
+from test_reproduce_journal import begun
 
 from hil.bisect import Ending, Walk, wording
 from hil.bisect.building import Revisions
-from hil.bisect.journal import Journal, JournalError
 from hil.bisect.play import play, resume
 from hil.bisect.revisions import GitError, between
 from hil.bisect.versions import CannotBeTried, Images, listed
 from hil.cases import load
-from hil.reproduce import Outcome, Trial
+from hil.reproduce import Outcome
 from hil.reproduce.firmwares import named
 
 CASE = """
@@ -198,7 +198,7 @@ def test_a_repository_is_walked_to_the_first_bad_revision_and_goes_on_where_it_w
     run, said = MadeUpRunner(fails), list[str]()
     for most in (18, 500):
         work = tmp_path / "work"
-        with revisions(repo, commits[0], "main", work, build) as versions, Journal(work, {"case": "x"}) as journal:
+        with revisions(repo, commits[0], "main", work, build) as versions, begun(work, {"case": "x"}) as journal:
             walk = Walk(versions.contained, most=most)
             assert resume(walk, versions, journal) == (0 if most == 18 else 18)
             play(walk, versions, case, run, journal, said.append)
@@ -230,7 +230,7 @@ def test_a_version_that_the_bench_cannot_run_is_passed_over(tmp_path: Path) -> N
                 return Outcome.NOT_RUN
             return Outcome.REPRODUCED if number >= 3 else Outcome.PASSED
 
-    with Journal(tmp_path / "work", {}) as journal:
+    with begun(tmp_path / "work", {}) as journal:
         walk = Walk(versions.contained)
         play(walk, versions, load(tmp_path / "case"), Bench(lambda case, board: (0, 0)), journal, quiet)
     result = walk.result()
@@ -240,40 +240,3 @@ def test_a_version_that_the_bench_cannot_run_is_passed_over(tmp_path: Path) -> N
     text = "\n".join(wording.lines(result, versions.versions))
     assert "first bad: one of 2, 3" in text
     assert "2  passed over: could not be run" in text
-
-
-# -- the journal -------------------------------------------------------------------------------------------------
-
-
-def trial(number: int) -> Trial:
-    return Trial(number, "a", "1.0", Outcome.REPRODUCED, 1.5, "fails")
-
-
-def test_the_journal_keeps_what_was_tried(tmp_path: Path) -> None:
-    with Journal(tmp_path, {"case": "x"}) as journal:
-        journal.trial("1.0", trial(1))
-        journal.skip("1.1", "does not build")
-        with pytest.raises(JournalError, match="another bisection writes to it"):
-            Journal(tmp_path, {"case": "x"})
-    with (tmp_path / "journal.jsonl").open("a") as file:
-        file.write('{"version": "1.0", "tri')  # a kill, in the middle of a line
-    with Journal(tmp_path, {"case": "x"}) as journal:
-        assert [(entry.version, entry.skipped) for entry in journal.entries] == [
-            ("1.0", None),
-            ("1.1", "does not build"),
-        ]
-        assert journal.entries[0].trial == trial(1)
-        journal.trial("1.0", trial(2))
-    with Journal(tmp_path, {"case": "x"}) as journal:
-        assert len(journal.entries) == 3
-
-
-def test_a_journal_of_something_else_is_refused(tmp_path: Path) -> None:
-    Journal(tmp_path, {"case": "x"}).close()
-    with pytest.raises(JournalError, match="is of another bisection"):
-        Journal(tmp_path, {"case": "y"})
-    path = tmp_path / "journal.jsonl"
-    for line in ("nonsense", "[]", '{"version": "1", "trial": {}}', '{"skipped": "why"}'):
-        path.write_text('{"asked": {"case": "x"}}\n' + line + "\n")
-        with pytest.raises(JournalError, match="line 2 is damaged"):
-            Journal(tmp_path, {"case": "x"})

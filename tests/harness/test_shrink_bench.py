@@ -33,5 +33,13 @@ def test_a_case_is_reduced_to_what_its_failure_needs(tmp_path: Path, capsys: pyt
     assert (told["removed"], told["whole"]["failed"]) == (["slow"], 4)
     assert [(kept["name"], kept["needed"]) for kept in told["kept"]] == [("refused", True)]
     assert [condition.name for condition in load(small).conditions] == ["refused"]
+    assert told["less"] == []
+    # Its journal knows all of it: nothing is tried again, and no bench is opened.
+    command[command.index(str(small))] = str(tmp_path / "again")
+    assert main([*command, "--first", "4", "--times", "16", "--error", "0.3"]) == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["trials"] == told["trials"]
+    assert f"{told['trials']} trials are known from {tmp_path / 'artifacts' / 'shrink-case'}" in said.err
+    command[command.index(str(tmp_path / "again"))] = str(small)
     assert main(command) == 2
     assert capsys.readouterr().err == f"hil: --to: {small} is there already; name a new folder\n"

@@ -1,7 +1,7 @@
-"""What has been tried, in an append-only file: a bisection that was interrupted goes on where it was.
+"""What has been tried, in an append-only file: a long search that was interrupted goes on where it was.
 
-One JSON object a line: the first says what is asked, each other is a trial of a version, or that it cannot be tried. A
-line that a kill has cut off at the end is passed over.
+One JSON object a line: the first says what is asked, each other is a trial of something (a version of the firmware, a
+smaller case), or that it cannot be tried. A line that a kill has cut off at the end is passed over.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, Final
 from hil.reproduce.trial import Trial
 
 FILE: Final = "journal.jsonl"
-"""The file's name in the bisection's folder."""
+"""The file's name in the search's folder."""
 
 
 class JournalError(ValueError):
@@ -27,9 +27,9 @@ class JournalError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`version`: the name of it. Either a trial, or why it is skipped."""
+    """`of`: what was tried. Either a trial, or why it is skipped."""
 
-    version: str
+    of: str
     trial: Trial | None = None
     skipped: str | None = None
 
@@ -37,11 +37,13 @@ class Entry:
 class Journal:
     """The journal in `folder`, for the question that `asked` describes; begun if there is none.
 
-    `entries` are those that were there. Nobody else can open it while it is open. Raises JournalError for one of
-    another question, that is damaged, or that is in use, and OSError.
+    `what` is looked for, for people ('bisection'), and `option` names the folder. `entries` are those that were there.
+    Nobody else can open it while it is open. Raises JournalError for one of another question, that is damaged, or that
+    is in use, and OSError.
     """
 
-    def __init__(self, folder: Path, asked: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, asked: Mapping[str, Any], *, what: str, option: str) -> None:
+        self._what, self._option = what, option
         folder.mkdir(parents=True, exist_ok=True)
         self.path = folder / FILE
         self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
@@ -52,13 +54,18 @@ class Journal:
             os.close(self._file)
             raise
 
-    def trial(self, version: str, trial: Trial) -> None:
-        """Note a trial."""
-        self._write({"version": version, "trial": trial.facts()})
+    @property
+    def next_number(self) -> int:
+        """What the next trial is to be called: what is drawn for one that is known is not drawn again."""
+        return 1 + max((entry.trial.number for entry in self.entries if entry.trial is not None), default=0)
 
-    def skip(self, version: str, why: str) -> None:
-        """Note that a version cannot be tried."""
-        self._write({"version": version, "skipped": why})
+    def trial(self, of: str, trial: Trial) -> None:
+        """Note a trial."""
+        self._write({"of": of, "trial": trial.facts()})
+
+    def skip(self, of: str, why: str) -> None:
+        """Note that something cannot be tried."""
+        self._write({"of": of, "skipped": why})
 
     def close(self) -> None:
         """Let others have it."""
@@ -77,7 +84,7 @@ class Journal:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise JournalError(
-                f"{self.path}: another bisection writes to it; wait for it, or give another -o"
+                f"{self.path}: another {self._what} writes to it; wait for it, or give another {self._option}"
             ) from None
 
     def _read(self, asked: dict[str, Any]) -> Iterator[Entry]:
@@ -91,8 +98,8 @@ class Journal:
             return
         if self._object(lines[0], 1).get("asked") != json.loads(json.dumps(asked)):
             raise JournalError(
-                f"{self.path}: is of another bisection (case, versions, or how they are built); "
-                "give another -o, or delete it"
+                f"{self.path}: is of another {self._what} (the case is another one, or what is tried); "
+                f"give another {self._option}, or delete it"
             )
         for number, line in enumerate(lines[1:], 2):
             yield self._entry(self._object(line, number), number)
@@ -100,8 +107,8 @@ class Journal:
     def _entry(self, found: Mapping[str, Any], number: int) -> Entry:
         try:
             if "skipped" in found:
-                return Entry(found["version"], skipped=found["skipped"])
-            return Entry(found["version"], trial=Trial.from_facts(found["trial"]))
+                return Entry(found["of"], skipped=found["skipped"])
+            return Entry(found["of"], trial=Trial.from_facts(found["trial"]))
         except (KeyError, ValueError, TypeError) as error:
             raise self._damaged(number) from error
 
@@ -115,7 +122,7 @@ class Journal:
         return found
 
     def _damaged(self, number: int) -> JournalError:
-        return JournalError(f"{self.path}: line {number} is damaged; delete that line, or give another -o")
+        return JournalError(f"{self.path}: line {number} is damaged; delete that line, or give another {self._option}")
 
     def _write(self, facts: Mapping[str, Any]) -> None:
         os.write(self._file, (json.dumps(facts, ensure_ascii=False) + "\n").encode())
