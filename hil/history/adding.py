@@ -7,9 +7,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hil import run_folder
 from hil.history.cells import Cells
 from hil.history.database import History
-from hil.history.keep import BoardFacts, Keeper, RunFacts, key_of
+from hil.history.keep import KEY_FILE, BoardFacts, Keeper, RunFacts, key_of
+from hil.nightly.journal import FILE as NIGHT
 
 RESULTS, FACTS = "results.jsonl", "run.json"
 
@@ -23,24 +25,54 @@ def add(history: History, folder: Path) -> str:
 
     Raises NoRun, OSError and HistoryError.
     """
-    results = folder / RESULTS
-    if not results.is_file():
-        raise NoRun(f"{folder}: found no {RESULTS}, expected the folder of a run with a board")
+    whole = _whole(folder)
+    if whole is not None:
+        raise NoRun(
+            f"{folder}: only a part of the run in {whole}, whose results would be counted twice; add that folder"
+        )
     cells, newest = Cells(), 0.0
     first: Mapping[str, Any] = {}
-    for number, line in lines(results):
-        try:
-            cell = cells.take(line)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise NoRun(f"{results}:{number}: not the result of a test ({error!r})") from None
-        first = first or line
-        newest = max(newest, cell.finished)
+    for results in _results(folder):
+        for number, line in lines(results):
+            try:
+                cell = cells.take(line)
+            except (KeyError, TypeError, ValueError, AttributeError) as error:
+                raise NoRun(f"{results}:{number}: not the result of a test ({error!r})") from None
+            first = first or line
+            newest = max(newest, cell.finished)
     if not len(cells):
-        raise NoRun(f"{results}: found no result, expected a line for each phase of a test")
+        raise NoRun(f"{folder / RESULTS}: found no result, expected a line for each phase of a test")
     keeper = Keeper(history, *facts(folder, first))
     keeper.keep(cells)
     keeper.end(newest)
     return f"{len(cells)} results"
+
+
+def _whole(folder: Path) -> Path | None:
+    """The run of which `folder` has only what one worker or one part left; None for a run of its own.
+
+    A night's folder has links to what the workers of its parts left: both ways lead to it.
+    """
+    found = None
+    for path in (folder.absolute(), folder.resolve()):
+        for above in path.parents:
+            if above.name in (run_folder.WORKERS, run_folder.PARTS) and _is_run(above.parent):
+                found = above.parent  # the outermost: a worker of a part of a night
+    return found
+
+
+def _is_run(folder: Path) -> bool:
+    return any((folder / name).exists() for name in (RESULTS, KEY_FILE, NIGHT))
+
+
+def _results(folder: Path) -> list[Path]:
+    """The results of a run; of a night that was killed before they were gathered, those of its parts. Raises NoRun."""
+    if (folder / RESULTS).is_file():
+        return [folder / RESULTS]
+    parts = [part / RESULTS for part in run_folder.parts_of(folder) if (part / RESULTS).is_file()]
+    if not parts:
+        raise NoRun(f"{folder}: found no {RESULTS}, expected the folder of a run with a board")
+    return parts
 
 
 def lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -61,34 +93,43 @@ def lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
 
 
 def facts(folder: Path, line: Mapping[str, Any]) -> tuple[RunFacts, dict[str, BoardFacts]]:
-    """What the folder says of the run and of its boards; `line` is its first result. Raises NoRun and OSError."""
+    """What the folder says of the run and of its boards; `line` is its first result. Raises NoRun and OSError.
+
+    Where workers of pytest-xdist had a bench each, the run began with the first of them, and has the boards of all.
+    """
     told = _told(folder)
-    rig, host = told.get("rig") or {}, told.get("host") or {}
-    versions = told.get("versions") or {}
+    one: Mapping[str, Any] = told[0] if told else {}
+    began = [float(each["began"]) for each in told if each.get("began")]
     run = RunFacts(
         key=key_of(folder),
-        rig=str(rig.get("name") or "?"),
-        host=str(host.get("name") or "?"),
-        began=float(told.get("began") or float(line["wall"]) - float(line["seconds"])),
+        rig=str((one.get("rig") or {}).get("name") or "?"),
+        host=str((one.get("host") or {}).get("name") or "?"),
+        began=min(began, default=float(line["wall"]) - float(line["seconds"])),
         artifacts=str(folder.resolve()),
-        program=f"hil {versions.get('hil', '?')}",
+        program=f"hil {(one.get('versions') or {}).get('hil', '?')}",
         broker=str(line.get("broker") or ""),
     )
-    boards = told.get("boards") or {}
-    macs = {name: board.get("mac") for name, board in (rig.get("boards") or {}).items()}
-    return run, {name: BoardFacts(str(board.get("chip") or ""), macs.get(name)) for name, board in boards.items()}
+    boards: dict[str, BoardFacts] = {}
+    for each in told:
+        macs = (each.get("rig") or {}).get("boards") or {}
+        for name, board in (each.get("boards") or {}).items():
+            boards.setdefault(name, BoardFacts(str(board.get("chip") or ""), (macs.get(name) or {}).get("mac")))
+    return run, boards
 
 
-def _told(folder: Path) -> Mapping[str, Any]:
-    """run.json; where workers of pytest-xdist had a bench each, that of the first one."""
-    for path in (folder / FACTS, *sorted(folder.glob(f"workers/*/{FACTS}"))):
-        if not path.exists():
-            continue
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise NoRun(f"{path}: not JSON ({error}); delete it to do without") from None
-        if not isinstance(found, dict):
-            raise NoRun(f"{path}: found {type(found).__name__}, expected an object; delete it to do without")
-        return found
-    return {}
+def _told(folder: Path) -> list[Mapping[str, Any]]:
+    """run.json of the run, or those of its workers and parts; none where all of them were killed before they had it."""
+    if (folder / FACTS).exists():
+        return [_read(folder / FACTS)]
+    inner = (f"{run_folder.WORKERS}/*", f"{run_folder.PARTS}/*", f"{run_folder.PARTS}/*/{run_folder.WORKERS}/*")
+    return [_read(path) for places in inner for path in sorted(folder.glob(f"{places}/{FACTS}"))]
+
+
+def _read(path: Path) -> Mapping[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise NoRun(f"{path}: not JSON ({error}); delete it to do without") from None
+    if not isinstance(found, dict):
+        raise NoRun(f"{path}: found {type(found).__name__}, expected an object; delete it to do without")
+    return found
