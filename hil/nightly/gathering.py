@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from hil import facts, run_folder
+from hil.nightly import stretches
 from hil.nightly.planned import Planned
 from hil.report import files, results
 from hil.report.results import Result
@@ -43,7 +44,7 @@ def _of_part(folder: Path, part: Path) -> Iterator[Mapping[str, Any]]:
         if not (folder / facts.FILE).exists() and (place / facts.FILE).exists():
             shutil.copy2(place / facts.FILE, folder / facts.FILE)
     if (part / results.FILE).exists():
-        for line in results.lines(part / results.FILE):
+        for line in stretches.retold(part, list(results.lines(part / results.FILE))):
             yield {**line, "worker": _named(part, line.get("worker"))}
 
 

@@ -6,13 +6,13 @@ is the same as going on after a step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hil import run_folder
-from hil.nightly import fitness, part, test_flash
+from hil.nightly import fitness, part, stretches, test_flash
 from hil.nightly.arguments import Arguments
 from hil.nightly.clock import shown
 from hil.nightly.gathering import gather
@@ -21,13 +21,11 @@ from hil.nightly.journal import Journal
 from hil.nightly.outcome import Outcome, that_count
 from hil.nightly.plan import Plan, now
 from hil.nightly.planned import Planned
-from hil.nightly.progress import MOST_DEATHS, Progress, begun_in, progress
+from hil.nightly.progress import Progress, begun_in, progress
 from hil.nightly.retrying import again
 from hil.nightly.soaking import soak_minutes
 from hil.report import runs
 from hil.report.results import Result
-
-DIED = f"the run died here {MOST_DEATHS} times; hil does not try it any more: see {part.LOG} of the parts"
 
 
 class CannotGoOn(Exception):
@@ -114,22 +112,27 @@ class Night:
         self._until_done("scenarios", [one for one in self._planned if not one.soak])
 
     def _try_again(self) -> None:
-        policy = self._plan.policy
-        while policy.retry and not self._late:
-            self._gather()
-            run = runs.read(self._folder)  # with the timelines: the policy may ask what the diagnosis says
-            wanted = [one for one in self._planned if one.board in self._boards]
-            chosen = again(policy, wanted, run.results, partial(_cause, run), self._progress(run.results).died)
-            if not chosen:
-                return
+        wanted = [one for one in self._planned if not one.soak]
+        while not self._late and (chosen := self._to_try_again(wanted)):
             self._part("again", chosen)
 
+    def _to_try_again(self, wanted: Sequence[Planned]) -> list[Planned]:
+        if not self._plan.policy.retry:
+            return []
+        self._gather()
+        run = runs.read(self._folder)  # with the timelines: the policy may ask what the diagnosis says
+        fit = [one for one in wanted if one.board in self._boards]
+        known = self._progress(run.results)
+        return again(self._plan.policy, fit, run.results, partial(_cause, run), known.died.keys() | known.killed.keys())
+
     def _soak(self) -> None:
+        """Until its hour: what a kill has cut short goes on, and where the bench failed the policy may try again."""
         until = self._plan.soak_until
         wanted = [one for one in self._planned if one.soak]
-        if until is None:
-            return
-        while not self._late and (left := self._progress().left(wanted, self._boards)):
+        while until is not None and not self._late:
+            left = self._progress().left(wanted, self._boards) or self._to_try_again(wanted)
+            if not left:
+                return
             minutes = soak_minutes(left, self._plan.rig, self._gather(), until - now())
             if minutes is None:
                 self._no_soak = f"no time was left for it before {shown(until)}"
@@ -139,7 +142,7 @@ class Night:
     # -- parts -----------------------------------------------------------------------------------------------------
 
     def _until_done(self, kind: str, wanted: Sequence[Planned]) -> None:
-        """Run what is left, and again what is left after a run that died: each death is one of a test's, so it ends."""
+        """Run what is left, and again what is left after a run that died: each death counts for a test, so it ends."""
         while not self._late and (left := self._progress().left(wanted, self._boards)):
             self._part(kind, left)
 
@@ -202,14 +205,19 @@ class Night:
 
     def _outcome(self) -> Outcome:
         known = self._progress()
-        passed_over = dict.fromkeys(known.passed_over(self._planned), DIED)
-        results = gather(self._folder, passed_over | self._without_firmware)
+        results = gather(self._folder, known.passed_over(self._planned) | self._without_firmware)
         began = next(record["at"] for record in self._journal.records if record["what"] == "night")
         done = {result.test for result in results if result.ended_well}
+        done |= {one.test for one in self._planned if one.soak and self._soaked_enough(one, done)}
         not_run = [(one, self._why(one)) for one in self._planned if one.test not in done]
         facts: dict[str, Any] = {"left_out": self._left_out, "not_run": not_run, "trouble": self._trouble}
         facts |= {"firmware": self._images.names(), "notes": self._images.notes}
         return Outcome(self._folder, self._plan.boards, began, now(), that_count(results), **facts)
+
+    def _soaked_enough(self, one: Planned, done: Collection[str]) -> bool:
+        """Whether a soak that was cut short has lasted until its hour, if not all the time."""
+        time_is_up = self._late or self._no_soak is not None
+        return time_is_up and any(stretches.of_test(one.test, test) for test in done)
 
     def _why(self, one: Planned) -> str:
         if one.board in self._left_out:

@@ -22,7 +22,7 @@ def again(
     """The tests that failed, and may be tried once more.
 
     `cause_of`: what the diagnosis of a failure found most probable. `died`: tests that a run has died in; those are
-    not tried again.
+    not tried again. Nor is a soak, but where the bench failed: hours that went wrong are not undone by some minutes.
     """
     times = Counter(result.test for result in results if result.ended_well)
     failed = {r.test: r for r in results if r.attempt != RETRIED and r.verdict in BAD and r.verdict != "quarantined"}
@@ -30,7 +30,7 @@ def again(
     found = []
     for one in planned:
         result = failed.get(one.test)
-        if result is None or one.test in dead or one.soak:
+        if result is None or one.test in dead or (one.soak and result.verdict != "ERROR"):
             continue
         allowed = policy.times(one.scenario, one.board, result.verdict, cause_of(result))
         if times[one.test] <= allowed:

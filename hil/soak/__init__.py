@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from hil.evidence.trend import Trend, trend
+from hil.soak.judging import faults
 from hil.soak.measures import Measures, measure
 from hil.soak.numbers import Life
 from hil.soak.plan import LASTS, MIX, Planned, What, plan
@@ -25,6 +26,7 @@ __all__ = [
     "Planned",
     "Trend",
     "What",
+    "faults",
     "measure",
     "plan",
     "soak",

@@ -19,7 +19,7 @@ from hil.broker import Monitor
 from hil.gateway import Gateway
 from hil.gateway.faults import BlackHole, Cut, Fault, RefuseConnack, RefuseConnect, Withhold
 from hil.schedule import Schedule
-from hil.soak import Measures, measure, soak
+from hil.soak import Measures, faults, measure, soak
 from hil.timeline import NoSuchEvent, Timeline, where
 
 from .asking import MARGIN, listens, must_answer, must_not_reboot
@@ -77,13 +77,8 @@ def must_be_well(board: Board, monitor: Monitor, timeline: Timeline, words: str,
 def judge(found: Measures, board: Board) -> None:
     """Fail for what a whole soak shows: messages lost, restarts that nobody asked for, memory that goes away."""
     telemetry = board.contract.telemetry
-    if telemetry is not None and telemetry.qos > 0:
-        assert not found.lost, f"{found.lost} of {found.received + found.lost} telemetry messages at QoS 1 were lost"
-    assert not found.boots, f"it restarted by itself: {', '.join(found.boots)}"
-    assert not found.away, f"it is not back: {found.absences[-1].words}"
-    if (life := found.longest_life) is not None:
-        heap = life.heap_by_connection()
-        assert not heap.falls(), f"its free heap falls by {-heap.slope:.0f} bytes with each connection"
+    wrong = faults(found, telemetry.qos if telemetry is not None else None)
+    assert not wrong, "; ".join(wrong)
 
 
 @pytest.mark.needs("own-network", "gateway", "retry", "telemetry")
