@@ -224,6 +224,8 @@ class Bench:
             self.rig, name, names, self.authority, self.timeline, self.artifacts, self._state, self._exit
         )
         self.boards[name] = board
+        if board.access_point is not None and board.access_point.is_on() is False:
+            board.access_point.on()  # a run that was killed has left it away
         self.timeline.record("board", "contract", name, **board.contract.promises())
         self._exit.callback(self._leave, board)
         self._exit.callback(board.flasher.stop)

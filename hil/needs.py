@@ -97,6 +97,14 @@ def _power_cut(board: Board) -> str | None:
     return f"no switch can cut the power of {board.name} (power.kind '{board.power.kind}'); give it one in the rig"
 
 
+def _access_point(board: Board) -> str | None:
+    if board.access_point is not None:
+        return None
+    return (
+        f"nothing takes the Wi-Fi of {board.name} away; name the switch of its access point in the rig (access_point)"
+    )
+
+
 def _hard_reset(board: Board) -> str | None:
     wiring = board.console.wiring
     if wiring.hard is None:
@@ -154,6 +162,7 @@ _BOARD: dict[str, Callable[[Board], str | None]] = {
     "own-tls": _own_tls,
     "secrets": _secrets,
     "power-cut": _power_cut,
+    "access-point": _access_point,
     "hard-reset": _hard_reset,
     "time": _time,
     "provisioning": _provisioning,

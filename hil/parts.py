@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from hil import virtual_board
+from hil.access_point import VirtualAccessPoint
 from hil.background import Loop
 from hil.board import Board
 from hil.broker import Broker, Embedded, External, Joined, Monitor, Mosquitto, SharedBroker, find_mosquitto
@@ -235,6 +236,16 @@ def make_power(rig: Rig, board: RigBoard, virtual: VirtualBoard | None, timeline
     return NoSwitch(board=board.name)
 
 
+def make_access_point(rig: Rig, board: RigBoard, power: PowerSwitch) -> PowerSwitch | None:
+    """What takes the board's Wi-Fi away, if anything does. Raises PowerError for a secret that is not there."""
+    if isinstance(power, VirtualSwitch):
+        return VirtualAccessPoint(power) if board.config.virtual == "esp32" else None
+    table = board.config.access_point
+    if not isinstance(table, OutletPower):
+        return None
+    return switch_of(table.kind, table, rig.resolve, board=f"{board.name}'s access point")
+
+
 def credentials(rig: Rig, board: RigBoard, issuer: Authority) -> Credentials:
     """The board's credentials: those that the rig names, the kept ones, or new ones of this run's authority.
 
@@ -385,4 +396,5 @@ def make_board(
         names=names,
         credentials=own,
         link=link,
+        access_point=make_access_point(rig, board, line.power),
     )

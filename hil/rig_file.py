@@ -59,6 +59,7 @@ class BoardConfig(Strict):
     off_time: Annotated[float, Field(ge=0)] = 1.0
     idle: Literal["off", "on"] = "off"
     wifi: Wifi | None = None
+    access_point: Power | None = None
     options: list[str] = Field(default_factory=list)
     address: str | None = None
     identity: Identity | None = None
@@ -73,6 +74,11 @@ class BoardConfig(Strict):
         if self.power is not None and (self.power.kind == "virtual") != (self.virtual is not None):
             raise ValueError(
                 f"found power.kind {self.power.kind!r}: kind 'virtual' is for virtual boards and only for them"
+            )
+        if self.access_point is not None and (self.virtual or self.access_point.kind in ("virtual", "none")):
+            raise ValueError(
+                "found access_point, expected it on a real board only, and a kind of switch that can cut "
+                "(docs/power.md): a virtual board has an access point of its own"
             )
         if self.virtual is None and self.speed != 1.0:
             raise ValueError("found speed on a real board, expected it on a virtual one only")

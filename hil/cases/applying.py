@@ -23,8 +23,10 @@ from typing import Annotated, Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from hil import contract as contracts
+from hil.access_point import loss
 from hil.bench import Bench, BenchError
 from hil.board import Board
+from hil.broker.rival import Rival
 from hil.cases import making
 from hil.cases.case import Case
 from hil.cases.conditions import (
@@ -38,10 +40,13 @@ from hil.cases.conditions import (
     PowerCutCondition,
     RandomCutsCondition,
     ResetCondition,
+    SecondClientCondition,
     ServerCertificateCondition,
     SettingsCondition,
     TimeCondition,
     WaitCondition,
+    WifiLossCondition,
+    WrongNameCondition,
     policy_path,
     schedule,
 )
@@ -128,6 +133,8 @@ def lasting(case: Case, bench: Bench, board: Board) -> Iterator[None]:
                 credentials = flawed(bench.authority, contract.mqtt.client_id, credentials, condition.flaw)
             case SettingsCondition():
                 settings |= {key: _filled(text, board.name) for key, text in condition.values.items()}
+            case WrongNameCondition():
+                settings |= _hosts(board, condition.host)
             case ContractCondition():
                 promises |= condition.values
     try:
@@ -141,6 +148,18 @@ def lasting(case: Case, bench: Bench, board: Board) -> Iterator[None]:
         if board.contract is not contract:
             board.contract = contract
             bench.timeline.record("board", "contract", board.name, **contract.promises())
+
+
+def _hosts(board: Board, host: str) -> dict[str, str]:
+    """The board's settings that hold the broker's host, with another one. Raises BenchError if there are none."""
+    mark = "\0"
+    # A certificate is no place for a host, and stands here as what it is called.
+    names = {name: name for name in board.contract.placeholders_of_settings()} | dict(board.names)
+    filled = board.contract.settings(names | {"gateway_host": mark})
+    found = {key: text.replace(mark, host) for key, _, text in filled if mark in text}
+    if not found:
+        raise BenchError(f"contract {board.contract.name}: no setting holds {{gateway_host}}: no name to be wrong")
+    return found
 
 
 def _provision(board: Board, credentials: Any, settings: Mapping[str, str]) -> None:
@@ -236,8 +255,34 @@ class _Applying:
                 time.sleep(condition.seconds)
             case ResetCondition():
                 _RESETS[condition.how](board)
+            case SecondClientCondition():
+                self._second_client(condition)
+            case WifiLossCondition():
+                self._wifi_loss(condition)
             case _:
                 self._cut(condition)
+
+    def _second_client(self, condition: SecondClientCondition) -> None:
+        self._gateway(condition)  # with an external broker nobody may connect in the board's place
+        board, broker = self._board, self._bench.broker
+        mqtt = board.contract.mqtt
+        at = condition.at.match(board.name, board.online_event()) if condition.at is not None else None
+        rival = Rival(
+            (broker.host, broker.port), mqtt.client_id, board.timeline, board.name,
+            at=at, times=condition.times, pause=condition.pause, clean=mqtt.clean_session,
+        )  # fmt: skip
+        self._stack.enter_context(rival)
+
+    def _wifi_loss(self, condition: WifiLossCondition) -> None:
+        board = self._board
+        if board.access_point is None:
+            raise BenchError(f"condition {condition.name}: {self._bench.lacks(board, 'access-point')}")
+        at = condition.at.match(board.name, board.online_event()) if condition.at is not None else None
+        once = {} if condition.when is None else {"when": self._when(condition.when)}
+        away = loss(
+            board.name, board.access_point, board.timeline, at=at, off=condition.off, delay=condition.delay, **once
+        )
+        self._stack.enter_context(away)
 
     def _cut(self, condition: Condition) -> None:
         board, enter = self._board, self._stack.enter_context

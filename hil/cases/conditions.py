@@ -193,6 +193,44 @@ class ContractCondition(_Named):
     values: Annotated[dict[str, str | int | float | bool], Field(min_length=1)]
 
 
+class WrongNameCondition(_Named):
+    """What the device was given as the broker's host is wrong: a name that nobody resolves, or another address.
+
+    Written into the device, in each setting of the contract that holds {gateway_host}. `host`: by default a name below
+    .invalid, which no resolver knows (RFC 6761, section 6.4).
+    """
+
+    lasting: ClassVar[bool] = True
+
+    kind: Literal["wrong-name"]
+    host: Annotated[str, Field(min_length=1, max_length=253)] = "broker.invalid"
+
+
+class SecondClientCondition(_Named):
+    """A second client takes the board's id at the broker: `times` times, `pause` seconds after it was thrown out.
+
+    `at`: the event that brings it; without it comes at once.
+    """
+
+    kind: Literal["second-client"]
+    at: EventPattern | None = None
+    times: Annotated[int, Field(ge=1)] = 3
+    pause: NotNegative = 1.0
+
+
+class WifiLossCondition(_Named):
+    """The board's access point is away for `off` seconds, from an event on, or `delay` seconds after it.
+
+    Without `at` from the moment on at which the condition comes into force.
+    """
+
+    kind: Literal["wifi-loss"]
+    at: EventPattern | None = None
+    off: Seconds = 5.0
+    delay: NotNegative = 0.0
+    when: When | None = None
+
+
 class PowerCutCondition(_Named):
     """The power is cut at an event, or `delay` seconds after it, and is back `off` seconds later."""
 
@@ -255,6 +293,9 @@ Condition = Annotated[
     | ClientRefusedCondition
     | SettingsCondition
     | ContractCondition
+    | WrongNameCondition
+    | SecondClientCondition
+    | WifiLossCondition
     | PowerCutCondition
     | BrownOutCondition
     | RandomCutsCondition

@@ -246,7 +246,12 @@ class Radio:
             connection.close()
 
     async def _resolve(self, host: str, port: int, kind: socket.SocketKind) -> tuple[Any, ...]:
-        """The first address of the name, IPv4 before IPv6; raises OSError (gaierror) if there is none."""
+        """The first address of the name, IPv4 before IPv6; raises OSError (gaierror) if there is none.
+
+        Names below .invalid have none, and nobody is asked for them (RFC 6761, section 6.4).
+        """
+        if host.rstrip(".").lower().endswith(".invalid"):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=kind)
         return min(found, key=lambda entry: entry[0] != socket.AF_INET)
 

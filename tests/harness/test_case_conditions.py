@@ -18,7 +18,7 @@ from hil.cases.conditions import Damage
 from hil.cases.creating import Told, create
 from hil.cases.damage import flawed
 from hil.credentials import Authority
-from hil.timeline import where
+from hil.timeline import Event, Match, where
 
 ROOT = Path(__file__).parents[2]
 
@@ -172,10 +172,59 @@ def test_power_and_resets(bench: Bench, board: Board, condition: dict[str, Any])
         bench.timeline.wait(cut, timeout=30, after=mark)
 
 
+def test_a_second_client_throws_the_board_out_and_is_thrown_out(bench: Bench, board: Board) -> None:
+    rival = {"name": "rival", "kind": "second-client", "times": 2, "pause": 0.05, "at": {"online": True}}
+    mark = bench.timeline.mark()
+    with in_force(case_of(bench.artifacts, [rival]), bench, board):
+        board.power_cycle()
+        bench.timeline.wait_count(where("gateway", "close", board.name, by="broker"), 2, timeout=60, after=mark)
+        applied = bench.timeline.events(where("gateway", "fault", board.name, name="second-client"), after=mark)
+        assert [event["state"] for event in applied] == ["armed", "applied", "applied"]
+        board.wait_online(after=bench.timeline.mark())
+    assert bench.timeline.last(where("gateway", "fault", board.name, name="second-client", state="cleared"))
+
+
+def test_an_access_point_that_goes_away_and_comes_back(bench: Bench, board: Board) -> None:
+    away = {"name": "wifi", "kind": "wifi-loss", "off": 0.5, "at": {"online": True}}
+    mark = bench.timeline.mark()
+
+    def told(state: str) -> Match:
+        return where("power", "fault", board.name, name="wifi-loss", state=state)
+
+    with in_force(case_of(bench.artifacts, [away]), bench, board):
+        board.power_cycle()
+        gone = bench.timeline.wait(told("applied"), timeout=60, after=mark)
+        back = bench.timeline.wait(told("restored"), timeout=60, after=mark)
+        assert not bench.timeline.events(where("power", "off"), after=gone.sequence), "its supply stays"
+        # A short loss leaves the connection standing; what it holds up is said once the air is back.
+        publish = where("gateway", "publish", board.name, direction="up")
+        assert not [e for e in bench.timeline.events(publish, after=gone.sequence, before=back.sequence)][1:]
+        bench.timeline.wait(publish, timeout=60, after=back.sequence)
+    bench.calm(board)
+    with in_force(case_of(bench.artifacts, [away | {"off": 1000, "at": None}]), bench, board):
+        bench.timeline.wait(told("applied"), timeout=60, after=back.sequence)
+        assert board.access_point is not None
+        assert board.access_point.is_on() is False
+    assert board.access_point.is_on() is True, "what was taken away is back behind the block"
+
+
+def test_a_host_whose_name_is_wrong(bench: Bench, board: Board) -> None:
+    case = case_of(bench.artifacts, [{"name": "name", "kind": "wrong-name"}])
+    with lasting(case, bench, board):
+        mark = bench.timeline.mark()
+        board.power_cycle()
+
+        def told(event: Event) -> bool:
+            return event.kind == "line" and "couldn't get hostname for :broker.invalid" in event["text"]
+
+        bench.timeline.wait_count(told, 2, timeout=60, after=mark)
+        assert not bench.timeline.events(where("gateway", "accept", board.name), after=mark)
+
+
 def test_a_devices_log_leads_to_its_failure(bench: Bench, tmp_path: Path) -> None:
     """From 'connected, and lost it, again and again' to a broker that cuts it off, on a board that fails so."""
     board = bench.boards["other"]
-    log = Path(__file__).parent / "field_files" / "foreign-subscribe.console.log"
+    log = Path(__file__).parent / "field_files" / "foreign-will.console.log"
     case = create(tmp_path / "case", Told(title="cut off", files=[log])).case
     assert case.signature is not None
     mark = bench.timeline.mark()

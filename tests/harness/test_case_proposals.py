@@ -101,6 +101,7 @@ def test_two_clients_with_one_id_and_one_that_is_thrown_out() -> None:
     )
     seen, _ = from_broker_log.look("m", "".join(turn.format(t=1700000000 + n, n=n) for n in range(4)))
     assert surest(seen)["client-id-not-its-own"] == 0.8
+    assert [condition.kind for condition in draft(seen).conditions] == ["second-client"]
     end = (
         "2026-11-20T10:00:{n:02}: New client connected from 10.0.0.1:1 as a (p5, c0, k30, u'joe').\n"
         "2026-11-20T10:00:{n:02}: Client a disconnected: connection closed by client.\n"
@@ -224,6 +225,18 @@ def test_lines_that_say_something(line: str, what: str) -> None:
     seen, _ = from_console.look("log", f"hello\n{line}\n")
     assert together(seen)[0].what == what
     assert together(seen)[0].where == ("log:2",)
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("W (7) wifi: disconnected, reason 200 (beacon timeout)", "wifi-loss"),
+        ("E (7) esp-tls: couldn't get hostname for :broker: getaddrinfo() returns 202", "wrong-name"),
+    ],
+)
+def test_a_network_that_is_away_is_played(line: str, kind: str) -> None:
+    (condition,) = draft(from_console.look("log", line)[0]).conditions
+    assert condition.kind == kind
 
 
 def test_an_innocent_log_shows_nothing() -> None:

@@ -100,6 +100,21 @@ seconds = 60
 off = [0.1, 1]
 
 [[condition]]
+name = "name"
+kind = "wrong-name"
+
+[[condition]]
+name = "rival"
+kind = "second-client"
+at = { online = true }
+
+[[condition]]
+name = "air"
+kind = "wifi-loss"
+off = 4
+when = { count = 2 }
+
+[[condition]]
 name = "cold"
 kind = "reset"
 how = "hard"

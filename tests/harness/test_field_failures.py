@@ -10,13 +10,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hil import rig as rigs
 from hil.attempts import Attempt, End, attempts
 from hil.bench import Bench
-from hil.cases import Case, load
+from hil.cases import Case, CaseFile, load
 from hil.cases.creating import Told, create
 from hil.cases.trial import Trial as Trials
 from hil.credentials import Flaw, broken
@@ -245,6 +246,40 @@ def test_a_case_of_a_log_passes_on_good_firmware(bench: Bench, tmp_path: Path) -
     made = create(tmp_path / "case", Told(title="will", files=[file]))
     (trial,) = trials(online_is_good(made.case), bench, [bench.boards["good"]], times=1)
     assert (trial.outcome, trial.why) == (Outcome.PASSED, "online for 2 s")
+
+
+LOSSES: dict[str, dict[str, Any]] = {
+    "second-client": {
+        "condition": [{"name": "rival", "kind": "second-client", "times": 2, "pause": 0.2}],
+        "trial": {"limit": 30, "good": "online"},
+        "signature": {
+            "summary": "thrown out, and not back",
+            "seen": [{"source": "gateway", "kind": "close", "data": {"by": "broker"}}],
+            "never": [{"online": True, "after": 1, "seconds": 7}],
+        },
+    },
+    "wifi-loss": {
+        "condition": [{"name": "wifi", "kind": "wifi-loss", "off": 4.0, "at": {"online": True}}],
+        "trial": {"limit": 40, "good": "online", "settle": 5},
+        "signature": {
+            "summary": "its Wi-Fi was away, and it is not back",
+            "seen": [{"source": "power", "kind": "fault", "data": {"name": "wifi-loss", "state": "restored"}}],
+            "never": [{"online": True, "after": 1, "seconds": 7}],
+        },
+    },
+}
+
+
+@pytest.mark.parametrize("what", LOSSES)
+def test_what_good_firmware_comes_back_from(bench: Bench, tmp_path: Path, what: str) -> None:
+    """A second client with its id, an access point that is away: firmware without a retry stays away."""
+    case = Case(tmp_path, CaseFile.model_validate({"title": what, **LOSSES[what]}))
+    with ThreadPoolExecutor(2) as pool:
+        found = pool.map(lambda name: trials(case, bench, [bench.boards[name]], times=1), ["gives-up", "good"])
+        bad, good = (list(each) for each in found)
+    assert [trial.outcome for trial in bad] == [Outcome.REPRODUCED], bad
+    assert [trial.outcome for trial in good] == [Outcome.PASSED], good
+    assert good[0].why.startswith("online for ")
 
 
 def online_is_good(case: Case) -> Case:

@@ -116,6 +116,14 @@ def early(details: Mapping[str, Any]) -> list[Hypothesis]:
     return [asks_not, waits_not] if details.get("never_asked") else [waits_not, asks_not]
 
 
+def two_of_one_id(details: Mapping[str, Any]) -> list[Hypothesis]:
+    """Who the other client with the device's id is."""
+    return [
+        Hypothesis(words="another client connects with its id", tables=[condition("rival", "second-client", times=5)]),
+        Hypothesis(words="all devices of this firmware have one id", options=("--with", "shared-id")),
+    ]
+
+
 def lost(details: Mapping[str, Any]) -> list[Hypothesis]:
     """Why connections are lost, where nobody said goodbye."""
     return [

@@ -23,18 +23,19 @@ def cut_at(
     delay: float = 0.0,
     when: Schedule = ONCE,
     within: float = 0.5,
+    name: str = "cut-at",
 ) -> Pattern:
     """Cut the supply `delay` seconds after an event that fits `at`, and restore it `off` seconds later.
 
     `off` None leaves the board without power, for the test to restore. `when`: which of the events; the next one only,
     unless it says otherwise. What comes between a cut and the restoring is no occasion. `within`: seconds after which
-    a cut is told to be late. Raises, on entering, CannotCut.
+    a cut is told to be late. `name`: what its events are called. Raises, on entering, CannotCut.
 
     The switch is told some hundred microseconds after the event was recorded, and a virtual board is without power a
     few milliseconds later. Where the window is shorter than that (a broker on the same host acknowledges within one),
     hold it open: `Late("puback", 2)` for a cut between PUBLISH and PUBACK, `StallHandshake` for one in the handshake.
     """
-    check_seconds("cut-at", off=off, delay=delay, within=within)
+    check_seconds(name, off=off, delay=delay, within=within)
     ear = _Ear(at, when)
 
     def plan(pattern: Pattern) -> None:
@@ -45,7 +46,7 @@ def cut_at(
     facts: dict[str, Any] = {"at": str(at), "off": off, "delay": delay}
     if when != ONCE:
         facts["schedule"] = when.facts()
-    return Pattern(board, "cut-at", plan, facts, within=within, hear=ear.hear)
+    return Pattern(board, name, plan, facts, within=within, hear=ear.hear)
 
 
 class _Ear:
