@@ -9,6 +9,7 @@ so on.
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
@@ -21,6 +22,7 @@ from hil.report.summary import summary
 from hil.report.verdicts import BOARD, FINDING, FLAKY, RETRIED, SCENARIO, WARNING
 
 _SKIPPED = ("n/a", "quarantined", FLAKY)
+_MODULES = re.compile(r"^(?:[a-z_]\w*\.)+(?=[A-Z]\w*: )")
 #: The name of the property.
 FLAKY_PROPERTY = "hil.flaky"
 
@@ -102,9 +104,13 @@ def _verdict(case: ET.Element, test: Mapping[str, Any]) -> None:
 
 
 def message_of(failure: str) -> str:
-    """What pytest marks as the error in a failure: the first line that begins with an E; the last one without such."""
+    """What pytest marks as the error in a failure: the first line that begins with an E; the last one without such.
+
+    Of an exception the class's name alone, without its modules.
+    """
     marked = (line[1:].strip() for line in failure.splitlines() if line.startswith("E  "))
-    return next(marked, "") or (failure.strip().splitlines()[-1:] or ["the run ended before this test did"])[0]
+    found = next(marked, "") or (failure.strip().splitlines()[-1:] or ["the run ended before this test did"])[0]
+    return _MODULES.sub("", found)
 
 
 def _clean(text: object) -> str:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hil.report.alike import Alike, alike
 from hil.report.junit import message_of
 from hil.report.legible import one_line
 from hil.report.runs import Run
@@ -25,11 +26,11 @@ def as_markdown(run: Run) -> str:
     """The text of summary.md: counts, what failed and why, the matrix, warnings and findings, what was tested."""
     told = summary(run)
     lines = [f"## hil: {plain(told['rig']['name'] or told['run'])}", "", _counts(told), ""]
-    bad = [test for test in told["tests"] if test["verdict"] in ("FAIL", "ERROR", "unfinished")]
+    bad = alike(told["tests"])
     if bad:
-        lines += ["### What failed", "", *(line for test in bad[:_MOST_FAILURES] for line in _failure(test)), ""]
+        lines += ["### What failed", "", *(line for one in bad[:_MOST_FAILURES] for line in _failure(one)), ""]
     if len(bad) > _MOST_FAILURES:
-        lines += [f"and {len(bad) - _MOST_FAILURES} more.", ""]
+        lines += [f"and {sum(len(one.tests) for one in bad[_MOST_FAILURES:])} more.", ""]
     flaky = [test for test in told["tests"] if test["verdict"] == FLAKY]
     if flaky:
         lines += ["### Flaky", "", *(f"- {_named(test)}: {plain('; '.join(test['reasons']))}" for test in flaky), ""]
@@ -47,12 +48,20 @@ def _counts(told: Mapping[str, Any]) -> str:
     return f"{' · '.join(counts) or 'no tests'} · {told['seconds']:.0f} s · began {told['began']}"
 
 
-def _failure(test: Mapping[str, Any]) -> list[str]:
-    why = one_line(message_of(test["failure"] or ""))
-    lines = [f"- {_named(test)}: {plain(why)}"]
-    for one in test["diagnoses"][:2]:
-        lines.append(f"  - {plain(one['title'])} ({one['confidence']:.0%}): {plain(one['explanation'])}{_shown(one)}")
-    return lines
+def _failure(one: Alike) -> list[str]:
+    """A test, and what probably made it fail; or what probably made several fail, and which."""
+    test = one.tests[0]
+    if one.cause is None or len(one.tests) == 1:
+        why = one_line(message_of(test["failure"] or ""))
+        return [f"- {_named(test)}: {plain(why)}", *(f"  - {_caused(each)}" for each in test["diagnoses"][:2])]
+    tests = dict.fromkeys(f"{_SIGN[each['verdict']]} {plain(each['scenario'])}" for each in one.tests)
+    head = f"- {_SIGN[one.verdict]} **{len(one.tests)} tests** on {plain(test['board'])}: {_caused(one.cause)}"
+    return [head, f"  - {', '.join(tests)}"]
+
+
+def _caused(diagnosis: Mapping[str, Any]) -> str:
+    why = f"{plain(diagnosis['title'])} ({diagnosis['confidence']:.0%}): {plain(diagnosis['explanation'])}"
+    return why + _shown(diagnosis)
 
 
 def _shown(diagnosis: Mapping[str, Any]) -> str:

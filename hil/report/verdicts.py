@@ -149,10 +149,13 @@ class Verdicts:
         return list(self._facts[ARTIFACTS])
 
     def _not_applicable(self) -> Iterable[str]:
+        """A line for each reason, with all boards that it holds for."""
+        found: dict[tuple[str, str], list[str]] = {}
         for title, row in self._cells.items():
             for board, verdict in row.items():
                 for reason in verdict.reasons:
-                    yield f"{board}: {title}: {reason}"
+                    found.setdefault((title, reason), []).append(board)
+        yield from (f"{', '.join(boards)}: {title}: {reason}" for (title, reason), boards in found.items())
 
 
 def _block(heading: str, lines: Iterable[str]) -> list[str]:

@@ -46,11 +46,14 @@ class RunFolder:
     def test(
         self, name: str, *phases: dict[str, Any], board: str = "esp32-a", scenario: str = "", about: str = ""
     ) -> None:
-        """Write the results of a test's phases; each a dict of what differs from a passed call of no length."""
+        """Write the results of a test's phases; each a dict of what differs from a passed call of no length.
+
+        `since`: the monotonic time at which a phase began that ends now.
+        """
         for phase in phases or ({"when": "setup"}, {}, {"when": "teardown"}):
             told = Told(
                 f"tests/scenarios/test_it.py::{name}",
-                **{k: v for k, v in phase.items() if k not in ("text", "sections")},
+                **{k: v for k, v in phase.items() if k not in ("text", "sections", "since")},
             )
             told.user_properties += [(BOARD, board), (SCENARIO, scenario or name)]
             about_it = {
@@ -65,6 +68,8 @@ class RunFolder:
                 text=phase.get("text", ""),
                 redacted=self.timeline.redacted,
             )
+            if "since" in phase:  # to the microsecond, however long this process was held up on the way here
+                account |= {"began": phase["since"], "seconds": account["ended"] - phase["since"]}
             setattr(told, results.ACCOUNT, account)
             self.writer.add(told)
 
@@ -91,7 +96,7 @@ def failing_run(folder: Path, worker: str | None = None) -> Path:
         _cut_off(run.timeline, connection)
     run.test(
         "test_will[esp32-a]",
-        {"when": "setup", "duration": time.monotonic() - began},
+        {"when": "setup", "since": began},
         {
             "failed": True,
             "text": "def test_will(board):\n>       assert False\nE       AssertionError: no will <swordfish>",

@@ -278,6 +278,10 @@ def test_hostile_text_stays_text(window: Window, tmp_path: Path) -> None:
     for row in range(page.locator("#p-lanes button").count()):
         for share in (0.02, 0.5, 0.98):
             page.mouse.move(**in_lane(page, page.locator("#p-lanes button").nth(row).inner_text(), share))
+    page.click("#d-back")
+    page.click("#matrix .outside a")
+    expect(page.locator("#list .row")).to_have_count(1)
+    expect(page.locator("#list .row")).to_contain_text(ATTACKS[0])
     assert page.evaluate("window.pwned") is None
     assert page.evaluate("({}).polluted") is None
     assert page.locator("iframe, img, svg, base, #main script").count() == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from hil.report.alike import Alike, alike
 from hil.report.html.chunks import TITLE
 from hil.report.html.markup import Html, element, joined
 from hil.report.junit import message_of
@@ -54,13 +55,44 @@ def length(seconds: float) -> str:
 
 
 def failures(told: Told) -> Html:
-    """A card for each test that is not as it should be, with its most probable cause; nothing if all is well."""
-    bad = [(n, test) for n, test in enumerate(told["tests"]) if test["verdict"] in ("FAIL", "ERROR", "unfinished")]
-    if not bad:
+    """A card for each test that is not as it should be, or for all that have one cause on a board; nothing if all is
+    well."""
+    cards = [
+        element("li", _card(one.numbers[0], one.tests[0]))
+        if len(one.numbers) == 1
+        else element("li", _card_of_several(one), class_="wide")
+        for one in alike(told["tests"])
+    ]
+    if not cards:
         return Html("")
-    cards = [element("li", _card(number, test)) for number, test in bad]
     return element(
         "section", element("h2", "What failed"), element("ul", cards, class_="cards"), aria_label="What failed"
+    )
+
+
+def _card_of_several(one: Alike) -> Html:
+    cause = one.cause or {}
+    about = f"{one.tests[0]['board']} · {len(one.tests)} tests · {cause['confidence']:.0%}"
+    links = (
+        element(
+            "li",
+            element(
+                *("a", element("span", SIGNS[test["verdict"]], class_="sign", aria_hidden="true")),
+                f" {test['scenario']}{_parameters(test)}",
+                href=f"#test-{number}",
+                class_="chip",
+                data_verdict=test["verdict"],
+                title=one_line(message_of(test["failure"] or ""), 300),
+            ),
+        )
+        for number, test in zip(one.numbers, one.tests, strict=True)
+    )
+    return element(
+        *("div", element("span", badge(one.verdict), element("b", cause["title"]), element("i", about), class_="top")),
+        element("p", one_line(cause["explanation"], 400), class_="guess"),
+        element("ul", links, class_="chips"),
+        class_="card",
+        data_verdict=one.verdict,
     )
 
 
@@ -85,8 +117,14 @@ def _card(number: int, test: Told) -> Html:
 
 def _where(test: Told) -> str:
     """The board, and with what parameters, where a test has more than its board."""
+    return str(test["board"]) + _parameters(test)
+
+
+def _parameters(test: Told) -> str:
+    """' · future' of 'test_it[esp32-a-future]'."""
     inside = test["test"].rpartition("::")[2].partition("[")[2].removesuffix("]")
-    return " · ".join(filter(None, (test["board"], inside.replace(test["board"], "", 1).strip("-"))))
+    found = inside.replace(test["board"], "", 1).strip("-")
+    return f" · {found}" if found else ""
 
 
 def worst(told: Told) -> Html:
@@ -162,7 +200,7 @@ def _cell(tests: Sequence[Told], numbers: Sequence[int]) -> Html:
         badge(verdict),
         element("span", several.strip(), class_="several") if several else None,
         element("span", f"{notes} note{'s' * (notes > 1)}", class_="several") if notes else None,
-        element("span", length(seconds), class_="seconds"),
+        element("span", length(seconds), class_="seconds") if verdict != "n/a" else None,
         href=f"#test-{first}",
         data_verdict=verdict,
         data_tests=" ".join(map(str, numbers)),
@@ -172,11 +210,14 @@ def _cell(tests: Sequence[Told], numbers: Sequence[int]) -> Html:
 
 
 def notes(told: Told) -> Html:
-    """Warnings, findings, what the quarantine list says, what ran again, and what was not applicable and why."""
-    blocks: dict[str, dict[tuple[str, str, str], int]] = {heading: {} for heading in _HEADINGS}
+    """Warnings, findings, what the quarantine list says, what ran again, and what was not applicable and why.
+
+    What is said of several boards alike stands there once.
+    """
+    blocks: dict[str, dict[tuple[str, str], dict[str, int]]] = {heading: {} for heading in _HEADINGS}
     for number, test in enumerate(told["tests"]):
         for heading, words in _said(test):
-            blocks[heading].setdefault((test["board"], test["scenario"], words), number)
+            blocks[heading].setdefault((test["scenario"], words), {}).setdefault(test["board"], number)
     return joined(_notes(heading, said) for heading, said in blocks.items())
 
 
@@ -192,17 +233,20 @@ def _said(test: Told) -> Iterable[tuple[str, str]]:
         yield heading, words
 
 
-def _notes(heading: str, said: Mapping[tuple[str, str, str], int]) -> Html:
+def _notes(heading: str, said: Mapping[tuple[str, str], Mapping[str, int]]) -> Html:
     if not said:
         return Html("")
     lines = (
         element(
-            *("li", element("span", board, class_="board"), element("span", words, class_="words")),
-            element("a", scenario, href=f"#test-{number}"),
+            *("li", element("span", ", ".join(of), class_="board"), element("span", words, class_="words")),
+            element("a", scenario, href=f"#test-{next(iter(of.values()))}"),
         )
-        for (board, scenario, words), number in said.items()
+        for (scenario, words), of in said.items()
     )
-    return element("section", element("h2", heading), element("ul", lines, class_="notes"), aria_label=heading)
+    return element(
+        *("section", element("h2", heading), element("ul", lines, class_="notes")),
+        aria_label=heading,
+    )
 
 
 def boards(told: Told) -> Html:
@@ -218,9 +262,16 @@ def _board(board: Told) -> Html:
         element("p", " · ".join(about), class_="quiet"),
         [_firmware(one) for one in board["firmware"]],
         table(("certificate", "serial number", "put in by"), _credentials(board["credentials"])),
-        table(("injected fault", "times"), ((name, str(times)) for name, times in board["faults"].items())),
+        _faults(board["faults"]),
         class_="board-card",
     )
+
+
+def _faults(faults: Mapping[str, int]) -> Html:
+    if not faults:
+        return Html("")
+    chips = (element("li", f"{name} ", element("b", f"×{times}"), class_="chip") for name, times in faults.items())
+    return joined(element("h4", "Injected faults"), element("ul", chips, class_="chips"))
 
 
 def _firmware(one: Told) -> Html:
@@ -239,16 +290,23 @@ def _credentials(credentials: Iterable[Told]) -> Iterable[tuple[str, ...]]:
 
 
 def about(told: Told, rig: Mapping[str, Any]) -> Html:
-    """Tools, packages, host and rig."""
+    """Tools, packages, host and rig; of the rig what is said of boards with a column for each."""
     host = [(key, str(value)) for key, value in told["host"].items() if value is not None]
+    tools = [element("h3", "Tools"), table(("", "", ""), map(_tool, told["tools"]))] if told["tools"] else []
+    boards = rig.get("boards") or {}
     return joined(
-        element("div", element("h3", "Tools"), table(("", "", ""), map(_tool, told["tools"]), class_="tools-used"))
-        if told["tools"]
-        else None,
+        element("div", tools, element("h3", "Host"), table(("", ""), host)),
         element("div", element("h3", "Packages"), table(("", ""), told["versions"].items())),
-        element("div", element("h3", "Host"), table(("", ""), host)),
-        element("div", element("h3", "Rig"), table(("", ""), _flat(rig)), class_="wide"),
+        element("div", element("h3", "Rig"), table(("", ""), _flat({k: v for k, v in rig.items() if k != "boards"}))),
+        element("div", element("h3", "Boards of the rig"), _side_by_side(boards), class_="wide") if boards else None,
     )
+
+
+def _side_by_side(boards: Mapping[str, Any]) -> Html:
+    """What the rig says of its boards: a column for each, a line for each key that one of them has."""
+    columns = {name: dict(_flat(board)) for name, board in boards.items()}
+    keys = dict.fromkeys(key for column in columns.values() for key in column)
+    return table(("key", *columns), ((key, *(column.get(key, "") for column in columns.values())) for key in keys))
 
 
 def _tool(tool: Told) -> tuple[str, str, str]:
@@ -263,7 +321,14 @@ def _flat(value: Any, path: str = "") -> Iterable[tuple[str, str]]:
         for key, inner in value.items():
             yield from _flat(inner, f"{path}.{key}" if path else str(key))
     elif value not in ({}, [], ""):
-        yield path, ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        yield path, ", ".join(map(_plain, value)) if isinstance(value, list) else _plain(value)
+
+
+def _plain(value: Any) -> str:
+    """A value of a rig as people write it."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], class_: str = "") -> Html:

@@ -180,8 +180,8 @@ class Detail {
   toFailure() {
     const test = this.test;
     if (test.failed === null) return;
-    this.picture.goTo(test.failed, Math.max(test.length / 8, 2e6));
     const i = Math.min(Math.max(0, lowerBound(test.time, test.failed + 1, 0, test.count) - 1), test.count - 1);
+    this.picture.goTo(test.failed, Math.max(test.length / 8, 2e6, i < 0 ? 0 : 2.4 * (test.failed - test.time[i])));
     if (i >= 0) {
       this.list.select(i);
       this.picture.selected = i;
@@ -230,7 +230,7 @@ class Detail {
 function message(failure) {
   const lines = failure.trim().split('\n');
   const marked = lines.find((line) => line.startsWith('E  '));
-  return (marked ? marked.slice(1).trim() : lines.pop()).slice(0, 1000);
+  return (marked ? marked.slice(1).trim() : lines.pop()).replace(/^(?:[a-z_]\w*\.)+(?=[A-Z]\w*: )/, '').slice(0, 1000);
 }
 
 function failureText(words) {

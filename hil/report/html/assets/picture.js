@@ -370,7 +370,7 @@ class Picture {
     c.font = this.font(11, 'sans');
     c.textBaseline = 'middle';
     c.fillStyle = this.colour('quiet');
-    c.fillText('whole test', 12, STRIP / 2);
+    c.fillText(this.test.verdict ? 'whole test' : 'whole run', 12, STRIP / 2);
     return made;
   }
 }

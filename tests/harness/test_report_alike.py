@@ -1,0 +1,101 @@
+"""Failures of one cause on one board are shown as one thing, on the page and in Markdown; all others by themselves."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from run_folders import failing_run
+
+from hil.report import files, runs
+from hil.report.alike import alike
+from hil.report.html import overview
+from hil.report.junit import message_of
+from hil.report.markdown import as_markdown
+from hil.report.summary import summary
+
+
+def told(name: str, board: str, verdict: str, *causes: tuple[str, float]) -> dict[str, Any]:
+    """A test of summary.json, as far as it matters here."""
+    diagnoses = [
+        {"cause": cause, "title": f"It {cause}", "confidence": sure, "explanation": f"Seen: {sure}", "evidence": [7]}
+        for cause, sure in causes
+    ]
+    about = {"test": f"t.py::{name}[{board}]", "scenario": name, "board": board, "verdict": verdict}
+    return {**about, "failure": f"E   x.y.Wrong: {name}", "diagnoses": diagnoses}
+
+
+TESTS = [
+    told("one", "a", "FAIL", ("storms", 0.6), ("sulks", 0.3)),
+    told("two", "b", "FAIL", ("storms", 0.9)),
+    told("good", "a", "pass"),
+    told("three", "a", "ERROR", ("storms", 0.8)),
+    told("four", "a", "FAIL", ("cannot-tell", 0.1)),
+    told("five", "a", "FAIL", ("cannot-tell", 0.1)),
+    told("six", "a", "unfinished"),
+]
+
+
+def test_of_one_board_and_one_cause_are_together() -> None:
+    found = alike(TESTS)
+    assert [one.numbers for one in found] == [[0, 3], [1], [4], [5], [6]]
+    assert found[0].verdict == "ERROR"
+    assert found[0].cause is not None
+    assert found[0].cause["confidence"] == 0.8
+    assert [one.cause is None for one in found[2:]] == [True, True, True]
+
+
+def test_the_page_has_a_card_for_them_with_a_link_to_each() -> None:
+    page = overview.failures({"tests": TESTS})
+    cards = page.split('class="card"')
+    assert len(cards) == 1 + 5
+    assert page.count("It storms") == 2
+    assert re.findall(r'href="#test-(\d+)"', page) == ["0", "3", "1", "4", "5", "6"]
+    assert "a · 2 tests · 80%" in page
+    assert 'title="Wrong: three"' in page
+
+
+def test_markdown_names_them_behind_their_cause(tmp_path: Path) -> None:
+    run = runs.read(failing_run(tmp_path / "run"))
+    (failed,) = [result for result in run.results if result.verdict == "FAIL"]
+    failed.worker, again = None, type(failed)(**{name: getattr(failed, name) for name in failed.__slots__})
+    again.test, again.scenario = "tests/scenarios/test_it.py::test_again[esp32-a]", "again"
+    run.results.insert(1, again)
+    text = as_markdown(run).split("### What failed")[1].split("\n| ")[0]
+    assert re.findall(r"- ❌ \*\*2 tests\*\* on esp32\\-a: The last will's topic is not allowed", text)
+    assert "  - ❌ last will after a power cut, ❌ again" in text
+    assert len(summary(run)["tests"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        ("E   hil.timeline.timeline.NoSuchEvent: no such", "NoSuchEvent: no such"),
+        ("E   AssertionError: x", "AssertionError: x"),
+        ("E   assert a.b.C: what", "assert a.b.C: what"),
+        ("devices.example.Com: said the device", "Com: said the device"),
+    ],
+)
+def test_an_error_without_its_modules(failure: str, message: str) -> None:
+    assert message_of(failure) == message
+
+
+def test_what_is_said_of_several_boards_alike_stands_there_once(tmp_path: Path) -> None:
+    whole = summary(runs.read(failing_run(tmp_path / "run")))
+    for board in ("a", "b"):
+        whole["tests"].append({**whole["tests"][3], "board": board})
+    block = overview.notes(whole).split("Not applicable</h2>")[1]
+    assert "esp32c3-a, a, b" in block
+    assert block.count("telepathy") == 1
+
+
+def test_the_terminal_says_it_once_too(tmp_path: Path) -> None:
+    run = runs.read(failing_run(tmp_path / "run"))
+    (left_out,) = [result for result in run.results if result.verdict == "n/a"]
+    other = type(left_out)(**{name: getattr(left_out, name) for name in left_out.__slots__})
+    other.board = "esp32-b"
+    run.results.append(other)
+    text = files.FORMS["terminal"].render(run)
+    assert "esp32c3-a, esp32-b: test_applies[esp32c3-a]: the broker cannot do telepathy" in text
