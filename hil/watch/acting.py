@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
+from hil import reset
 from hil.bench import FAULTS, Bench, BenchError
 from hil.board import Board, NotPromised
 from hil.guardian import identity
@@ -55,6 +56,15 @@ class Acting:
         """By the firmware's own command, as `hil reset --soft`."""
         self._do(name, "being asked to restart", lambda board: _done(board.soft_reset, "was asked to restart"))
 
+    def download(self, name: str) -> None:
+        """Hold it in its ROM loader, which waits for a flasher, as `hil reset --download`."""
+
+        def work(board: Board) -> str:
+            reset.download(board.console)
+            return "waits in its ROM loader: r restarts it"
+
+        self._do(name, "being held in its ROM loader", work)
+
     def switch(self, name: str) -> None:
         """Power off where it is on, and on where it is off; as `hil power`."""
         self._do(name, "being switched", self._switch)
@@ -91,14 +101,14 @@ class Acting:
         def run() -> None:
             try:
                 told = work(self._bench.boards[name])
-                if told:
-                    self._said.append(f"{name} {told}")
+                line = f"{name} {told}" if told else ""
             except _EXPECTED as error:
-                self._said.append(one_line(f"{name}: {error}"))
+                line = one_line(f"{name}: {error}")
             except Exception as error:  # a fault of this program: the screen says so, and goes on
-                self._said.append(one_line(f"{name}: {type(error).__name__}: {error}"))
-            finally:
-                self._doing.pop(name, None)
+                line = one_line(f"{name}: {type(error).__name__}: {error}")
+            self._doing.pop(name, None)  # before it is said: who reads it may act again
+            if line:
+                self._said.append(line)
 
         self._threads[name].submit(run)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING, ClassVar
 
 from textual import events
@@ -16,8 +17,9 @@ from hil.watch.asking import Asking
 from hil.watch.boards import Boards
 from hil.watch.face import Face
 from hil.watch.filtering import Filter
-from hil.watch.looking import Looking
+from hil.watch.looking import Looking, failure, remark
 from hil.watch.output import AsciiDriver, TerminalDriver
+from hil.watch.row import Row
 from hil.watch.screens import Page, details, help_text
 from hil.watch.source import Source
 
@@ -32,6 +34,9 @@ SAID = 8.0
 
 UNREAD = 1.0
 """Seconds within which a line cannot have been read."""
+
+MOST_SAID = 3
+"""Lines that are shown at once of what keys came to."""
 
 SIDEWAYS = 20
 """Characters that the text moves at one press of an arrow key."""
@@ -70,9 +75,9 @@ class Watch(App[None]):
         self.boards = Boards(boards)
         self.interrupted = False
         self._running_loop: asyncio.AbstractEventLoop | None = None
-        self._said = ""
+        self._said: list[str] = []
         self._said_at = float("-inf")
-        self._asking = Asking(self.looking, acting, self.say, self.draw)
+        self._asking = Asking(self.looking, acting, say=self.say, draw=self.draw, columns=lambda: self._face.columns())
         self._prompt = self._asking.prompt
         self._face = Face(source, self.looking, self.boards, acting, self._prompt)
         self._due = False
@@ -121,7 +126,7 @@ class Watch(App[None]):
         self._due |= events
         if isinstance(self._driver, TerminalDriver) and self._driver.behind:
             return
-        said = self._said if time.monotonic() < self._said_at + SAID else ""
+        said = self._said if time.monotonic() < self._said_at + SAID else []
         self._face.draw(self.size, said, gone=self._gone, events=self._due)
         self._due, self._gone = False, 0
 
@@ -130,10 +135,10 @@ class Watch(App[None]):
         self.draw()
 
     def say(self, words: str) -> None:
-        """Show a line for a while, in the place of what is shown; behind one that nobody can have read yet."""
-        now = time.monotonic()
-        unread = now < self._said_at + UNREAD and self._said != words
-        self._said = f"{self._said}; {one_line(words)}" if unread else one_line(words)
+        """Show a line for a while, in the place of what is shown; below those that nobody can have read yet."""
+        now, line = time.monotonic(), one_line(words)
+        unread = self._said if now < self._said_at + UNREAD else []
+        self._said = [*(one for one in unread if one != line), line][-MOST_SAID:]
         self._said_at = now
 
     async def on_event(self, event: events.Event) -> None:
@@ -249,6 +254,32 @@ class Watch(App[None]):
             lane, board = current.lane, self.boards.name
             self.looking.go(lambda row: row.lane == lane and row.board in (None, board), down=by > 0)
             self.draw()
+
+    def action_failure(self, down: bool) -> None:
+        """To the next failure, round the ends."""
+        self._go_round(failure, down)
+
+    def action_remark(self, down: bool) -> None:
+        """To the next event that is worth a look, round the ends."""
+        self._go_round(remark, down)
+
+    def _go_round(self, wanted: Callable[[Row], bool], down: bool) -> None:
+        words = self.looking.go_round(wanted, down=down)
+        if words:
+            self.say(words)
+        self.draw()
+
+    def action_copy(self) -> None:
+        """All of the event at the cursor, into the terminal's clipboard."""
+        row = self.looking.current
+        if row is not None:
+            self.copy_to_clipboard(details(row, self.source.began or 0.0).plain + "\n")
+            self.say("copied, if the terminal lets programs do that (OSC 52)")
+            self.draw(events=False)
+
+    def action_save(self) -> None:
+        """Ask for a file, and write what is shown to it."""
+        self._asking.ask_file()
 
     # -- acting on boards ------------------------------------------------------------------------------------------
 

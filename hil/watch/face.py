@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -71,13 +72,11 @@ class Face:
         """Take note of the newest event's monotonic time, in seconds."""
         self._now = max(self._now or 0.0, moment)
 
-    def draw(self, size: Size, said: str, *, gone: int = 0, events: bool = True) -> None:
+    def draw(self, size: Size, said: Sequence[str], *, gone: int = 0, events: bool = True) -> None:
         """Show everything as it is now; the events only if they may have changed."""
         looking, width = self._looking, size.width
         if events:
-            several = len(self._boards.standings) > 1 and looking.board is None
-            board = min(12, max(len(name) for name in self._boards.standings)) if several else 0
-            self.listing.show(Columns(self._zero, self.clock, board, self.left), gone=gone)
+            self.listing.show(self.columns(), gone=gone)
             if self.panel.display:
                 self._middle.set_class(width >= WIDE, "wide")
                 self.panel.show(looking.current, self._zero, low=width < WIDE)
@@ -88,6 +87,12 @@ class Face:
         self._put("boards", self._standings(size))
         self._put("shown", heading.said(said) if said else heading.shown(looking))
         self._put("keys", heading.keys(keys.HINTS if self._acting is None else keys.ACTING_HINTS, width))
+
+    def columns(self) -> Columns:
+        """How rows are written as lines."""
+        several = len(self._boards.standings) > 1 and self._looking.board is None
+        board = min(12, max(len(name) for name in self._boards.standings)) if several else 0
+        return Columns(self._zero, self.clock, board, self.left)
 
     @property
     def _zero(self) -> float:

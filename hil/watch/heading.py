@@ -91,9 +91,9 @@ def shown(looking: Looking) -> Text:
     return text
 
 
-def said(words: str) -> Text:
-    """What a key came to, in the place of `shown`; in more lines than one where that is long: its cure stands last."""
-    return Text(f" {words}", style=Style(bold=True))
+def said(lines: Sequence[str]) -> Text:
+    """What keys came to, in the place of `shown`; a line that is too long goes on in the next: its cure stands last."""
+    return Text("\n".join(f" {line}" for line in lines), style=Style(bold=True))
 
 
 def keys(pairs: Sequence[tuple[str, str]], width: int) -> Text:

@@ -6,11 +6,25 @@ from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from hil.lanes import BAD, ODD
 from hil.watch.filtering import EVERYTHING, Filter
 from hil.watch.row import Row
 
 MOST = 50_000
 """Rows that are kept in memory, the newest; about 2.5 KB each. The timeline's file has all of them."""
+
+
+_ROUND = {True: "from the top again", False: "from the bottom again"}
+
+
+def failure(row: Row) -> bool:
+    """Whether a row is a failure by itself."""
+    return row.tone == BAD
+
+
+def remark(row: Row) -> bool:
+    """Whether a row is worth a look, or a finding of a test."""
+    return row.tone == ODD or (row.event.source, row.event.kind) == ("test", "finding")
 
 
 def _key(row: Row) -> tuple[float, str, int]:
@@ -128,13 +142,26 @@ class Looking:
 
     def go(self, wanted: Callable[[Row], bool], *, down: bool) -> bool:
         """To the next row below, or above, that is wanted. False, and nothing moves, if there is none."""
-        places = range(self.cursor + 1, len(self.view)) if down else range(self.cursor - 1, -1, -1)
-        for place in places:
-            if wanted(self.view[place]):
-                self.cursor = place
-                self.following = False
-                return True
-        return False
+        return self._go_among(
+            range(self.cursor + 1, len(self.view)) if down else range(self.cursor - 1, -1, -1), wanted
+        )
+
+    def go_round(self, wanted: Callable[[Row], bool], *, down: bool) -> str | None:
+        """The same round the ends. Returns what to say where that is worth it."""
+        if self.go(wanted, down=down):
+            return None
+        last = len(self.view) - 1
+        round_the_end = range(self.cursor + 1) if down else range(last, self.cursor - 1, -1)
+        if self.view and self._go_among(round_the_end, wanted):
+            return _ROUND[down]
+        return "nothing of that kind is shown"
+
+    def _go_among(self, places: range, wanted: Callable[[Row], bool]) -> bool:
+        place = next((place for place in places if wanted(self.view[place])), None)
+        if place is None:
+            return False
+        self.cursor, self.following = place, False
+        return True
 
     def to_start(self) -> None:
         """The oldest row that is kept."""
@@ -188,7 +215,7 @@ class Looking:
         self._go(self.hits[at % len(self.hits)])
         if 0 <= at < len(self.hits):
             return None
-        return "from the top again" if down else "from the bottom again"
+        return _ROUND[down]
 
     def hit_number(self) -> int:
         """Which hit the cursor is at, from 1 on; 0 if at none."""

@@ -51,15 +51,21 @@ class Row:
 
 def words(event: Event) -> str:
     """What an event says, in one line of at most LONGEST characters."""
+    text = whole(event)
+    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"
+
+
+def whole(event: Event) -> str:
+    """What an event says, in one line, however long."""
     mark = _TEXTS.get((event.source, event.kind))
     text = event.get("text")
     if mark is not None and isinstance(text, str):
-        return _cut(mark + _line(text.rstrip("\r\n")))
+        return mark + _line(text.rstrip("\r\n"))
     if event.source == "monitor" and event.kind == "message":
         flags = " retained" if event.get("retain") else ""
-        return _cut(f"{value(event.get('topic'))} {value(event.get('payload'))}{flags}")
+        return f"{value(event.get('topic'))} {value(event.get('payload'))}{flags}"
     facts = " ".join(f"{_line(str(k))}={value(v)}" for k, v in _facts(event) if v is not None)
-    return _cut(f"{_line(event.kind)} {facts}".rstrip())
+    return f"{_line(event.kind)} {facts}".rstrip()
 
 
 def _facts(event: Event) -> Iterable[tuple[str, Any]]:
@@ -83,7 +89,3 @@ def value(found: Any) -> str:
 
 def _line(text: str) -> str:
     return legible(text.replace("\t", "  "), keep="")
-
-
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

@@ -73,7 +73,7 @@ def details(row: Row, zero: float) -> Text:
 def in_short(row: Row, zero: float) -> Text:
     """The same where there is little room: all but the data in one line."""
     event = row.event
-    text = Text(f"{event.monotonic - zero:.6f} s  {row.board or 'no board'}  ", Style(dim=True))
+    text = Text().append(f"{event.monotonic - zero:.6f} s  {row.board or 'no board'}  ", Style(dim=True))
     text.append(legible(f"{event.source}.{event.kind}", keep=""), _NAME)
     text.append(f", number {event.sequence}" + (legible(f" of {row.worker}", keep="") if row.worker else ""))
     return _with_data(text, row, between="\n")

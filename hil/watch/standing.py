@@ -13,6 +13,9 @@ _STEPS = {"accept": "reaches the gateway", "tls": "has done TLS", "connect": "as
 """What a gateway's event says of how far a connection has come."""
 
 
+_IN_LOADER = "waits in its ROM loader"
+
+
 @dataclass
 class Standing:
     """`power`: whether it is on, None if nobody said. `link`, in words, with its `tone`, holds `since` (monotonic)."""
@@ -30,12 +33,21 @@ class Standing:
         event = row.event
         if event.source == "power" and event.kind in ("on", "off"):
             self.power = event.kind == "on"
+            self._restarted(event)
+        elif event.source == "reset":
+            self._restarted(event)
         elif event.source == "test" and event.kind in ("start", "end"):
             self.doing = value(event.get("name")) if event.kind == "start" else ""
         elif event.source in ("flash", "provision"):
             self._writing(event)
         elif event.source == "gateway":
             self._connected(event)
+
+    def _restarted(self, event: Event) -> None:
+        if event.kind == "download":
+            self._say(event, _IN_LOADER, ODD)
+        elif self.link == _IN_LOADER:
+            self._say(event, "was restarted" if event.kind != "off" else "no connection yet", PLAIN)
 
     def _writing(self, event: Event) -> None:
         words = {"flash": "is flashed", "provision": "is provisioned"}[event.source]

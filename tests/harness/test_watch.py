@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from hil.lanes import BAD, GOOD, ODD, PLAIN
-from hil.timeline import Event
-from hil.watch import filtering, heading
+from hil.timeline import Event, events_of_line
+from hil.watch import filtering, heading, keys
 from hil.watch.filtering import FilterError, parse
 from hil.watch.line import Columns
-from hil.watch.looking import Looking
+from hil.watch.looking import Looking, failure, remark
 from hil.watch.prompt import Line
 from hil.watch.row import LONGEST, Row
+from hil.watch.saving import save
 from hil.watch.screens import details
 from hil.watch.standing import Standing
 
@@ -330,3 +332,44 @@ def test_a_line_is_edited_as_in_a_shell() -> None:
         line.key("down")
     assert line.text == ""
     assert not line.key("f5")
+
+
+def test_failures_and_remarks_are_gone_to_round_the_ends() -> None:
+    texts = ["E (1) first", "plain", "W (2) second", "plain", "E (3) third", "plain"]
+    looking = Looking()
+    looking.add([row(number, text=text) for number, text in enumerate(texts)])
+    looking.add([row(9, "test", "finding", text="dates are not checked")])
+    assert (looking.go_round(failure, down=True), looking.cursor) == ("from the top again", 0)
+    assert not looking.following
+    assert (looking.go_round(failure, down=True), looking.cursor) == (None, 4)
+    assert (looking.go_round(remark, down=True), looking.cursor) == (None, 6)
+    assert (looking.go_round(remark, down=True), looking.cursor) == ("from the top again", 2)
+    assert (looking.go_round(failure, down=False), looking.cursor) == (None, 0)
+    assert (looking.go_round(failure, down=False), looking.cursor) == ("from the bottom again", 4)
+    looking.show(parse("-is:bad"))
+    assert looking.go_round(failure, down=True) == "nothing of that kind is shown"
+    looking.show(parse("nothing"))
+    assert looking.go_round(failure, down=False) == "nothing of that kind is shown"
+
+
+def test_what_is_saved_is_whole_and_never_over_another(tmp_path: Path) -> None:
+    rows = [row(1, text="x" * 5000), row(2, "monitor", "message", None, topic="t", payload=b"\xff\x00")]
+    lines = save(rows, str(tmp_path / "kept.txt"), Columns()).read_text().splitlines()
+    assert [len(lines), len(lines[0]) > 5000, "\x00" in lines[1]] == [2, True, False]
+    path = save(rows, str(tmp_path / "kept.jsonl"), Columns())
+    assert [events_of_line(line) for line in path.read_text().splitlines()] == [("", [one.event]) for one in rows]
+    assert path.stat().st_mode & 0o077 == 0
+    with pytest.raises(FileExistsError):
+        save(rows, str(path), Columns())
+
+
+def test_hints_fit_into_80_columns() -> None:
+    for hints in (keys.HINTS, keys.ACTING_HINTS):
+        assert "quit" in heading.keys(hints, 80).plain
+
+
+def test_every_key_is_explained() -> None:
+    explained = {key for words, text in (*keys.LOOKING_HELP, *keys.ACTING_HELP) for key in f"{words} {text}".split()}
+    letters = [key for key in ",".join(keys.ACTIONS).split(",") if len(key) == 1 and key not in "h2345678"]
+    assert len(letters) > 20
+    assert [key for key in letters if key not in explained | {"1", "9"}] == []

@@ -12,6 +12,7 @@ from typing import Any, cast
 
 import pytest
 
+from hil import reset
 from hil.bench import Bench
 from hil.console import ConsoleError
 from hil.rig import load
@@ -34,7 +35,9 @@ class Board:
         self.gate.set()
         self.fault: Exception | None = None
         self.is_on: bool | None = True
-        self.console = SimpleNamespace(send_line=lambda text: self._do(f"sent {text}"))
+        self.console = SimpleNamespace(
+            send_line=lambda text: self._do(f"sent {text}"), download=lambda: self._do("download")
+        )
         self.flasher = SimpleNamespace(stop=self.gate.set)
         self.power = SimpleNamespace(is_on=lambda: self.is_on)
 
@@ -67,7 +70,8 @@ def bench() -> FakeBench:
 
 
 @pytest.fixture
-def acting(bench: FakeBench) -> Iterator[Acting]:
+def acting(bench: FakeBench, monkeypatch: pytest.MonkeyPatch) -> Iterator[Acting]:
+    monkeypatch.setattr(reset, "download", lambda console: console.download())
     with closing(Acting(cast(Bench, bench))) as opened:
         yield opened
 
@@ -93,6 +97,7 @@ def said(acting: Acting) -> list[str]:
         (Acting.reset, ["hard_reset"], f"{A} was reset"),
         (Acting.soft_reset, ["soft_reset"], f"{A} was asked to restart"),
         (Acting.cycle, ["power_cycle"], f"{A} was power-cycled"),
+        (Acting.download, ["download"], f"{A} waits in its ROM loader: r restarts it"),
         (Acting.switch, ["power_off"], f"{A} power off"),
         (Acting.make_ready, ["made ready", "power_on"], f"{A} is ready"),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 import signal
 import sys
 from collections.abc import Iterator
@@ -91,12 +93,31 @@ def test_lanes_and_an_event_are_seen_beside_the_list(written: Timeline, screen: 
     screen.wait(r"(?m)^ esp32-a +60 s", "(?m)^ power +▂━", "(?m)^ console +.*!", "(?m)^ time server", "lost")
     screen.press("-")
     screen.wait(r"(?m)^ esp32-a +2 min")
-    screen.press("d")
+    screen.press("i")
     screen.wait("console.line, number 103", "text E")
     screen.press("\x1b[D")  # to the event before, in the same lane
     screen.wait("101 of 104", "console.line, number 100", "↑ 3 below")
     screen.press("l")
     screen.wait("101 of 104", without="time server")
+    screen.press("q")
+    assert screen.ended() == 0
+
+
+def test_what_is_shown_is_kept_and_failures_are_found(written: Timeline, screen: Terminal, tmp_path: Path) -> None:
+    written.record("console", "line", "esp32-a", text="E (7) mqtt: lost")
+    written.record("console", "line", "esp32-a", text="the last")
+    screen.wait("the last")
+    screen.press("E")
+    screen.wait("104 of 105")
+    screen.press("y")
+    screen.wait("copied")
+    copied = re.findall(rb"\x1b\]52;c;([^\x07]+)\x07", screen.raw)
+    assert b"text E (7) mqtt: lost" in base64.b64decode(copied[-1])
+    screen.press(f"fis:bad\ro\x15{tmp_path}/kept.txt\r")
+    screen.wait("saved: 1 events in")
+    screen.press(f"o\x15{tmp_path}/kept.txt\r")
+    screen.wait("not saved:")
+    assert (tmp_path / "kept.txt").read_text().split(" ! ")[1] == "esp32-a      console E (7) mqtt: lost\n"
     screen.press("q")
     assert screen.ended() == 0
 
@@ -114,7 +135,7 @@ def test_a_lost_connection_ends_it(screen: Terminal) -> None:
 
 
 def test_keys_for_boards_are_refused_where_a_run_has_them(screen: Terminal) -> None:
-    for key in "rRpPs":
+    for key in "rRDpPs":
         screen.press(key)
     screen.wait("the run has these boards: keys act where hil watch --rig FILE opens a bench", without="send to")
 
@@ -137,7 +158,18 @@ wifi = {{ ssid = "hil-bench" }}
         screen.press("r")
         screen.wait("esp32-a was reset", "power +hard")
         screen.press("sreset all\r")  # none of which is a key for the board
-        screen.wait("console » reset all")
+        screen.wait("console » reset all", without="being ")  # while one thing is done, another is refused
+        screen.press("s\x1b[A\r")  # what was sent before
+        screen.wait("(?s)» reset all.*» reset all", without="being ")
+        screen.press("D")
+        screen.wait(
+            "waits in its ROM loader: r restarts it",
+            "power +download",
+            "▸1 .*waits in its ROM loader",
+            without="being ",
+        )
+        screen.press("r")
+        screen.wait("esp32-a was reset", "▸1 .*was restarted", without="being ")
         screen.press("R")
         screen.wait("was asked to restart", "power +soft")
         screen.press("q")
