@@ -94,8 +94,12 @@ def chance(p: float) -> str:
 def moved(one: Drift) -> str:
     """From where to where, and how."""
     change, unit = one.change, f" {one.unit}" if one.unit else ""
-    part = f"{change.ratio:+.0%}" if abs(change.ratio) < 100 else "from nothing"
-    return f"{figure(change.before)} to {figure(change.after)}{unit} ({part})"
+    return f"{figure(change.before)} to {figure(change.after)}{unit} ({part(change.ratio)})"
+
+
+def part(ratio: float) -> str:
+    """By how much of what it was."""
+    return f"{ratio:+.0%}" if abs(ratio) < 100 else "from nothing"
 
 
 def how(one: Drift) -> str:

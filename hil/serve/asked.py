@@ -23,6 +23,14 @@ class BadRequest(ValueError):
 class NotThere(LookupError):
     """What is asked for is not in the history. One line."""
 
+    title = "Not there"
+
+
+class NoRun(NotThere):
+    """There is nothing yet that could be shown. One line: how it begins."""
+
+    title = "No run yet"
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

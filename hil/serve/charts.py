@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
+from statistics import median
 from typing import Final
 
 from hil.evidence import Change
@@ -38,7 +40,7 @@ def chart(
         "svg",
         _axes(low, high, up, names, unit),
         [] if change is None else _marked(change, [across(order) for order in orders], up),
-        element("path", d=_line(points), class_="course"),
+        _course(orders, points),
         element("path", d="".join(f"M{x:.1f} {y:.1f}h0" for x, y in points), class_="dots"),
         viewBox=f"0 0 {_WIDTH} {_HEIGHT}",
         class_="chart",
@@ -82,6 +84,19 @@ def _scale(low: float, high: float, start: float, end: float) -> Scale:
 
 def _line(points: Sequence[tuple[float, float]]) -> str:
     return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
+
+def _course(orders: Sequence[int], points: Sequence[tuple[float, float]]) -> Html:
+    """The line from value to value; over runs that have none, though others in between mostly do, it is broken."""
+    steps = [late - early for early, late in pairwise(orders)]
+    usual = median(steps) if steps else 1
+    solid, broken = list[str](), list[str]()
+    for (early, late), step in zip(pairwise(points), steps, strict=True):
+        (broken if step > 2 * usual else solid).append(_line([early, late]))
+    return joined(
+        element("path", d="".join(solid), class_="course") if solid else None,
+        element("path", d="".join(broken), class_="course gap") if broken else None,
+    )
 
 
 def _axes(low: float, high: float, up: Scale, names: Sequence[str], unit: str) -> Html:

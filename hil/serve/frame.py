@@ -29,14 +29,14 @@ def page(view: View, title: str, *body: Child) -> str:
     asked = view.asked
     window = view.window
     first, last = window.runs[0], window.runs[-1]
-    about = f"{len(window.runs)} runs, {first.name} to {last.name}"
+    about = f"{len(window.runs)} runs, {first.name} to {last.name}" if first != last else f"1 run, {last.name}"
     head = joined(element("span", about, class_="quiet"), element("span", view.where, class_="quiet where"))
     return _document(title, asked, head, joined(_filters(view), element("h1", title, class_="title"), *body))
 
 
 def notice(title: str, words: str) -> str:
     """A page that says why there is no other."""
-    body = element("section", element("h1", title), element("p", words))
+    body = element("section", element("h1", title), element("p", words), class_="notice")
     return _document(title, Asked(""), Html(""), body)
 
 

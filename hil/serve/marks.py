@@ -50,6 +50,7 @@ def strip(entries: Sequence[Entry], runs: int) -> Html:
         viewBox=f"0 0 {width} {_HEIGHT}",
         width=width,
         height=_HEIGHT,
+        preserveAspectRatio="none",
         class_="strip",
         role="img",
         aria_label=_told(entries),

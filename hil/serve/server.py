@@ -114,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
         except BadRequest as error:
             self._say(HTTPStatus.BAD_REQUEST, "That cannot be asked for", str(error))
         except NotThere as error:
-            self._say(HTTPStatus.NOT_FOUND, "Not there", str(error))
+            self._say(HTTPStatus.NOT_FOUND, error.title, str(error))
         except HistoryError as error:
             again = {"Retry-After": AGAIN, "Refresh": AGAIN}
             self._say(HTTPStatus.SERVICE_UNAVAILABLE, "The history cannot be read", f"{error}. {_AGAIN}", **again)

@@ -15,7 +15,7 @@ from hil.history.quarantine import entries
 from hil.history.questions import Drift
 from hil.history.questions.drifts import Series, judge, series
 from hil.history.window import Board, Window, window
-from hil.serve.asked import Asked, NotThere
+from hil.serve.asked import Asked, NoRun, NotThere
 
 
 @dataclass
@@ -31,8 +31,12 @@ class View:
         """The runs that are looked at, and their verdicts. Raises NotThere where there is none."""
         found = window(self.connection, last=self.asked.last, rig=self.asked.rig, board=self.asked.board)
         if not found.runs:
-            of = f" of a rig {self.asked.rig!r}" if self.asked.rig else ""
-            raise NotThere(f"There is no run{of} yet.")
+            if self.asked.rig:
+                raise NotThere(f"There is no run of a rig {self.asked.rig!r} yet.")
+            raise NoRun(
+                f"There is no run yet in {self.where}. Each run with a board is kept there as its tests finish; "
+                "one that is over already is brought in with: hil history add RUN"
+            )
         return found
 
     @cached_property

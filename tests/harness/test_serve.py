@@ -15,12 +15,16 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from histories import BEGIN, DAY, flattened, lines
 from serving import HOSTILE, add_run, filled, get, served
 
 from hil.cli import main
 from hil.history import migrations
+from hil.history.cells import Cells
 from hil.history.database import HistoryError, looking_at, open_history
+from hil.history.keep import Keeper, RunFacts
 from hil.history.place import Place, parse
+from hil.serve.charts import chart
 from hil.serve.pages import PAGES
 from hil.serve.pages.quarantine import left
 from hil.serve.server import Server
@@ -72,7 +76,7 @@ def test_the_overview_says_what_broke_and_since_which_firmware(server: Server) -
     _, _, text = get(server, "/")
     assert "broken since" in text
     assert "with 1.4.2 (03030303) (was good with 1.4.2 (02020202))" in text
-    assert "failed 8 of 8 (100%), 0 of 16 (0%) before" in text
+    assert "8 of 8 failed, 0 of 16 before" in text
     assert "fails" in text.split(">Flaky</h2>")[1]
     assert "tries again" in text.split(">Flaky</h2>")[1].split(">Drifts</h2>")[0]
     assert "time_to_online" in text.split(">Drifts</h2>")[1]
@@ -98,6 +102,46 @@ def test_pages_tell_of_what_they_are_about(server: Server) -> None:
     assert runs.count("key=key-") == 4
     _, _, narrowed = get(server, "/?board=b&last=20")
     assert "/board?name=a" not in narrowed
+
+
+def test_the_overview_is_cut_to_one_look_and_leads_to_all(tmp_path: Path) -> None:
+    place = parse("many.sqlite", "", tmp_path)
+    with open_history(place) as history:
+        for run in range(9):
+            cells = Cells()
+            for line in flattened(
+                lines("a", f"case {n:02}", "FAIL" if run % 3 == 1 or (run == 8 and n < 15) else "pass")
+                for n in range(20)
+            ):
+                cells.take(line)
+            facts = RunFacts(f"key-{run}", "lab", "host", BEGIN + run * DAY, "/runs", "hil 0")
+            Keeper(history, facts, {}).keep(cells)
+    with served(place) as server:
+        _, _, text = get(server, "/?last=40")
+        assert text.count('class="interval"') == 12
+        assert ">all 20</a>" in text.split(">Flaky</h2>")[1]
+        assert ">all 15</a>" in text.split(">Flaky</h2>")[0]
+        assert 'href="/?last=40&amp;all=1"' in text
+        assert 'class="cards"' not in text, "nothing of it is sure"
+        assert get(server, "/?last=40&all=1")[2].count('class="interval"') == 20
+
+
+def test_what_is_sure_has_a_card_with_all_its_boards(server: Server) -> None:
+    _, _, text = get(server, "/")
+    (card,) = text.split('class="cards"')[1].split("</ul>")[0].split("<li>")[1:]
+    assert "keeps alive" in card
+    assert card.count("8 of 8 failed, 0 of 16 before") == 2
+
+
+def test_a_chart_s_line_is_broken_over_runs_without_a_value() -> None:
+    names = [str(n) for n in range(20)]
+    whole = chart("x", range(20), [1.0] * 20, names, "s")
+    assert 'class="course gap"' not in whole
+    every_second = chart("x", range(0, 20, 2), [1.0] * 10, names, "s")
+    assert 'class="course gap"' not in every_second
+    gap = chart("x", [*range(5), *range(15, 20)], [1.0] * 10, names, "s")
+    assert gap.count('class="course gap"') == 1
+    assert 'class="course"' not in chart("x", [3], [1.0], names, "s"), "one value is a dot"
 
 
 def test_it_is_live_while_runs_write(tmp_path: Path) -> None:
@@ -133,9 +177,9 @@ def test_only_this_host_s_own_names_are_answered(server: Server, host: str, stat
 
 
 def test_a_request_without_a_host_or_with_two_is_refused(server: Server) -> None:
-    for lines in ("", "Host: localhost\r\nHost: evil.example\r\n"):
+    for hosts in ("", "Host: localhost\r\nHost: evil.example\r\n"):
         with socket.create_connection(server.server_address[:2], timeout=30) as raw:  # type: ignore[arg-type]
-            raw.sendall(f"GET / HTTP/1.1\r\n{lines}\r\n".encode())
+            raw.sendall(f"GET / HTTP/1.1\r\n{hosts}\r\n".encode())
             assert b" 421 " in raw.makefile("rb").readline()
 
 
@@ -246,7 +290,8 @@ def test_without_a_run_there_is_a_page(tmp_path: Path) -> None:
     open_history(place).close()
     with served(place) as server:
         status, _, text = get(server, "/")
-        assert (status, "There is no run yet." in text) == (404, True)
+        assert (status, "hil history add RUN" in text) == (404, True)
+        assert "<h1>No run yet</h1>" in text
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,19 @@ def test_pages_are_legible_for_all(page: Any, url: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
 
 
+@pytest.mark.parametrize("page", ["light"], indirect=True)
+def test_nothing_sticks_out_of_a_narrow_window_or_a_printed_page(page: Any, url: str) -> None:
+    targets = ("", "runs", "run?key=key-23", "scenarios", "scenario?title=comes+online", "boards", "quarantine")
+    for target in (*targets, "board?name=a&rig=lab", "firmware?id=3", "measurements?name=time_to_online"):
+        page.goto(url + target)
+        for width, media in ((360, "screen"), (700, "print")):
+            page.emulate_media(media=media)
+            page.set_viewport_size({"width": width, "height": 800})
+            assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{target} at {width}, {media}"
+            heights = page.evaluate("[...document.querySelectorAll('.strip')].map(s => s.clientHeight)")
+            assert set(heights) <= {16}, "the heights of verdicts tell them apart"
+
+
 def test_by_keyboard_from_what_broke_to_the_run(page: Any, url: str) -> None:
     page.goto(url)
     page.keyboard.press("Tab")

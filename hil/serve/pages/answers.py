@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from hil.history import wording
 from hil.history.questions import Drift, Flaky, Lonely, Regression, flaky, lonely, regressions
@@ -11,53 +12,90 @@ from hil.serve import charts, links, marks
 from hil.serve.frame import section, table
 from hil.serve.view import View
 
-
-def broken(view: View) -> Html:
-    """What passed once and fails now, what is sure first; what broke on several boards at once stands once."""
-    cards = [element("li", _card(view, group.regressions)) for group in wording.at_once(regressions(view.window))]
-    body = element("ul", cards, class_="cards") if cards else element("p", "Nothing that passed once fails now.")
-    return section("Broken, or worse than before", body)
+MOST: Final = 12
+"""Lines of a table on the overview: all of it is to be seen in one look."""
 
 
-def _card(view: View, group: Sequence[Regression]) -> Html:
-    one = group[0]
-    outcome = marks.verdict_of(view.cells(one.board)[one.scenario][-1])
-    sure = "new" if one.sure else "may be chance" if one.good else "no good run here"
+def broken(view: View, most: int | None = None) -> Html:
+    """What passed once and fails now: a card for what is sure, with all boards on which it broke; else a line."""
+    found = regressions(view.window)
+    cards = [element("li", _card(view, group)) for group in wording.at_once(found) if group.sure]
+    doubtful = [one for one in found if not one.sure]
+    none = "Nothing of that is more than chance." if doubtful else "Nothing that passed once fails now."
+    return section(
+        "Broken, or worse than before",
+        element("ul", cards, class_="cards") if cards else element("p", none, class_="quiet"),
+        [
+            element("h3", "May be chance, or never passed in these runs", class_="below"),
+            table(
+                ("board", "scenario", "since", "with firmware", "failed", "chance", "runs"),
+                (_doubtful(view, one) for one in doubtful[:most]),
+                "",
+            ),
+            further(view, len(doubtful), most),
+        ]
+        if doubtful
+        else None,
+    )
+
+
+def further(view: View, count: int, most: int | None) -> Html | None:
+    """The way to the lines for which there was no room."""
+    if most is None or count <= most:
+        return None
+    return element("p", element("a", f"all {count}", href=view.asked.to("/", all="1")), class_="further")
+
+
+def _card(view: View, group: wording.Broke) -> Html:
+    one = group.regressions[0]
     return element(
         "div",
         element(
-            *("div", marks.verdict(outcome), element("b", links.scenario(view.asked, one.scenario))),
-            element("span", sure, class_="sure"),
+            *("div", element("b", links.scenario(view.asked, one.scenario))),
+            element("span", "in quarantine", class_="sure") if group.quarantined else None,
             class_="top",
         ),
-        element("p", wording.since(one), "; ", links.run(view.asked, one.since, "that run")),
-        [_on(view, each) for each in group],
+        element("p", group.since, "; ", links.run(view.asked, one.since, "see that run")),
+        element("div", [_on(view, each) for each in group.regressions], class_="on"),
         class_="card",
-        data_verdict=outcome,
+        data_verdict="quarantined" if group.quarantined else "FAIL",
     )
 
 
-def _on(view: View, one: Regression) -> Html:
+def _on(view: View, one: Regression) -> Sequence[Html]:
     entries = view.cells(one.board)[one.scenario]
-    return element(
-        "p",
+    return (
         links.board(view.asked, one.board),
-        " ",
         marks.strip(entries, len(view.window.runs)),
-        element("span", f" {wording.certainty(one)}", class_="quiet"),
+        element("span", wording.tally(one), class_="quiet"),
     )
 
 
-def now_and_then(view: View) -> Html:
+def _doubtful(view: View, one: Regression) -> Sequence[Html | str]:
+    firmware = one.firmware if one.new_firmware or one.good is None else "the same"
+    return (
+        links.board(view.asked, one.board),
+        links.scenario(view.asked, one.scenario, one.board.name),
+        links.run(view.asked, one.since),
+        firmware,
+        element("span", wording.tally(one), class_="whole"),
+        element("span", wording.chance(one.chance) if one.good else "never passed", class_="whole"),
+        marks.strip(view.cells(one.board)[one.scenario], len(view.window.runs)),
+    )
+
+
+def now_and_then(view: View, most: int | None = None) -> Html:
     """What is flaky."""
+    found = flaky(view.window)
     return section(
         "Flaky",
         table(
             ("scenario", "board", "fails", "truly, at 95 %", "runs", "firmware", "newest"),
-            (_flaky(view, one) for one in flaky(view.window)),
+            (_flaky(view, one) for one in found[:most]),
             "Nothing fails now and then on the same firmware.",
         ),
-        words="With one and the same firmware the verdict changed at least twice.",
+        further(view, len(found), most),
+        words="With one and the same firmware the verdict changed at least twice." if found else None,
     )
 
 
@@ -90,20 +128,22 @@ def _lonely(view: View, one: Lonely) -> Sequence[Html | str]:
         links.board(view.asked, one.board),
         one.board.rig,
         wording.alone(one),
-        wording.chance(one.chance),
+        element("span", wording.chance(one.chance), class_="whole"),
         links.run(view.asked, one.last),
     )
 
 
-def moved(view: View, drifts: Iterable[Drift]) -> Html:
+def moved(view: View, drifts: Iterable[Drift], most: int | None = None) -> Html:
     """Measurements that have moved; what moved on a board in many scenarios at once stands once."""
+    found = wording.together(list(drifts))
     return section(
         "Drifts",
         table(
             ("measurement", "board", "where", "from, to", "how", "certainty", "course"),
-            (_moved(view, one) for one in wording.together(list(drifts))),
+            (_moved(view, one) for one in found[:most]),
             "No measurement has moved beyond doubt.",
         ),
+        further(view, len(found), most),
     )
 
 
@@ -114,11 +154,16 @@ def _moved(view: View, one: wording.Moved) -> Sequence[Html | str | Sequence[Htm
         more = f" and {one.scenarios - 1} more" if one.scenarios > 1 else ""
         where = element("span", links.scenario(view.asked, drift.scenario, drift.board.name), more)
     return (
-        element("a", drift.name, href=view.asked.to("/measurements", name=drift.name, board=drift.board.name)),
+        element(
+            "a",
+            drift.name,
+            href=view.asked.to("/measurements", name=drift.name, board=drift.board.name),
+            class_="whole",
+        ),
         links.board(view.asked, drift.board),
         where,
         [element("span", one.direction, class_=one.direction), f": {wording.moved(drift)}"],
-        wording.how(drift),
-        wording.chance(drift.chance),
+        element("span", wording.how(drift), class_="how"),
+        element("span", wording.chance(drift.chance), class_="whole"),
         charts.spark(f"{drift.name} of {drift.board.name}", drift.values, drift.change),
     )

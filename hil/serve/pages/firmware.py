@@ -79,7 +79,7 @@ def _one(view: View, number: str) -> str:
                 ("scenario", "board", "since", "certainty"), (_broke(view, f) for f in broke), "Nothing broke with it."
             ),
         ),
-        section("What failed with it", table(("scenario", "board", "failed"), _failed(view, ran), "Nothing.")),
+        section("What failed with it", table(("scenario", "failed, on which boards"), _failed(view, ran), "Nothing.")),
         section("Its runs", element("p", [[links.run(view.asked, run), " "] for run in runs] or "none of these")),
     )
 
@@ -93,16 +93,21 @@ def _broke(view: View, one: Regression) -> tuple[Child, ...]:
     )
 
 
-def _failed(view: View, ran: list[tuple[Board, str, Entry]]) -> Iterator[tuple[Child, ...]]:
+def _failed(view: View, results: list[tuple[Board, str, Entry]]) -> Iterator[tuple[Child, ...]]:
     tries: dict[tuple[int, str], list[bool]] = {}
-    for board, title, entry in ran:
+    for board, title, entry in results:
         if entry.outcome in ("pass", "WARN", "flaky", "FAIL"):
             tries.setdefault((board.id, title), []).append(entry.outcome in ("flaky", "FAIL"))
-    for (number, title), bad in sorted(tries.items(), key=lambda item: -sum(item[1])):
+    failed: dict[str, list[tuple[int, int, int]]] = {}
+    for (number, title), bad in tries.items():
         if any(bad):
-            board = view.window.boards[number]
-            told = wording.rate(sum(bad), len(bad))
-            yield links.scenario(view.asked, title, board.name), links.board(view.asked, board), told
+            failed.setdefault(title, []).append((sum(bad), len(bad), number))
+    for title, boards in sorted(failed.items(), key=lambda item: (-sum(bad for bad, _, _ in item[1]), item[0])):
+        on = (
+            [links.board(view.asked, view.window.boards[number]), f" {wording.rate(bad, ran)}"]
+            for bad, ran, number in sorted(boards, key=lambda board: (-board[0], view.window.boards[board[2]].name))
+        )
+        yield links.scenario(view.asked, title), element("span", (element("span", one) for one in on), class_="several")
 
 
 def _day(wall: float) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 
 from hil.history import wording
 from hil.history.questions import Drift
 from hil.history.window import Board
-from hil.report.html.markup import Html, element
+from hil.report.html.markup import Child, Html, element
 from hil.serve import charts, links
 from hil.serve.frame import page as framed
 from hil.serve.frame import section, table
@@ -31,30 +31,31 @@ def _link(view: View, name: str, here: bool) -> Html:
 
 
 def _all(view: View, name: str) -> Html:
-    window = view.window
-    keys = sorted(
-        (key for key in view.series if key[2] == name),
-        key=lambda key: (window.scenarios.get(key[1], ""), window.boards[key[0]].name),
-    )
+    """Scenario by board, each cell a course with its newest value, and by how much it has moved."""
+    keys = [key for key in view.series if key[2] == name]
+    boards = [board for board in view.boards() if any(key[0] == board.id for key in keys)]
+    titles = sorted({view.window.scenarios.get(key[1], ""): key[1] for key in keys}.items())
+    moved = {(one.board.id, one.scenario): one for one in view.drifts if one.name == name}
 
-    def row(key: tuple[int, int, str]) -> Sequence[Html | str]:
-        _, values, unit = view.series[key]
-        board, title = window.boards[key[0]], window.scenarios.get(key[1], "")
-        last = f"{wording.figure(values[-1])} {unit}".strip()
-        where = links.scenario(view.asked, title, board.name) if title else "whatever the scenario"
-        moved = _drift(view, *key)
-        spark = charts.spark(f"{name} of {board.name}", values, moved.change if moved else None)
-        return (
-            where,
-            links.board(view.asked, board),
-            spark,
-            last,
-            wording.moved(moved) if moved else "",
-            str(len(values)),
-        )
+    def row(title: str, scenario: int) -> Iterator[Child]:
+        yield links.scenario(view.asked, title) if title else "whatever the scenario"
+        for board in boards:
+            key = board.id, scenario, name
+            yield _cell(view, board, key, moved.get((board.id, title))) if key in view.series else None
 
-    heads = ("scenario", "board", "course", "newest", "has moved", "values")
-    return section("All of them", table(heads, (row(key) for key in keys), "Nothing of that name was measured."))
+    heads = ("scenario", *(board.name for board in boards))
+    rows = [list(row(title, scenario)) for title, scenario in titles]
+    return section("All of them", table(heads, rows, "Nothing of that name was measured."))
+
+
+def _cell(view: View, board: Board, key: tuple[int, int, str], moved: Drift | None) -> Html:
+    _, values, unit = view.series[key]
+    told: list[Child] = [f"{wording.figure(values[-1])} {unit}".strip()]
+    if moved is not None:
+        part = wording.part(moved.change.ratio)
+        told += [" ", element("span", part, class_="worse" if moved.worse else "better")]
+    spark = charts.spark(f"{key[2]} of {board.name}", values, moved.change if moved else None)
+    return element("span", spark, element("span", told, class_="whole"), class_="measured")
 
 
 def charts_of(view: View, board: Board, scenario: str) -> Html:

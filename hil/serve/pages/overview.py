@@ -16,14 +16,15 @@ from hil.serve.view import View
 def page(view: View) -> str:
     """The page."""
     newest = counts(view.connection, view.window.newest())
+    most = None if view.asked.more.get("all") else answers.MOST
     return framed(
         view,
         "Overview",
         [_newest(view, one) for one in newest],
-        answers.broken(view),
+        answers.broken(view, most),
         answers.alone(view),
-        answers.now_and_then(view),
-        answers.moved(view, view.drifts),
+        answers.now_and_then(view, most),
+        answers.moved(view, view.drifts, most),
         quarantine.listed(view),
     )
 
@@ -48,7 +49,7 @@ def _newest(view: View, one: Counts) -> Html:
         table(
             ("verdict", "board", "scenario", "why"),
             (bad_row(view, found) for found in shown),
-            "Nothing else failed in it." if bad else "Nothing failed in it.",
+            "All that failed in it stands below." if bad else "Nothing failed in it.",
         ),
     )
 

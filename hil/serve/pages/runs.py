@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from hil.history.runs import Counts, Result, counts, results
 from hil.history.window import Run, run_of
-from hil.report.html.markup import Child, Html, element, joined
+from hil.report.html.markup import Child, Html, element
 from hil.report.html.overview import length
 from hil.serve import folders, links, marks
 from hil.serve.asked import NotThere
@@ -100,6 +100,5 @@ def _matrix(view: View, found: list[Result]) -> Html:
 def _cell(one: Result | None) -> Child:
     if one is None:
         return None
-    return joined(
-        marks.verdict(one.outcome, one.quarantined), " ", element("span", length(one.seconds), class_="quiet")
-    )
+    took = element("span", length(one.seconds), class_="quiet")
+    return element("span", marks.verdict(one.outcome, one.quarantined), " ", took, class_="whole")

@@ -49,9 +49,11 @@ def _on_board(view: View, one: Trend, alone: bool) -> Html:
     seen = one.failed / one.tries if one.tries else 0.0
     return section(
         f"{one.board.name} of {one.board.rig}",
-        element("p", links.board(view.asked, one.board), " ", marks.strip(entries, len(view.window.runs))),
         element(
-            "p", f"fails {wording.rate(one.failed, one.tries)} ", marks.interval(one.rate, seen), f" truly {one.rate}"
+            *("p", links.board(view.asked, one.board), marks.strip(entries, len(view.window.runs))),
+            element("span", f"fails {wording.rate(one.failed, one.tries)}", class_="whole"),
+            element("span", marks.interval(one.rate, seen), f" truly {one.rate}", class_="whole"),
+            class_="told",
         ),
         charts_of(view, one.board, one.scenario),
         element(
