@@ -10,7 +10,9 @@ with Bench(rig) as bench:
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
+from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
@@ -133,6 +135,8 @@ class Bench:
         self._power_as_idle = True
         self._writers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="hil-writer")
         self._first_writing: dict[str, Future[None]] = {}
+        self._first = threading.Lock()
+        self._making_ready: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._exit.callback(self._writers.shutdown, wait=True, cancel_futures=True)
         try:
             chosen = [] if boards == [] else rig.select(boards)
@@ -241,19 +245,26 @@ class Bench:
     def make_ready(self, board: Board) -> None:
         """Have the board flashed, with good credentials, and without power (if it can be cut). Raises BenchError.
 
-        What is there already is left alone: a second call costs next to nothing.
+        What is there already is left alone: a second call costs next to nothing. From any thread: for one board one
+        after the other, for several side by side.
         """
+        with self._first:
+            self._begin_writing()
+            making_ready = self._making_ready[board.name]
         try:
-            for other in self.boards.values():
-                # What waits most is the serial line: all boards side by side take little longer than one.
-                if other.name not in self._first_writing:
-                    self._first_writing[other.name] = self._writers.submit(self._write, other)
-            self._first_writing[board.name].result()
-            self._await_mates(board)
-            self._write(board)
-            self.calm(board)
+            with making_ready:
+                self._first_writing[board.name].result()
+                self._await_mates(board)
+                self._write(board)
+                self.calm(board)
         except FAULTS as error:
             raise BenchError(f"board {board.name}: {error}") from error
+
+    def _begin_writing(self) -> None:
+        """Have all boards written for the first time: what waits most is the serial line, so side by side."""
+        for board in self.boards.values():
+            if board.name not in self._first_writing:
+                self._first_writing[board.name] = self._writers.submit(self._write, board)
 
     def _await_mates(self, board: Board) -> None:
         """Wait until nothing is written any more to boards that lose their power with this one."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +22,6 @@ class Acting:
         self._bench = bench
         self._doing: dict[str, str] = {}
         self._said: deque[str] = deque()
-        self._making_ready = threading.Lock()
         self._threads = {
             name: ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"hil-watch-{name}") for name in bench.boards
         }
@@ -41,8 +39,7 @@ class Acting:
         """Have the board flashed and provisioned as the rig says, and switch it on."""
 
         def work(board: Board) -> str:
-            with self._making_ready:  # the bench writes to all boards side by side at the first call
-                self._bench.make_ready(board)
+            self._bench.make_ready(board)
             board.power_on()
             return "is ready"
 
