@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hil.report import files, runs
+from hil.report.terminal import causes
 
 
 def leave_reports(folders: Sequence[Path], wanted: str | None) -> list[str]:
-    """Write the reports of a run that has just ended; returns the lines that say so, or why not.
+    """Write the reports of a run that has just ended; returns lines: why tests failed, and that they are written or why
+    not.
 
     `wanted`: the names of forms, with commas between; 'none' for none; None for all that have a file.
     """
@@ -20,7 +22,9 @@ def leave_reports(folders: Sequence[Path], wanted: str | None) -> list[str]:
     lines = []
     for folder in folders if names else ():
         try:
-            lines += [f"report: {path}" for path in files.write(runs.read(folder), names)]
+            run = runs.read(folder)
+            why = causes(run)
+            lines += [*why, *([""] if why else []), *(f"report: {path}" for path in files.write(run, names))]
         except Exception as error:  # whatever it is: the tests have run, and their results are safe
             lines.append(f"reports: {type(error).__name__}: {error}; they can be made again: hil report {folder}")
     return lines

@@ -11,6 +11,7 @@ from run_folders import failing_run
 
 from hil.report import files, runs
 from hil.report.alike import alike
+from hil.report.ending import leave_reports
 from hil.report.html import overview
 from hil.report.junit import message_of
 from hil.report.markdown import as_markdown
@@ -89,6 +90,15 @@ def test_what_is_said_of_several_boards_alike_stands_there_once(tmp_path: Path) 
     block = overview.notes(whole).split("Not applicable</h2>")[1]
     assert "esp32c3-a, a, b" in block
     assert block.count("telepathy") == 1
+
+
+def test_the_terminal_says_why(tmp_path: Path) -> None:
+    folder = failing_run(tmp_path / "run")
+    words = "  esp32-a: The last will's topic is not allowed (95%): last will after a power cut"
+    assert f"\nProbable causes:\n{words}\n" in files.FORMS["terminal"].render(runs.read(folder))
+    assert leave_reports([folder], "json") == [
+        *("", "Probable causes:", words, "", f"report: {folder / 'summary.json'}"),
+    ]
 
 
 def test_the_terminal_says_it_once_too(tmp_path: Path) -> None:
