@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from hil.history.digest import Entry
 from hil.history.quarantine import Entry as Quarantined
 from hil.history.quarantine import entries
-from hil.history.questions import Drift
+from hil.history.questions import Drift, Regression, regressions
 from hil.history.questions.drifts import Series, judge, series
 from hil.history.window import Board, Window, window
 from hil.serve.asked import Asked, NoRun, NotThere
@@ -45,6 +45,11 @@ class View:
         return series(self.window)
 
     @cached_property
+    def regressions(self) -> Sequence[Regression]:
+        """What passed once and fails now, what is sure first."""
+        return regressions(self.window)
+
+    @cached_property
     def drifts(self) -> Sequence[Drift]:
         """What has moved beyond doubt."""
         return judge(self.window, self.series)
@@ -61,7 +66,14 @@ class View:
 
     def cells(self, board: Board) -> Mapping[str, Sequence[Entry]]:
         """The verdicts of a board, by scenario."""
-        return {title: entries for found, title, entries in self.window.named() if found.id == board.id}
+        return self._by_board[board.id]
+
+    @cached_property
+    def _by_board(self) -> Mapping[int, Mapping[str, Sequence[Entry]]]:
+        found: dict[int, dict[str, Sequence[Entry]]] = {}
+        for board, title, course in self.window.named():
+            found.setdefault(board.id, {})[title] = course
+        return found
 
     def boards(self) -> list[Board]:
         """Those that have a result here, by rig and name."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final
 
 from hil.history import wording
-from hil.history.questions import Drift, Flaky, Lonely, Regression, flaky, lonely, regressions
+from hil.history.questions import Drift, Flaky, Lonely, Regression, flaky, lonely
 from hil.report.html.markup import Html, element
 from hil.serve import charts, links, marks
 from hil.serve.frame import section, table
@@ -18,7 +18,7 @@ MOST: Final = 12
 
 def broken(view: View, most: int | None = None) -> Html:
     """What passed once and fails now: a card for what is sure, with all boards on which it broke; else a line."""
-    found = regressions(view.window)
+    found = view.regressions
     cards = [element("li", _card(view, group)) for group in wording.at_once(found) if group.sure]
     doubtful = [one for one in found if not one.sure]
     none = "Nothing of that is more than chance." if doubtful else "Nothing that passed once fails now."

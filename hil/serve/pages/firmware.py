@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from hil.history import wording
 from hil.history.digest import Entry
-from hil.history.questions import Regression, regressions
+from hil.history.questions import Regression
 from hil.history.window import Board, Firmware
 from hil.report.html.markup import Child, element
 from hil.serve import links, marks
@@ -53,7 +53,7 @@ def _one(view: View, number: str) -> str:
         raise NotThere("The history has no such firmware.")
     ran = list(_ran(view, one))
     runs = [view.window.runs[order] for order in sorted({entry.run for _, _, entry in ran}, reverse=True)]
-    broke = [found for found in regressions(view.window) if found.firmware == one.name and found.new_firmware]
+    broke = [found for found in view.regressions if found.firmware == one.name and found.new_firmware]
     boards = {board.id: board for board, _, _ in ran}
     on = [[links.board(view.asked, board), " "] for board in boards.values()]
     return framed(
