@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from dataclasses import replace
 from pathlib import Path
 
 from hil.cases import asking, finding, listing
 from hil.cases.case import FILE, load
-from hil.cases.creating import Told, create
+from hil.cases.creating import Created, Told, create
 from hil.report.legible import legible
 from hil.toml import FileError
 
@@ -69,37 +70,19 @@ def new(options: argparse.Namespace) -> int:
     """Make a case: asks where nothing was said but its name."""
     folder = finding.find(options.name)
     said = any(getattr(options, key) is not None for key in ("title", "files", "story", "source", "on", "firmware"))
-    accept = None
-    if said:
-        told = Told(
-            title=options.title or folder.name.replace("-", " "),
-            story=options.story or "",
-            source=options.source or "",
-            reported=options.on,
-            version=options.firmware,
-            files=options.files or (),
-            board=options.board,
-            test=options.test,
-            client=options.client,
-            port=options.port,
-            device=options.device,
-            virtual=options.virtual,
-            choose=options.choose,
-        )
-    else:
-        if folder.exists():
-            raise FileExistsError(f"{folder} is there already; name a new folder for the case")
-        try:
-            told = replace(asking.tell(input, print), virtual=options.virtual, choose=options.choose)
-        except EOFError:
-            raise ValueError(
-                "the answers ended before all was asked; say --title and --from in place of them"
-            ) from None
-        accept = asking.accepting(input, print)
+    if folder.exists() and not said:
+        raise FileExistsError(f"{folder} is there already; name a new folder for the case")
     try:
-        made = create(folder, told, accept)
-    except EOFError:
-        raise ValueError("the answers ended before all was asked; nothing was made") from None
+        made = _told(folder, options) if said else _asked(folder, options)
+    except (EOFError, KeyboardInterrupt) as ended:
+        if sys.stdin.isatty():
+            print()  # behind the question that had no answer
+        if isinstance(ended, KeyboardInterrupt):
+            print("hil: interrupted; nothing was made", file=sys.stderr)
+            return 130
+        raise ValueError(
+            "the answers ended before all was asked, and nothing was made; say --title and --from in place of them"
+        ) from None
     for note in made.notes:
         print(legible(note, keep=""))
     print(f"made {folder / FILE}: {len(made.case.conditions)} condition(s)")
@@ -108,6 +91,34 @@ def new(options: argparse.Namespace) -> int:
     for line in listing.missing(made.case):
         print(f"still missing: {line}")
     return 0
+
+
+def _told(folder: Path, options: argparse.Namespace) -> Created:
+    told = Told(
+        title=options.title or folder.name.replace("-", " "),
+        story=options.story or "",
+        source=options.source or "",
+        reported=options.on,
+        version=options.firmware,
+        files=options.files or (),
+        board=options.board,
+        test=options.test,
+        client=options.client,
+        port=options.port,
+        device=options.device,
+        virtual=options.virtual,
+        choose=options.choose,
+    )
+    return create(folder, told)
+
+
+def _asked(folder: Path, options: argparse.Namespace) -> Created:
+    """The same with answers of a person. What is said of one kind of file holds for those that are named."""
+    with contextlib.suppress(ImportError):
+        import readline  # noqa: F401  # keys that move in a line, and lines of more than the terminal's 4095 characters
+    about = {name: getattr(options, name) for name in ("board", "test", "client", "port", "device")}
+    told = replace(asking.tell(input, print), virtual=options.virtual, choose=options.choose, **about)
+    return create(folder, told, asking.accepting(input, print))
 
 
 def scenario(options: argparse.Namespace) -> int:

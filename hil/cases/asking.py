@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import datetime
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from hil.cases.creating import Told
+from hil.cases.creating import KINDS, Told
+from hil.cases.drafting import Accept
 from hil.cases.proposing.recognising import EvidenceError, recognise
 from hil.cases.proposing.sighting import Sighting
 
@@ -65,35 +66,48 @@ def _files(ask: Ask, say: Say) -> list[Path]:
         if not answer:
             return found
         try:
-            for word in shlex.split(answer):
-                path = Path(word).expanduser()
-                say(f"{path}: {_KINDS[recognise(path)]}")
+            for path in _paths(answer):
+                say(f"{path}: {KINDS[recognise(path).kind]}")
                 found.append(path)
-        except (EvidenceError, ValueError) as error:
+        except EvidenceError as error:
             say(str(error))
 
 
-_KINDS: Final = {
-    "timeline": "a timeline",
-    "broker-log": "a broker's log",
-    "console": "a device's log",
-    "pcap": "a capture of a network",
-}
+def _paths(answer: str) -> list[Path]:
+    """The path that was answered, or several, in quotes where one has a space in it. Raises EvidenceError."""
+    whole = Path(answer).expanduser()
+    if whole.exists():
+        return [whole]
+    try:
+        return [Path(word).expanduser() for word in shlex.split(answer)]
+    except ValueError:
+        raise EvidenceError(f"found {answer!r}: a quote that is not closed, and no file of that name") from None
 
 
-def accepting(ask: Ask, say: Say) -> Callable[[str], bool]:
-    """A function that shows a proposal and asks whether to take it; an empty answer is yes."""
+def accepting(ask: Ask, say: Say) -> Accept:
+    """A function that shows a proposal and asks whether to take it, and which of its candidates; an empty answer is
+    yes, and the first."""
 
-    def accept(sentence: str) -> bool:
-        while True:
-            answer = ask(f"It looks as if {sentence}. Take it? [Y/n] ").strip().lower()
-            if answer in ("", "y", "yes"):
-                return True
-            if answer in ("n", "no"):
-                return False
-            say("found something else, expected y or n")
+    def accept(sentence: str, candidates: Sequence[str]) -> int | None:
+        say(f"It looks as if {sentence}.")
+        while (answer := ask("Take it? [Y/n] ").strip().lower()) not in ("", "y", "yes", "n", "no"):
+            say(f"found {answer!r}, expected y or n")
+        if answer.startswith("n"):
+            return None
+        return _which(candidates, ask, say) if len(candidates) > 1 else 0
 
     return accept
+
+
+def _which(candidates: Sequence[str], ask: Ask, say: Say) -> int:
+    say("That may be:")
+    for number, words in enumerate(candidates, 1):
+        say(f"  {number}. {words}")
+    while True:
+        answer = ask("Which one is to be played? [1] ").strip() or "1"
+        if answer.isdecimal() and 1 <= int(answer) <= len(candidates):
+            return int(answer) - 1
+        say(f"found {answer!r}, expected a number from 1 to {len(candidates)}")
 
 
 def _looks(ask: Ask, say: Say) -> list[Sighting]:

@@ -81,12 +81,18 @@ def sentence(sighting: Sighting) -> str:
 
 def told(sighting: Sighting, own: Sequence[Candidate], took: Candidate | None) -> Iterator[str]:
     """Lines for the terminal: the sighting, and under it what may be behind it."""
-    yield f"{'taken' if took is not None else 'left as a hint'}: {sentence(sighting)}"
+    yield f"{_number(own)}{'taken' if took is not None else 'left as a hint'}: {sentence(sighting)}"
+    if len(own) == 1:
+        return
     for each in own:
-        if each.number:
-            yield f"  {each.number}. {each.hypothesis.words}{' (taken)' if each is took else ''}"
-    if len(own) > 1 and (apart := REMEDIES[sighting.what].apart):
+        yield f"  {each.number}. {each.hypothesis.words}{' (taken)' if each is took else ''}"
+    if apart := REMEDIES[sighting.what].apart:
         yield f"  told apart by: {apart}"
+
+
+def _number(own: Sequence[Candidate]) -> str:
+    """The number before a sighting that has one candidate alone."""
+    return f"{own[0].number}. " if len(own) == 1 and own[0].number else ""
 
 
 def hints(sighting: Sighting, own: Sequence[Candidate], took: Candidate | None) -> Iterator[str]:
@@ -95,13 +101,13 @@ def hints(sighting: Sighting, own: Sequence[Candidate], took: Candidate | None) 
     if took is not None and len(own) == 1 and not (remedy.ask or own[0].hypothesis.options):
         return
     yield ""
-    yield f"{sentence(sighting)}."
+    yield f"{_number(own)}{sentence(sighting)}."
     if remedy.ask:
         yield f"To be found out: {remedy.ask}"
     if len(own) > 1 and remedy.apart:
         yield f"Told apart by: {remedy.apart}"
     for each in own:
-        if each.number:
+        if len(own) > 1:
             yield f"{each.number}. {each.hypothesis.words}{'; it stands above' if each is took else ''}"
         if each is not took:
             for table in each.hypothesis.tables:

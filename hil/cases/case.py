@@ -171,6 +171,8 @@ def load(folder: Path) -> Case:
     path = folder if folder.name == FILE and not folder.is_dir() else folder / FILE
     if folder.is_dir() and not path.exists():
         raise FileError(path, [f"no such file: {folder} is no case; hil case new {folder} makes one"])
+    if folder.name != FILE and folder.is_file():
+        raise FileError(folder, ["is a file, and no case, which is a folder; hil case new NAME --from makes one of it"])
     file = read(path, CaseFile)
     case = Case(path.parent.resolve(), file)
     faults = [*_evidence_faults(case), *_policy_faults(case), *_firmware_faults(case)]

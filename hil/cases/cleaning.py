@@ -18,9 +18,10 @@ _WORDS = (
     r"(?:password|passwd|passphrase|passwort|secret|token|sharedaccess)\w{0,40}"
     r"|(?<![A-Za-z])(?:pass|pwd|psk|api[ _-]?key|sas)\b"
 )
-_SECRET = re.compile(
-    rf"(?i)(?P<before>(?:{_WORDS})[\"']?(?:\s*(?:is|:=|[:=,])\s*|\s+))(?P<secret>\"[^\"]*\"|'[^']*'|[^\s,;\"'()]+)"
-)
+_VALUE = r"(?P<secret>\"[^\"]*\"|'[^']*'|[^\s,;\"'()]+)"
+_SECRET = re.compile(rf"(?i)(?P<before>(?:{_WORDS})[\"']?(?:\s*(?:is|:=|[:=,])\s*|\s+)){_VALUE}")
+_TOLD = re.compile(rf"(?i)(?P<before>(?:{_WORDS})[\"']?\s*(?:\bis\b|:=|[:=])\s*){_VALUE}")
+"""In what people write 'the password changed' is no secret, and 'password: changed' is one."""
 _BEGIN_CALL = re.compile(r"(?P<before>WiFi\.begin\(\s*\"[^\"]*\"\s*,\s*)(?P<secret>\"[^\"]*\")")
 _IN_ADDRESS = re.compile(r"(?<=://)(?P<before>[^/\s:@]*:)(?P<secret>[^/\s@]+)(?=@)")
 _KEY_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
@@ -39,8 +40,8 @@ class Cleaned:
     count: int
 
 
-def clean(text: str) -> Cleaned:
-    """The text with what looks like a secret blanked; as many lines as before."""
+def clean(text: str, *, prose: bool = False) -> Cleaned:
+    """The text with what looks like a secret blanked; as many lines as before. `prose`: a person has written it."""
     lines, count, key_left = [], 0, 0
     for line in text.split("\n"):
         if key_left:
@@ -58,13 +59,13 @@ def clean(text: str) -> Cleaned:
                 key_left = _LONGEST_KEY
             lines.append(line)
             continue
-        line, blanked = _line(line)
+        line, blanked = _line(line, _TOLD if prose else _SECRET)
         count += blanked
         lines.append(line)
     return Cleaned("\n".join(lines), count)
 
 
-def _line(line: str) -> tuple[str, int]:
+def _line(line: str, secret: re.Pattern[str]) -> tuple[str, int]:
     count = 0
 
     def blank(match: re.Match[str]) -> str:
@@ -74,6 +75,6 @@ def _line(line: str) -> tuple[str, int]:
         count += 1
         return match["before"] + BLANK
 
-    for expression in (_BEGIN_CALL, _IN_ADDRESS, _SECRET):
+    for expression in (_BEGIN_CALL, _IN_ADDRESS, secret):
         line = expression.sub(blank, line)
     return line, count

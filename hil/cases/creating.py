@@ -10,7 +10,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from hil.cases.case import FILE, Case, CaseFile, EvidenceTable, FieldTable, Firm
 from hil.cases.cleaning import clean
 from hil.cases.drafting import Accept, Draft, draft
 from hil.cases.proposing import from_broker_log, from_console, from_pcap, from_timeline
-from hil.cases.proposing.recognising import EvidenceError, Kind, recognise
+from hil.cases.proposing.recognising import EvidenceError, FieldFile, Kind, recognise
 from hil.cases.proposing.sighting import Sighting
 from hil.cases.trial import Trial
 from hil.cases.writing import place, text
@@ -68,6 +68,7 @@ class _Gathered:
     firmware: Mapping[str, Any] = field(default_factory=dict)
     steps: list[dict[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    kinds: list[Kind] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ class Created:
 def create(folder: Path, told: Told, accept: Accept | None = None) -> Created:
     """Make the case. `accept` is asked for each proposal; without it what is likely is taken.
 
-    All of it is there at the end, or nothing. Raises EvidenceError for a file that cannot be taken, FileExistsError
-    for a folder that has something in it, OSError.
+    All of it is there at the end, or nothing. Raises EvidenceError for a file that cannot be taken, and for what was
+    told of a kind of file that none is, NoSuchCandidate, FileExistsError for a folder with something in it, OSError.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise FileExistsError(f"{folder} is there already; name a new folder for the case")
@@ -93,8 +94,11 @@ def create(folder: Path, told: Told, accept: Accept | None = None) -> Created:
         gathered = _Gathered()
         for path in told.files:
             _gather(room, path, told, gathered)
-        if not gathered.sightings:
-            gathered.sightings += told.look()
+        _check_meant(told, gathered.kinds)
+        told = _without_secrets(told, gathered)
+        if not gathered.sightings and (looks := told.look()):
+            gathered.sightings += looks
+            accept = None  # who says what it looks like has said it
         made = draft(gathered.sightings, accept, virtual=told.virtual, choose=told.choose)
         for name, content in made.files.items():
             place(room / name, content)
@@ -109,6 +113,31 @@ def create(folder: Path, told: Told, accept: Accept | None = None) -> Created:
         shutil.rmtree(room, ignore_errors=True)
         raise
     return Created(load(folder), (*gathered.notes, *made.told), made.candidates)
+
+
+_MEANT: Mapping[str, tuple[Kind, str]] = {
+    "board": ("timeline", "timeline"),
+    "test": ("timeline", "timeline"),
+    "client": ("broker-log", "broker's log"),
+    "port": ("pcap", "capture"),
+    "device": ("pcap", "capture"),
+}
+"""What is said of one kind of file: which, and that kind in a word."""
+
+
+def _check_meant(told: Told, kinds: Sequence[Kind]) -> None:
+    """Raise EvidenceError for what was said of a kind of file that none of the files is."""
+    for name, (kind, words) in _MEANT.items():
+        if getattr(told, name) is not None and kind not in kinds:
+            raise EvidenceError(f"--{name}: says which part of a {words} is meant, and no file is one; leave it out")
+
+
+def _without_secrets(told: Told, gathered: _Gathered) -> Told:
+    """What was told, without what looks like a secret: a case is sent around."""
+    title, story, source = (clean(text, prose=True) for text in (told.title, told.story, told.source))
+    if count := title.count + story.count + source.count:
+        gathered.notes.append(f"{count} secret(s) taken out of what was told")
+    return replace(told, title=title.text, story=story.text, source=source.text)
 
 
 def _file(told: Told, gathered: _Gathered, made: Draft) -> CaseFile:
@@ -144,13 +173,27 @@ def _word(value: Any) -> str | None:
 
 
 def _gather(room: Path, path: Path, told: Told, gathered: _Gathered) -> None:
-    kind = recognise(path)
-    name = _free_name(room, _NAMES.get(kind, path.name))
-    board, content = _READERS[kind](path, f"{EVIDENCE}/{name}", told, gathered)
+    found = recognise(path)
+    kind = found.kind
+    name = _free_name(room, _NAMES.get(kind, path.name.removesuffix(".gz")))
+    gathered.notes.append(f"{path}: taken for {KINDS[kind]}")
+    gathered.kinds.append(kind)
+    before = len(gathered.sightings)
+    board, content = _READERS[kind](path, found, f"{EVIDENCE}/{name}", told, gathered)
+    if len(gathered.sightings) == before:
+        gathered.notes.append(f"{path}: nothing in it is known to go with a failure")
     target = room / EVIDENCE / name
     place(target, content, 0o600)
     gathered.evidence.append(EvidenceTable(file=f"{EVIDENCE}/{name}", kind=kind, sha256=digest(target), board=board))
 
+
+KINDS: Mapping[Kind, str] = {
+    "timeline": "a timeline",
+    "broker-log": "a broker's log",
+    "console": "a device's log",
+    "pcap": "a capture of a network",
+}
+"""The kinds of files in words."""
 
 _NAMES: Mapping[Kind, str] = {"timeline": "timeline.jsonl", "pcap": "capture.pcap"}
 """What a copy is called that is no longer the file that was sent."""
@@ -163,9 +206,9 @@ def _free_name(room: Path, name: str) -> str:
     return next(each for each in names if not (room / EVIDENCE / each).exists())
 
 
-def _text_of(path: Path, gathered: _Gathered) -> str:
+def _text_of(path: Path, found: FieldFile, gathered: _Gathered) -> str:
     """A log's text without its secrets."""
-    cleaned = clean(path.read_bytes().decode("utf-8", "replace"))
+    cleaned = clean(found.text)
     if cleaned.count:
         gathered.notes.append(f"{path}: {cleaned.count} secret(s) taken out of the copy")
     return cleaned.text
@@ -175,23 +218,23 @@ Read = tuple[str | None, bytes]
 """The board that a file is about, if it says so, and what is kept of it."""
 
 
-def _broker_log(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
-    content = _text_of(path, gathered)
+def _broker_log(path: Path, found: FieldFile, name: str, told: Told, gathered: _Gathered) -> Read:
+    content = _text_of(path, found, gathered)
     sightings, facts = from_broker_log.look(name, content, told.client)
     gathered.sightings += sightings
     gathered.facts |= facts
     return None, content.encode()
 
 
-def _console(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
-    content = _text_of(path, gathered)
+def _console(path: Path, found: FieldFile, name: str, told: Told, gathered: _Gathered) -> Read:
+    content = _text_of(path, found, gathered)
     sightings, facts = from_console.look(name, content)
     gathered.sightings += sightings
     gathered.facts |= facts
     return None, content.encode()
 
 
-def _timeline(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
+def _timeline(path: Path, found: FieldFile, name: str, told: Told, gathered: _Gathered) -> Read:
     file, merged = run_folder.timeline_of(path)
     if merged is not None:
         gathered.notes.append(f"{path}: merged what the workers of a run that was cut off had left")
@@ -228,9 +271,9 @@ def _cleaned(value: Any) -> Any:
     return [_cleaned(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _pcap(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
+def _pcap(path: Path, found: FieldFile, name: str, told: Told, gathered: _Gathered) -> Read:
     try:
-        kept = keep(path.read_bytes(), port=told.port, device=told.device)
+        kept = keep(found.data, port=told.port, device=told.device)
     except CaptureError as error:
         raise EvidenceError(f"{path}: {error}") from None
     if not kept.packets:
@@ -247,7 +290,7 @@ def _pcap(path: Path, name: str, told: Told, gathered: _Gathered) -> Read:
     return None, kept.bytes()
 
 
-_READERS: Mapping[Kind, Callable[[Path, str, Told, _Gathered], Read]] = {
+_READERS: Mapping[Kind, Callable[[Path, FieldFile, str, Told, _Gathered], Read]] = {
     "timeline": _timeline,
     "broker-log": _broker_log,
     "console": _console,

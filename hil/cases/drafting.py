@@ -40,8 +40,8 @@ class Draft:
     candidates: int = 0
 
 
-Accept = Callable[[str], bool]
-"""Asked with a sentence for each proposal; whether it is taken."""
+Accept = Callable[[str, Sequence[str]], int | None]
+"""Asked for each proposal, with a sentence and the words of its candidates; which is taken, from 0, or None."""
 
 
 def draft(
@@ -82,7 +82,8 @@ def _taken(
     if choose is not None and not done:
         return next((each for each in own if each.number == choose), None)
     if accept is not None and sighting.sure >= candidates.WORTH_A_WORD:
-        return own[0] if accept(candidates.sentence(sighting)) else None
+        which = accept(candidates.sentence(sighting), [each.hypothesis.words for each in own])
+        return own[which] if which is not None else None
     return own[0] if sighting.sure >= LIKELY and (done or first) else None
 
 

@@ -93,6 +93,16 @@ def test_check_tells_what_is_wrong_and_what_is_missing(capsys: pytest.CaptureFix
     assert "hil: cases/gone/case.toml: no such file" in said(capsys, "show", "gone", code=2)
 
 
+def test_a_file_is_no_case(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("device.log").write_text("hello\n")
+    for action in ("show", "check"):
+        text = said(capsys, action, "device.log", code=2)
+        assert (
+            text
+            == "hil: device.log: is a file, and no case, which is a folder; hil case new NAME --from makes one of it\n"
+        )
+
+
 def test_list_has_a_line_for_each(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     assert "no cases in cases; hil case new NAME makes one" in said(capsys, "list", "cases", code=1)
     case("good")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import stat
 import subprocess
@@ -147,6 +148,50 @@ def test_what_cannot_be_done_is_said_and_leaves_nothing(capsys: pytest.CaptureFi
     assert "found 'yesterday', expected a day such as 2026-11-20" in capsys.readouterr().err
 
 
+def test_what_each_file_was_taken_for_is_said(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    packed, table = tmp_path / "device.log.gz", tmp_path / "table.csv"
+    packed.write_bytes(gzip.compress(CONSOLE.read_bytes()))
+    table.write_text("a,b\n1,2\n")
+    text = new(capsys, "two", "--from", str(packed), str(table))
+    assert f"{packed}: taken for a device's log\n" in text
+    assert f"{table}: taken for a device's log\n{table}: nothing in it is known to go with a failure\n" in text
+    kept = [evidence.file for evidence in cases.load(Path("cases/two")).file.evidence]
+    assert kept == ["evidence/device.log", "evidence/table.csv"]
+    assert Path("cases/two", kept[0]).read_bytes() == CONSOLE.read_bytes()
+
+
+@pytest.mark.parametrize("option", ["--board", "--test", "--client", "--device"])
+def test_what_says_which_part_of_another_file_is_an_error(capsys: pytest.CaptureFixture[str], option: str) -> None:
+    text = new(capsys, "x", "--from", str(CONSOLE), option, "y", code=1)
+    assert text.startswith(f"hil: {option}: says which part of a ")
+    assert not Path("cases/x").exists()
+
+
+def test_what_is_told_is_cleaned_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+    text = new(capsys, "told", "--title", "Away", "--story", "its password: hunter2secret")
+    assert "1 secret(s) taken out of what was told" in text
+    assert cases.load(Path("cases/told")).file.story == "its password: [redacted]"
+
+
+def test_a_number_of_a_candidate(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is said on the terminal is what --choose takes; the case lists the others."""
+    log = str(FILES / "poor-intermediate.console.log")
+    text = new(capsys, "first", "--from", log)
+    assert "  1. it comes without its intermediate, or that is damaged (taken)\n  2. its intermediate may not" in text
+    assert "  told apart by: the code with which the broker's TLS refuses it (20: no issuer, 79: " in text
+    assert "the files fit 4 candidates; hil case new with --choose N makes another of them" in text
+    new(capsys, "second", "--from", log, "--choose", "2")
+    first, second = (cases.load(Path("cases", name)) for name in ("first", "second"))
+    assert [case.conditions[0].flaw for case in (first, second)] == ["no-intermediate", "no-key-cert-sign"]
+    assert first.signature == second.signature
+    written = Path("cases/second/case.toml").read_text()
+    assert "# 2. its intermediate may not sign: no CA:TRUE, or no keyCertSign; it stands above\n# 3. " in written
+    assert '# flaw = "no-intermediate"' in written
+    assert "--choose: found 5, expected a number from 1 to 4: 1. it comes" in new(
+        capsys, "third", "--from", log, "--choose", "5", code=1
+    )
+
+
 def answered(answers: str, name: str = "asked", *, code: int = 0) -> str:
     """At a terminal, or at least with answers on its standard input."""
     done = subprocess.run(
@@ -167,7 +212,7 @@ def test_asked_at_a_terminal() -> None:
         "gone.log: No such file",
         "gives-up.console.log: a device's log",
         "It looks as if one connection fails, and it does not try again, 70% sure: it gives up",
-        "found something else, expected y or n",
+        "found 'perhaps', expected y or n",
     ):
         assert words in text, words
     case = cases.load(Path("cases/asked"))

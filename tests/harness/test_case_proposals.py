@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from hil.cases.candidates import NoSuchCandidate
 from hil.cases.cleaning import BLANK, clean
 from hil.cases.conditions import Condition
 from hil.cases.drafting import draft
-from hil.cases.proposing import from_broker_log, from_console, from_timeline, hypotheses
+from hil.cases.proposing import from_broker_log, from_console, from_timeline, hypotheses, recognising
 from hil.cases.proposing.outranking import OUTRANKS
 from hil.cases.proposing.recognising import EvidenceError, recognise
 from hil.cases.proposing.remedies import REMEDIES
@@ -50,7 +53,7 @@ def surest(sightings: list[Sighting]) -> dict[str, float]:
 def test_a_file_is_known_by_what_is_in_it(tmp_path: Path, content: bytes, kind: str) -> None:
     path = tmp_path / "whatever.dat"
     path.write_bytes(content)
-    assert recognise(path) == kind
+    assert recognise(path).kind == kind
 
 
 def test_what_cannot_be_taken_is_said(tmp_path: Path) -> None:
@@ -61,6 +64,49 @@ def test_what_cannot_be_taken_is_said(tmp_path: Path) -> None:
             recognise(tmp_path / name)
     with pytest.raises(EvidenceError, match=r"a folder without a timeline\.jsonl is no run"):
         recognise(tmp_path)
+
+
+def test_a_log_may_be_packed_or_of_windows(tmp_path: Path) -> None:
+    text = (FILES / "gives-up.console.log").read_text()
+    (tmp_path / "device.log.1.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "redirected.log").write_bytes(text.encode("utf-16"))
+    for path in tmp_path.iterdir():
+        found = recognise(path)
+        assert (found.kind, found.text) == ("console", text), path
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (os.urandom(5000), "is neither text nor a capture"),
+        (gzip.compress(b"x" * 5000)[:-20], "is packed with gzip, and damaged"),
+        (
+            gzip.compress(b'{"source": "gateway", "kind": "accept"}\n'),
+            "a timeline that is packed; unpack it with gunzip",
+        ),
+        (b"PK\x03\x04" + bytes(200), "is packed; unpack it with unzip first"),
+        (b"\xfd7zXZ\x00" + bytes(200), "is packed; unpack it with unxz first"),
+    ],
+)
+def test_what_is_packed_or_no_text_is_said(tmp_path: Path, content: bytes, told: str) -> None:
+    path = tmp_path / "field"
+    path.write_bytes(content)
+    with pytest.raises(EvidenceError, match=told):
+        recognise(path)
+
+
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(EvidenceError, match="is a device or a pipe"):
+        recognise(tmp_path / "pipe")
+
+
+def test_what_grows_too_large_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recognising, "MOST_BYTES", 1 << 20)
+    for name, content in (("plain", b"x" * (2 << 20)), ("packed", gzip.compress(b"x" * (2 << 20)))):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(EvidenceError, match="cut out the part around the failure"):
+            recognise(tmp_path / name)
 
 
 # -- a broker's log ------------------------------------------------------------------------------------------------
@@ -394,9 +440,9 @@ def test_one_failure_at_a_time_unless_somebody_says_so() -> None:
     assert any('fault = "black-hole"' in hint for hint in draft(seen).hints)
     asked: list[str] = []
 
-    def accept(sentence: str) -> bool:
+    def accept(sentence: str, candidates: Sequence[str]) -> int | None:
         asked.append(sentence)
-        return "silent" in sentence
+        return 0 if "silent" in sentence else None
 
     chosen = draft(seen, accept)
     assert [c.name for c in chosen.conditions] == ["hole"]
@@ -424,7 +470,7 @@ def test_another_candidate_can_be_chosen() -> None:
     silent = draft(seen, choose=6)
     assert silent.signature is not None
     assert silent.signature.summary == "the network is silent: no answers, no end"
-    assert "  6. the network is silent: no answers, no end (taken)" in silent.told
+    assert "6. taken: the network is silent: no answers, no end, 40% sure: silent (log:2)" in silent.told
     with pytest.raises(NoSuchCandidate, match=r"--choose: found 7, expected a number from 1 to 6: 1\. it comes"):
         draft(seen, choose=7)
     with pytest.raises(NoSuchCandidate, match="found 1, but the files show nothing that could be chosen"):
@@ -482,6 +528,13 @@ def test_long_lines_cost_little() -> None:
         clean(line)
         from_console.look("log", line)
         from_broker_log.look("log", line)
+
+
+def test_in_what_a_person_wrote_a_word_alone_is_no_secret() -> None:
+    story = "The password changed, then the token expired. The new password is hunter2secret, psk=hunter2secret"
+    cleaned = clean(story, prose=True)
+    assert cleaned.count == 2
+    assert cleaned.text.startswith("The password changed, then the token expired. The new password is [redacted]")
 
 
 @pytest.mark.parametrize("text", ["bad username or password", "password is wrong", "passed 3 tests", "compass 12"])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
+import zlib
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
@@ -21,6 +24,14 @@ _MOSQUITTO: Final = re.compile(
     r"|Sending (CONNACK|PUBACK|SUBACK|PINGRESP) to |Received (SUBSCRIBE|PUBLISH|PINGREQ|DISCONNECT) from ",
     re.MULTILINE,
 )
+_GZIP: Final = b"\x1f\x8b"
+_UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
+_PACKED: Final = {b"PK\x03\x04": "unzip", b"\xfd7zXZ\0": "unxz", b"BZh": "bunzip2", b"\x28\xb5\x2f\xfd": "unzstd"}
+"""The first bytes of what other packers make, and what unpacks it."""
+_NO_TEXT: Final = ("\ufffd", "\0", *map(chr, range(1, 7)))
+_MOST_NO_TEXT: Final = 0.15
+"""How much of a log may be no text: a port that is opened at the wrong rate, or a boot at 74880 baud, writes some."""
+_CUT_OUT: Final = f"; cut out the part around the failure, {MOST_BYTES >> 20} MB at most"
 _LOOKED_AT: Final = 1 << 20  # bytes: a log may begin long before the lines that tell what it is
 
 
@@ -28,31 +39,66 @@ class EvidenceError(ValueError):
     """A file that cannot be taken. One line: which, why, and the cure."""
 
 
-def recognise(path: Path) -> Kind:
+@dataclass(frozen=True, slots=True)
+class FieldFile:
+    """A file of the field: what it is, and what is in it, unpacked; of a timeline or a run's folder nothing is read."""
+
+    kind: Kind
+    data: bytes = b""
+
+    @property
+    def text(self) -> str:
+        """A log's text: UTF-8, or UTF-16 where it begins with that mark, as Windows writes what is redirected."""
+        if self.data[:2] in _UTF16:
+            return self.data.decode("utf-16", "replace")
+        return self.data.decode("utf-8-sig", "replace")
+
+
+def recognise(path: Path) -> FieldFile:
     """What the file, or the folder of a run, is. Raises EvidenceError."""
     if path.is_dir():
         if (path / "timeline.jsonl").exists() or (path / "workers").is_dir():
-            return "timeline"
+            return FieldFile("timeline")
         raise EvidenceError(f"{path}: a folder without a timeline.jsonl is no run; name the file in it")
-    try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            start = file.read(_LOOKED_AT)
-    except OSError as error:
-        raise EvidenceError(f"{path}: {error.strerror}; check its path and its mode") from None
-    if size > MOST_BYTES:
-        raise EvidenceError(
-            f"{path}: has {size >> 20} MB; cut out the part around the failure, {MOST_BYTES >> 20} at most"
-        )
+    data = _content(path)
+    start = data[:_LOOKED_AT]
     if not start.strip():
         raise EvidenceError(f"{path}: is empty")
     if start[:4] in _PCAP:
-        return "pcap"
+        return FieldFile("pcap", data)
     if _is_timeline(start):
-        return "timeline"
-    if b"\0" in start[:4096] and start.count(0) > len(start) // 10:
+        if path.read_bytes()[:2] == _GZIP:
+            raise EvidenceError(f"{path}: a timeline that is packed; unpack it with gunzip first")
+        return FieldFile("timeline")
+    if (packer := next((words for mark, words in _PACKED.items() if start.startswith(mark)), None)) is not None:
+        raise EvidenceError(f"{path}: is packed; unpack it with {packer} first, and name what was in it")
+    log = FieldFile("console", data)
+    words = FieldFile("console", start).text
+    if sum(map(words.count, _NO_TEXT)) > _MOST_NO_TEXT * len(words):
         raise EvidenceError(f"{path}: is neither text nor a capture; expected a timeline, a log, a pcap or a pcapng")
-    return "broker-log" if _MOSQUITTO.search(start.decode("utf-8", "replace")) else "console"
+    return replace(log, kind="broker-log") if _MOSQUITTO.search(words) else log
+
+
+def _content(path: Path) -> bytes:
+    """What is in a file, or what was packed in it with gzip, as rotated logs are. Raises EvidenceError."""
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise EvidenceError(f"{path}: is a device or a pipe; write what comes from it into a file first")
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise EvidenceError(f"{path}: has {size >> 20} MB{_CUT_OUT}")
+        data = path.read_bytes()
+        if data[:2] != _GZIP:
+            return data
+        with gzip.open(path) as file:
+            data = file.read(MOST_BYTES + 1)
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise EvidenceError(f"{path}: is packed with gzip, and damaged; fetch it again") from None
+    except OSError as error:
+        raise EvidenceError(f"{path}: {error.strerror}; check its path and its mode") from None
+    if len(data) > MOST_BYTES:
+        raise EvidenceError(f"{path}: has more than {MOST_BYTES >> 20} MB once it is unpacked{_CUT_OUT}")
+    return data
 
 
 def _is_timeline(start: bytes) -> bool:
