@@ -13,7 +13,7 @@ from hil.history import as_json, listing, place
 from hil.history.course import course
 from hil.history.database import History, HistoryError, open_history
 from hil.history.questions import drifts, flaky, lonely, regressions, trend
-from hil.history.runs import counts, titles
+from hil.history.runs import bad, counts, titles
 from hil.history.sheet import Sheet
 from hil.history.window import Window, window
 from hil.history.wording import together
@@ -41,16 +41,21 @@ def overview(options: argparse.Namespace) -> int:
     """Everything in one look."""
     with _looking(options) as (connection, found):
         newest = counts(connection, found.newest())
+        failed = bad(connection, found.newest())
         broken, unsteady, alone = regressions(found), flaky(found), lonely(found)
         moved = drifts(found)
         if options.json:
             answers = {"runs": as_json.counts(newest), "regressions": as_json.regressions(broken)}
+            answers["failed"] = as_json.failed(found, failed)
             answers |= {"flaky": as_json.flaky(unsteady), "boards": as_json.boards(alone)}
             _print(found, "overview", **answers, drifts=as_json.drifts(moved))
             return 0
         sheet = Sheet.of_stdout()
         most = listing.MOST if sheet.is_terminal else None
         listing.about(sheet, found, newest)
+        told = {(one.board.id, one.scenario) for one in broken}
+        others = [one for _, one in failed if (one.board, one.scenario) not in told]
+        listing.others(sheet, found, others, most)
         listing.regressions(sheet, found, broken, most)
         listing.flaky(sheet, unsteady, most)
         listing.boards(sheet, alone)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from hil.history.questions import Drift, Flaky, Lonely, Regression, Trend
-from hil.history.runs import Counts
+from hil.history.runs import Counts, Result
 from hil.history.window import Run, Window
 
 FORMAT: Final = 1
@@ -48,6 +48,17 @@ def run(one: Run | None) -> dict[str, Any] | None:
 def counts(found: Sequence[Counts]) -> list[dict[str, Any]]:
     """Runs with their numbers of results."""
     return [{"run": run(one.run), "outcomes": dict(one.outcomes), "seconds": one.seconds} for one in found]
+
+
+def failed(window: Window, found: Sequence[tuple[Run, Result]]) -> list[dict[str, Any]]:
+    """Results that were not as they should be."""
+    return [
+        {
+            **{"run": run(of), "rig": of.rig, "board": window.boards[one.board].name, "scenario": one.scenario},
+            **{"outcome": one.outcome, "quarantined": one.quarantined, "seconds": one.seconds, "reason": one.reason},
+        }
+        for of, one in found
+    ]
 
 
 def regressions(found: Sequence[Regression]) -> list[dict[str, Any]]:

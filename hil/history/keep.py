@@ -83,7 +83,8 @@ class Keeper:
             run = self._run_id(connection, ids)
             # Its digests are made of all that is there: on PostgreSQL only one process at a time may.
             connection.execute(select(schema.runs.c.id).where(schema.runs.c.id == run).with_for_update())
-            for board in {self._keep(connection, cell, ids) for cell in settled}:
+            boards = [self._keep(connection, cell, ids) for cell in settled]
+            for board in sorted(set(boards)):
                 digest.write(connection, run, board)
         self._ids = ids
 

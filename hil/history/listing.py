@@ -13,7 +13,7 @@ from hil.history import wording
 from hil.history.digest import Entry as Verdict
 from hil.history.quarantine import Entry
 from hil.history.questions import Flaky, Lonely, Regression
-from hil.history.runs import Counts
+from hil.history.runs import Counts, Result
 from hil.history.sheet import Sheet, words
 from hil.history.window import Window
 from hil.history.wording import Broke, Moved
@@ -44,6 +44,19 @@ def about(sheet: Sheet, window: Window, newest: Sequence[Counts]) -> None:
 def _counted(one: Counts) -> Text:
     told = [words(f"{one.outcomes[name]} {name}", COLOURS.get(name, "")) for name in wording.WORST if one.has(name)]
     return Text(", ").join(told) if told else words("nothing yet")
+
+
+def others(sheet: Sheet, window: Window, found: Sequence[Result], most: int | None = None) -> None:
+    """What else was bad in the newest runs, beside the regressions: where the bench failed, and what is flaky."""
+    if not found:
+        return
+    sheet.heading("Newest run", "what went wrong beside the regressions")
+    first = max(len(window.boards[one.board].name) for one in found[:most])
+    for one in found[:most]:
+        verdict = "quarantined" if one.quarantined and one.outcome != "flaky" else one.outcome
+        what = words(f"{verdict}  ", COLOURS.get(verdict, "")) + words(one.scenario)
+        sheet.entry(words(window.boards[one.board].name, "bold"), what, one.reason, first=first)
+    _more(sheet, len(found), most, "--json")
 
 
 def runs(sheet: Sheet, found: Sequence[Counts]) -> None:

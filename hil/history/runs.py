@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import Connection, func, select
 
@@ -65,6 +66,16 @@ def results(connection: Connection, run: int) -> list[Result]:
     columns = (table.board_id, title, table.firmware_id, table.outcome, table.quarantined, table.seconds, table.reason)
     asked = select(*columns).join(schema.scenarios, table.scenario_id == schema.scenarios.c.id)
     return [Result(*row) for row in connection.execute(asked.where(table.run_id == run).order_by(title))]
+
+
+BAD: Final = ("FAIL", "ERROR", "flaky")
+"""Outcomes that somebody wants to know of."""
+
+
+def bad(connection: Connection, runs: Sequence[Run]) -> list[tuple[Run, Result]]:
+    """What was not as it should be in these runs, the worst first."""
+    found = [(run, one) for run in runs for one in results(connection, run.id) if one.outcome in BAD]
+    return sorted(found, key=lambda item: BAD.index(item[1].outcome))
 
 
 def titles(connection: Connection) -> list[str]:

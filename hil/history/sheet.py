@@ -73,7 +73,8 @@ class Sheet:
         name = words(name) if isinstance(name, str) else name
         beside = name + Text(" " * (first - cell_len(name.plain) + _GAP))
         self.line(beside + (words(what) if isinstance(what, str) else what), indent=indent, hang=first + _GAP)
-        self.line(words(more, "dim"), indent=indent + first + _GAP, hang=2)
+        if more:
+            self.line(words(more, "dim"), indent=indent + first + _GAP, hang=2)
 
     def table(
         self,

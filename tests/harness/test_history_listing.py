@@ -48,6 +48,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> str:
                     ("comes online", "pass"),
                     (LONG, "FAIL" if run >= 20 else "pass"),
                     ("tries again", "FAIL" if board == "esp32-b" and run % 4 == 1 else "pass"),
+                    ("answers", "ERROR" if board == "esp32-b" and run == 29 else "pass"),
                 )
             ):
                 cells.take(line)
@@ -90,6 +91,15 @@ def test_what_broke_on_several_boards_at_once_stands_once(kept: str, capsys: pyt
     told = asked(capsys, kept, "regressions")
     assert told.count(LONG) == told.count("broken since") == 1
     assert told.index("broken since") < told.index("esp32-a  10 of 10") < told.index("esp32-b  10 of 10")
+
+
+def test_where_the_bench_failed_last_night_is_told_before_anything_else(
+    kept: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = asked(capsys, kept)
+    part = told.split("Newest run  what went wrong beside the regressions\n")[1].split("\n\n")[0]
+    assert part == "  esp32-b  ERROR  answers\n           assert it was online"
+    assert "Newest run" not in asked(capsys, kept, "regressions")
 
 
 def set_to(width: int | None, show: Any, *arguments: Any) -> str:
@@ -161,7 +171,7 @@ def as_json(capsys: pytest.CaptureFixture[str], kept: str, *arguments: str) -> d
 def test_each_question_is_answered_as_json(kept: str, capsys: pytest.CaptureFixture[str]) -> None:
     runs = as_json(capsys, kept, "runs", "--last", "3")
     assert [one["run"]["key"] for one in runs["runs"]] == ["key-27", "key-28", "key-29"]
-    assert runs["runs"][0]["outcomes"] == {"FAIL": 2, "pass": 4}
+    assert runs["runs"][0]["outcomes"] == {"FAIL": 2, "pass": 6}
     assert runs["looked_at"]["last"]["began"] == BEGIN + 29 * DAY
     broke = as_json(capsys, kept, "regressions")["regressions"]
     assert {(one["board"], one["scenario"], one["sure"]) for one in broke if one["kind"] == "broken"} >= {
@@ -181,7 +191,7 @@ def test_each_question_is_answered_as_json(kept: str, capsys: pytest.CaptureFixt
     assert (alone["board"], alone["alone"], alone["last"]["key"]) == ("esp32-b", 8, "key-29")
     trend = as_json(capsys, kept, "trend", "comes online", "--board", "esp32-a")["trend"]
     assert trend[0]["points"][0]["measured"]["time_to_online"] == {"value": 2.0, "unit": "s"}
-    assert as_json(capsys, kept, "trend")["scenarios"] == sorted(("comes online", LONG, "tries again"))
+    assert as_json(capsys, kept, "trend")["scenarios"] == sorted(("answers", "comes online", LONG, "tries again"))
 
 
 def test_the_overview_as_json_has_all_answers(kept: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,6 +199,13 @@ def test_the_overview_as_json_has_all_answers(kept: str, capsys: pytest.CaptureF
     for name in ("regressions", "flaky", "boards", "drifts"):
         assert found[name] == as_json(capsys, kept, name)[name]
     assert [one["run"]["key"] for one in found["runs"]] == ["key-29"]
+    assert [(one["outcome"], one["board"], one["scenario"]) for one in found["failed"]] == [
+        ("FAIL", "esp32-a", LONG),
+        ("FAIL", "esp32-b", LONG),
+        ("FAIL", "esp32-b", "tries again"),
+        ("ERROR", "esp32-b", "answers"),
+    ]
+    assert found["failed"][3]["reason"] == "assert it was online"
 
 
 def test_what_no_json_can_hold_is_null() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hil.history.runs import Counts, Result, counts, results
+from hil.history.runs import BAD, Counts, Result, counts, results
 from hil.history.window import Run, run_of
 from hil.report.html.markup import Child, Html, element
 from hil.report.html.overview import length
@@ -50,7 +50,7 @@ def one(view: View) -> str:
     run = known(view, view.asked.needed("key"))
     (counted,) = counts(view.connection, [run])
     found = results(view.connection, run.id)
-    bad = [one for one in found if one.outcome in ("FAIL", "ERROR", "flaky")]
+    bad = [one for one in found if one.outcome in BAD]
     return framed(
         view,
         f"Run of {run.name}",
