@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -302,6 +303,7 @@ def _skip_if_not_applicable(request: pytest.FixtureRequest, bench: Bench, board:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    ended = time.monotonic()  # what follows takes its time: a diagnosis above all
     report = yield
     bench = item.config.stash.get(_bench_key, None)
     if bench is None or not _is_ours(item, "board"):
@@ -327,7 +329,7 @@ def pytest_runtest_makereport(
         stretch = bench.stretch(board, after=mark)
         report.sections.append((f"timeline of {board} ({timeline})", stretch))
     excused = _quarantined(item, report, board, title) if report.failed else None
-    _account_for(item, report, bench, run, sections)
+    _account_for(item, report, bench, run, sections, ended)
     if excused is not None:
         report.outcome = "skipped"  # what pytest makes of a failure that was expected
         report.wasxfail = excused
@@ -350,7 +352,9 @@ def _quarantined(item: pytest.Item, report: pytest.TestReport, board: str, scena
     return words if holds else None
 
 
-def _account_for(item: Any, report: pytest.TestReport, bench: Bench, run: str, sections: list[tuple[str, str]]) -> None:
+def _account_for(
+    item: Any, report: pytest.TestReport, bench: Bench, run: str, sections: list[tuple[str, str]], ended: float
+) -> None:
     """Put what results.jsonl shall say of this phase on the report, for the process that writes it."""
     from hil.report import results
     from hil.side_by_side import told
@@ -371,7 +375,8 @@ def _account_for(item: Any, report: pytest.TestReport, bench: Bench, run: str, s
     if report.when == "call" and _mark_key in item.stash:
         about |= _witness(item.config).account(bench, about["board"], item.stash[_mark_key])
     text = report.longreprtext if report.failed else ""
-    found = results.account(report, about=about, sections=sections, text=text, redacted=bench.timeline.redacted)
+    redacted = bench.timeline.redacted
+    found = results.account(report, about=about, sections=sections, text=text, redacted=redacted, ended=ended)
     setattr(report, results.ACCOUNT, found)
 
 

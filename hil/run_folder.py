@@ -90,7 +90,7 @@ def merge(run: Path) -> MergedRun:
 def merged_timeline(run: Path) -> Path | None:
     """The merged timeline of a run whose workers left theirs, made anew if one of these is newer.
 
-    None where it cannot be made: in a folder that may not be written to. Raises ValueError as `merge` does.
+    In a folder that may not be written to it is the one that is there, or None. Raises ValueError as `merge` does.
     """
     there = run / TIMELINE
     newest = max((path.stat().st_mtime_ns for path in timelines_of_workers(run).values()), default=0)
@@ -98,7 +98,7 @@ def merged_timeline(run: Path) -> Path | None:
         try:
             merge(run)
         except (NoRun, OSError):
-            return None
+            return there if there.exists() else None
     return there
 
 

@@ -15,6 +15,7 @@ from hil.report.runs import Part, Run
 from hil.timeline import Event
 
 _LASTING = ("power", "flash", "provision")
+_OF_CONNECTIONS = ("accept", "tls", "tls-failed", "connect", "connack", "denied", "close")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +41,18 @@ class Outside:
         return max([self.events[-1].monotonic, *(test.ended for test in self.tests)])
 
     def lasting(self) -> list[Event]:
-        """What says how long things last that begin in a test and end after it, or before one: of the whole run."""
-        found = self.part.events.window(
-            0,
-            len(self.part.events),
-            lambda source, kind, board: board == self.board and (source in _LASTING or kind == "fault"),
-        )
-        return list(found)
+        """What says how long things last that begin in a test and end after it, or before one: of the whole run.
+
+        Of connections, those of which something was seen outside of tests.
+        """
+        seen = {event.get("connection") for event in self.events if event.source == "gateway"}
+
+        def wanted(source: str, kind: str, board: str | None) -> bool:
+            lasts = source in _LASTING or kind == "fault" or (source == "gateway" and kind in _OF_CONNECTIONS)
+            return board == self.board and lasts
+
+        found = self.part.events.window(0, len(self.part.events), wanted)
+        return [e for e in found if e.kind not in _OF_CONNECTIONS or e.get("connection") in seen]
 
 
 def outside(run: Run) -> Iterator[Outside]:

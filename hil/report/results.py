@@ -49,13 +49,15 @@ def account(
     sections: Sequence[tuple[str, str]],
     text: str,
     redacted: Callable[[str], str],
+    ended: float | None = None,
 ) -> dict[str, Any]:
     """What one phase of a test came to, as plain data. `about` names test, board, scenario and the run's folder.
 
     `began` and `ended` are monotonic seconds, as on the timeline; `wall` is when it ended, in seconds since 1970.
-    `text` is the failure as pytest shows it. `redacted` blanks secrets, and gets every text.
+    `text` is the failure as pytest shows it. `redacted` blanks secrets, and gets every text. `ended`: now, if None.
     """
-    ended = time.monotonic()
+    now = time.monotonic()
+    ended = now if ended is None else ended
     outcome = "failed" if report.failed else "skipped" if report.skipped else "passed"
     return {
         **about,
@@ -63,7 +65,7 @@ def account(
         "outcome": outcome,
         "began": round(ended - report.duration, 6),
         "ended": round(ended, 6),
-        "wall": round(time.time(), 6),
+        "wall": round(time.time() - (now - ended), 6),
         "seconds": round(report.duration, 6),
         "reason": redacted(reason_of(report) or "") or None,
         "failure": redacted(_ends(text)) if report.failed else None,

@@ -18,6 +18,7 @@ from hil.history import quarantine
 from hil.history.database import open_history
 from hil.history.place import parse
 from hil.history.questions import trend
+from hil.report.results import lines
 
 RIG = Path(__file__).parents[2] / "rigs" / "virtual.toml"
 
@@ -115,6 +116,7 @@ from hil.history import quarantine
 from hil.history.database import open_history
 from hil.history.place import parse
 from hil.history.questions import trend
+from hil.report.results import lines
 test_says_why_it_does_not_apply = pytest.mark.needs("broker:telepathy")(test_says_why_it_does_not_apply)
 """
 
@@ -149,6 +151,17 @@ def test_verdicts_findings_and_the_timeline_of_a_failure(tmp_path: Path) -> None
 
 
 WARNS = """
+import pathlib, time
+from hil.bench import Bench
+
+said = Bench.diagnosis
+
+def diagnosis(*args, **more):
+    pathlib.Path("diagnosed").write_text(str(time.monotonic()))
+    return said(*args, **more)
+
+Bench.diagnosis = diagnosis
+
 def test_is_not_quite_right(board, warn):
     warn("it stutters")
 
@@ -188,6 +201,8 @@ def test_a_warning_is_a_verdict_of_its_own(tmp_path: Path) -> None:
         ("test_is_right[esp32-a]", "pass"),
         ("test_may_fail[esp32-a]", "quarantined"),
     ]
+    failed = [one for one in lines(left / "results.jsonl") if one["outcome"] == "failed"]
+    assert [one["ended"] <= float((tmp_path / "diagnosed").read_text()) for one in failed] == [True]
     words = f"quarantined until {datetime.date.today()}: issue 17"
     assert f"  esp32-a: test_may_fail: {words}" in done.stdout
     assert "1 quarantined" in done.stdout

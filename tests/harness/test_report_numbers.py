@@ -69,8 +69,9 @@ def test_a_timeline_that_grew_is_merged_again_and_one_that_cannot_be_is_read_apa
     def refused(run: Path) -> None:
         raise PermissionError(13, "Permission denied")
 
-    (parallel / run_folder.TIMELINE).unlink()
     monkeypatch.setattr(run_folder, "merge", refused)
+    assert runs.read(parallel).parts[1].events[0].sequence > 0, "a copy, whose files' times say nothing"
+    (parallel / run_folder.TIMELINE).unlink()
     apart = runs.read(parallel)
     assert [part.events[0].sequence for part in apart.parts] == [0, 0]
     assert len(apart.parts[0].events) == 41

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,23 @@ def test_the_picture_of_it(tmp_path: Path) -> None:
     assert first["failed"] == first["length"] > 0, "the moment at which the run died"
     assert ["guardian", "ended", lanes.index("test"), BAD, False] in [list(kind) for kind in first["kinds"]]
     assert first.keys() == chunk(run, run.results[0]).keys()
+
+
+def test_a_connection_that_ends_in_a_test_is_not_shown_as_one_that_lasts(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    own = {"connection": 1}
+    run.timeline.record("gateway", "accept", "esp32-a", **own, peer="127.0.0.1:5")
+    began = time.monotonic()
+    run.timeline.record("gateway", "close", "esp32-a", **own, by="device", how="reset", seconds=1.0)
+    run.timeline.record("gateway", "accept", "esp32-a", connection=2, peer="127.0.0.1:5")
+    run.test("test_it", {"when": "setup", "since": began}, {}, {"when": "teardown"})
+    (told,) = map(chunk_outside, outside(runs.read(run.close())))
+    bars = [
+        (label, end is None)
+        for row, _, end, _, label, part in told["spans"]
+        if told["lanes"][row] == "TLS" and not part
+    ]
+    assert bars == [("connection 1: ended before any TLS was spoken (by device: reset)", False)]
 
 
 def test_a_run_that_is_all_tests_has_none(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ def spans_outside(found: Outside) -> list[Span]:
     tones = {"FAIL": BAD, "ERROR": BAD, "pass": GOOD, "n/a": PLAIN}
     tests = [Span("test", t.began, t.ended, tones.get(t.verdict, ODD), t.name) for t in found.tests]
     lasting = found.lasting()
-    return [*tests, *_power(lasting), *_connections(found.events), *_writing(lasting), *_faults(lasting)]
+    return [*tests, *_power(lasting), *_connections(lasting), *_writing(lasting), *_faults(lasting)]
 
 
 def _phases(result: Result) -> Iterator[Span]:

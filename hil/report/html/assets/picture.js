@@ -200,8 +200,9 @@ class Picture {
       c.lineTo(x, this.height);
       c.stroke();
       c.fillStyle = this.colour('quiet');
-      const words = seconds(tick, step);
-      c.fillText(words, Math.min(x + 4, this.width - c.measureText(words).width - 2), STRIP + AXIS / 2);
+      const words = seconds(tick, step), wide = c.measureText(words).width, left = Math.min(x + 4, this.width - wide - 2);
+      const failed = this.test.failed === null ? -Infinity : this.x(this.test.failed); // its tag would lie upon this
+      if (Math.abs(left + wide / 2 - failed) > wide / 2 + 24) c.fillText(words, left, STRIP + AXIS / 2);
     }
   }
 
