@@ -60,7 +60,7 @@ def _date(ask: Ask, say: Say) -> datetime.date | None:
 
 def _files(ask: Ask, say: Say) -> list[Path]:
     found: list[Path] = []
-    say("Which files are there of it: a device's log, a broker's log, a pcap, a timeline or a run's folder?")
+    say("Which files are there of it: a log of the device or the broker, a pcap, its certificates, a timeline, a run?")
     while True:
         answer = ask("A file, or nothing when that was all: ").strip()
         if not answer:

@@ -65,7 +65,7 @@ class EvidenceTable(Strict):
     """
 
     file: str
-    kind: Literal["timeline", "broker-log", "console", "pcap", "other"]
+    kind: Literal["timeline", "broker-log", "console", "pcap", "chain", "other"]
     sha256: Digest | None = None
     board: str | None = None
     note: str = ""

@@ -48,7 +48,7 @@ def _add_new(new: argparse.ArgumentParser) -> None:
         nargs="+",
         type=Path,
         metavar="FILE",
-        help="a timeline or a run's folder, a log of mosquitto or of a device, a pcap; which, is seen by what is in it",
+        help="a timeline, a run's folder, a log of mosquitto or a device, a pcap, a chain as PEM; seen by its content",
     )
     new.add_argument("--title", metavar="TEXT", help="the failure in a line (default: its name)")
     new.add_argument("--story", metavar="TEXT", help="what happened")

@@ -20,7 +20,7 @@ from hil.cases.capture import keep
 from hil.cases.case import FILE, Case, CaseFile, EvidenceTable, FieldTable, FirmwareTable, digest, load
 from hil.cases.cleaning import clean
 from hil.cases.drafting import Accept, Draft, draft
-from hil.cases.proposing import from_broker_log, from_console, from_pcap, from_timeline
+from hil.cases.proposing import from_broker_log, from_chain, from_console, from_pcap, from_timeline
 from hil.cases.proposing.recognising import EvidenceError, FieldFile, Kind, recognise
 from hil.cases.proposing.sighting import Sighting
 from hil.cases.trial import Trial
@@ -192,6 +192,7 @@ KINDS: Mapping[Kind, str] = {
     "broker-log": "a broker's log",
     "console": "a device's log",
     "pcap": "a capture of a network",
+    "chain": "a device's certificates",
 }
 """The kinds of files in words."""
 
@@ -290,9 +291,20 @@ def _pcap(path: Path, found: FieldFile, name: str, told: Told, gathered: _Gather
     return None, kept.bytes()
 
 
+def _chain(path: Path, found: FieldFile, name: str, told: Told, gathered: _Gathered) -> Read:
+    content = _text_of(path, found, gathered)
+    day = told.reported or datetime.datetime.now(datetime.UTC).date()
+    noon = datetime.datetime.combine(day, datetime.time(12), datetime.UTC)
+    sightings, facts = from_chain.look(name, content, noon.timestamp())
+    gathered.sightings += sightings
+    gathered.facts |= facts
+    return None, content.encode()
+
+
 _READERS: Mapping[Kind, Callable[[Path, FieldFile, str, Told, _Gathered], Read]] = {
     "timeline": _timeline,
     "broker-log": _broker_log,
     "console": _console,
     "pcap": _pcap,
+    "chain": _chain,
 }

@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, Literal
 
-Kind = Literal["timeline", "broker-log", "console", "pcap"]
+from hil.cases.proposing.from_chain import is_chain
+
+Kind = Literal["timeline", "broker-log", "console", "pcap", "chain"]
 
 MOST_BYTES: Final = 64 * 1024 * 1024
 """A larger file is not taken into a case: a part of it, around the failure, says as much."""
@@ -76,6 +78,8 @@ def recognise(path: Path) -> FieldFile:
     words = FieldFile("console", start).text
     if sum(map(words.count, _NO_TEXT)) > _MOST_NO_TEXT * len(words):
         raise EvidenceError(f"{path}: is neither text nor a capture; expected a timeline, a log, a pcap or a pcapng")
+    if is_chain(words):
+        return replace(log, kind="chain")
     return replace(log, kind="broker-log") if _MOSQUITTO.search(words) else log
 
 

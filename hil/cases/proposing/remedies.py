@@ -109,7 +109,8 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         words="the broker refuses the device's certificate",
         fits=hypotheses.refused_chain,
         apart="the code with which the broker's TLS refuses it (20: no issuer, 79: an issuer that may not be one), a "
-        "capture beside the broker with TLS 1.2, in which the chain is in clear, or the chain itself",
+        "capture beside the broker with TLS 1.2, in which the chain is in clear, or the chain itself as PEM, named as "
+        "one more file",
         seen=_refused_chain_seen,
         diagnosed=False,
         ask="what does `openssl verify` say of the device's chain against the authority that the broker knows?",
@@ -125,6 +126,13 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     "damaged-anchors": Remedy(
         words="the device cannot read its trust anchors",
         conditions=_always(_condition("anchors", "device-certificate", flaw="damaged-anchors")),
+        never=({"source": "gateway", "kind": "connect"},),
+        diagnosed=False,
+        ask="what does `hil pem` say of the PEM texts in the firmware?",
+    ),
+    "damaged-certificate": Remedy(
+        words="the device cannot read its certificate",
+        conditions=_always(_condition("certificate", "device-certificate", flaw="damaged-certificate")),
         never=({"source": "gateway", "kind": "connect"},),
         diagnosed=False,
         ask="what does `hil pem` say of the PEM texts in the firmware?",
