@@ -13,7 +13,7 @@ from hil.history import as_json, listing, place
 from hil.history.course import course
 from hil.history.database import History, HistoryError, open_history
 from hil.history.questions import drifts, flaky, lonely, regressions, trend
-from hil.history.runs import bad, counts, titles
+from hil.history.runs import bad, counts, reasons, titles
 from hil.history.sheet import Sheet
 from hil.history.window import Window, window
 from hil.history.wording import together
@@ -56,7 +56,7 @@ def overview(options: argparse.Namespace) -> int:
         told = {(one.board.id, one.scenario) for one in broken}
         others = [one for _, one in failed if (one.board, one.scenario) not in told]
         listing.others(sheet, found, others, most)
-        listing.regressions(sheet, found, broken, most)
+        listing.regressions(sheet, found, broken, reasons(failed), most)
         listing.flaky(sheet, unsteady, most)
         listing.boards(sheet, alone)
         listing.drifts(sheet, together(moved), most)
@@ -78,12 +78,12 @@ def _runs(options: argparse.Namespace) -> int:
 
 
 def _regressions(options: argparse.Namespace) -> int:
-    with _looking(options) as (_, found):
+    with _looking(options) as (connection, found):
         asked = regressions(found)
         if options.json:
             _print(found, "regressions", regressions=as_json.regressions(asked))
         else:
-            listing.regressions(Sheet.of_stdout(), found, asked)
+            listing.regressions(Sheet.of_stdout(), found, asked, reasons(bad(connection, found.newest())))
     return 1 if any(one.sure and not one.quarantined for one in asked) else 0
 
 

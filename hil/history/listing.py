@@ -92,8 +92,17 @@ def _number(one: Counts, name: str) -> Text:
     return words(str(one.outcomes[name]), COLOURS.get(name, "")) if one.has(name) else words("·", "dim")
 
 
-def regressions(sheet: Sheet, window: Window, found: Sequence[Regression], most: int | None = None) -> None:
-    """What is sure first; what broke on several boards at once stands once, with the boards below it."""
+def regressions(
+    sheet: Sheet,
+    window: Window,
+    found: Sequence[Regression],
+    reasons: Mapping[tuple[int, str], str],
+    most: int | None = None,
+) -> None:
+    """What is sure first; what broke on several boards at once stands once, with the boards below it.
+
+    `reasons`: why it failed in the newest run, by board and scenario.
+    """
     sure = sum(one.sure for one in found)
     never = sum(one.good is None for one in found)
     told = ((sure, "sure"), (len(found) - sure - never, "may be chance"), (never, "never passed here"))
@@ -104,15 +113,17 @@ def regressions(sheet: Sheet, window: Window, found: Sequence[Regression], most:
     courses = {(board.id, title): entries for board, title, entries in window.named()}
     for group in shown:
         if group.sure:
-            _broke(sheet, group, courses)
+            _broke(sheet, group, courses, wording.why(group, reasons))
     _doubtful(sheet, [one for group in shown if not group.sure for one in group.regressions])
     _more(sheet, len(groups), most, "regressions")
 
 
-def _broke(sheet: Sheet, group: Broke, courses: Mapping[tuple[int, str], Sequence[Verdict]]) -> None:
+def _broke(sheet: Sheet, group: Broke, courses: Mapping[tuple[int, str], Sequence[Verdict]], why: str) -> None:
     style = "magenta" if group.quarantined else "bold red"
     sheet.line(words(group.scenario + wording.mark(group.quarantined), style), indent=2, hang=2)
     sheet.line(words(group.since), indent=4, hang=2)
+    if why:
+        sheet.line(words(why, "dim"), indent=4, hang=2)
     rows = []
     for one in group.regressions:
         outcomes = [entry.outcome for entry in courses[one.board.id, one.scenario]]

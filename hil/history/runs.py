@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -76,6 +76,11 @@ def bad(connection: Connection, runs: Sequence[Run]) -> list[tuple[Run, Result]]
     """What was not as it should be in these runs, the worst first."""
     found = [(run, one) for run in runs for one in results(connection, run.id) if one.outcome in BAD]
     return sorted(found, key=lambda item: BAD.index(item[1].outcome))
+
+
+def reasons(found: Iterable[tuple[Run, Result]]) -> dict[tuple[int, str], str]:
+    """Why, by board and scenario, of results that were bad; of those that say it."""
+    return {(one.board, one.scenario): one.reason for _, one in found if one.reason}
 
 
 def titles(connection: Connection) -> list[str]:

@@ -78,6 +78,12 @@ class Broke:
         return since(self.regressions[0])
 
 
+def why(group: Broke, reasons: Mapping[tuple[int, str], str]) -> str:
+    """Why it failed in the newest run, as the first of the boards says it; '' where it passed there."""
+    told = (reasons.get((one.board.id, one.scenario)) for one in group.regressions)
+    return next((reason for reason in told if reason), "")
+
+
 def at_once(found: Sequence[Regression]) -> list[Broke]:
     """What broke on several boards at once stands once; in the order of the first of each."""
     groups: dict[tuple[object, ...], list[Regression]] = {}

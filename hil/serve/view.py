@@ -14,6 +14,7 @@ from hil.history.quarantine import Entry as Quarantined
 from hil.history.quarantine import entries
 from hil.history.questions import Drift, Regression, regressions
 from hil.history.questions.drifts import Series, judge, series
+from hil.history.runs import bad, reasons
 from hil.history.window import Board, Window, window
 from hil.serve.asked import Asked, NoRun, NotThere
 
@@ -48,6 +49,11 @@ class View:
     def regressions(self) -> Sequence[Regression]:
         """What passed once and fails now, what is sure first."""
         return regressions(self.window)
+
+    @cached_property
+    def reasons(self) -> Mapping[tuple[int, str], str]:
+        """Why it failed in the newest run, by board and scenario."""
+        return reasons(bad(self.connection, self.window.newest()))
 
     @cached_property
     def drifts(self) -> Sequence[Drift]:

@@ -68,7 +68,8 @@ def test_a_month_of_runs_and_what_they_show(tmp_path: Path, capsys: pytest.Captu
     assert "the newest of rig lab, 2026-10-" in told
     assert ": 2 FAIL, 1 pass" in told
     assert "keeps alive\n    broken since 2026-10-" in told
-    assert "with 1.4.2 (03030303) (was good with 1.4.2 (02020202))\n    a  10 of 10 failed, 0 of 20 before" in told
+    good = "with 1.4.2 (03030303) (was good with 1.4.2 (02020202))"
+    assert f"{good}\n    assert it was online\n    a  10 of 10 failed, 0 of 20 before" in told
     assert "worse   a  time_to_online  2.35 to 3.1 s (+32%)" in told
     assert "in 'comes online': drift of +0.05 s a run" in told
     assert "\x1b" not in told  # what came from a test is shown, not played

@@ -110,7 +110,7 @@ def set_to(width: int | None, show: Any, *arguments: Any) -> str:
 
 def test_what_is_unsure_has_a_line_of_a_table_where_there_is_room() -> None:
     lab = past(lambda b, s, run: "FAIL" if run % 5 == 4 else "pass", runs=40, boards=1, scenarios=1)
-    wide, narrow = (set_to(width, listing.regressions, lab, regressions(lab)) for width in (120, 60))
+    wide, narrow = (set_to(width, listing.regressions, lab, regressions(lab), {}) for width in (120, 60))
     row = next(line for line in wide.split("\n") if "board-0" in line)
     for words in ("does 0", "the same", "1 of 1 failed, 7 of 39 before", "p = 0."):
         assert words in row

@@ -8,6 +8,7 @@ from typing import Final
 from hil.history import wording
 from hil.history.questions import Drift, Flaky, Lonely, Regression, flaky, lonely
 from hil.report.html.markup import Html, element
+from hil.report.legible import one_line
 from hil.serve import charts, links, marks
 from hil.serve.frame import section, table
 from hil.serve.view import View
@@ -47,7 +48,7 @@ def further(view: View, count: int, most: int | None) -> Html | None:
 
 
 def _card(view: View, group: wording.Broke) -> Html:
-    one = group.regressions[0]
+    one, why = group.regressions[0], wording.why(group, view.reasons)
     return element(
         "div",
         element(
@@ -56,6 +57,7 @@ def _card(view: View, group: wording.Broke) -> Html:
             class_="top",
         ),
         element("p", group.since, "; ", links.run(view.asked, one.since, "see that run")),
+        element("p", one_line(why, 300), class_="reason") if why else None,
         element("div", [_on(view, each) for each in group.regressions], class_="on"),
         class_="card",
         data_verdict="quarantined" if group.quarantined else "FAIL",
