@@ -117,8 +117,12 @@ def _asked(folder: Path, options: argparse.Namespace) -> Created:
     with contextlib.suppress(ImportError):
         import readline  # noqa: F401  # keys that move in a line, and lines of more than the terminal's 4095 characters
     about = {name: getattr(options, name) for name in ("board", "test", "client", "port", "device")}
-    told = replace(asking.tell(input, print), virtual=options.virtual, choose=options.choose, **about)
-    return create(folder, told, asking.accepting(input, print))
+
+    def say(words: str) -> None:
+        print(legible(words, keep=""))  # what a file of the field says may hold keys for a terminal
+
+    told = replace(asking.tell(input, say), virtual=options.virtual, choose=options.choose, **about)
+    return create(folder, told, asking.accepting(input, say))
 
 
 def scenario(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import tomlkit
@@ -29,11 +29,20 @@ class NoSuchCandidate(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One hypothesis of one sighting. `number` from 1, through all of them; 0: by no number to be chosen."""
+    """One hypothesis of one sighting. `number` from 1, through all of them; 0: by no number to be chosen.
+
+    `also`: others that are played alike, and differ in a virtual board's firmware alone.
+    """
 
     number: int
     sighting: Sighting
     hypothesis: Hypothesis
+    also: tuple[Hypothesis, ...] = ()
+
+    @property
+    def words(self) -> str:
+        """What it is, for people."""
+        return ", or ".join(each.words for each in (self.hypothesis, *self.also))
 
 
 def candidates(sightings: Sequence[Sighting], *, virtual: bool) -> list[list[Candidate]]:
@@ -47,15 +56,18 @@ def candidates(sightings: Sequence[Sighting], *, virtual: bool) -> list[list[Can
         numbered = sighting.what != "injected" and sighting.sure >= WORTH_A_WORD
         own: list[Candidate] = []
         for hypothesis in REMEDIES[sighting.what].hypotheses(sighting.details):
-            if not any(_alike(each.hypothesis, hypothesis, virtual=virtual) for each in own):
+            same = [] if virtual else [n for n, each in enumerate(own) if _alike(each.hypothesis, hypothesis)]
+            if same:
+                own[same[0]] = replace(own[same[0]], also=(*own[same[0]].also, hypothesis))
+            else:
                 number += numbered
                 own.append(Candidate(number if numbered else 0, sighting, hypothesis))
         found.append(own)
     return found
 
 
-def _alike(one: Hypothesis, other: Hypothesis, *, virtual: bool) -> bool:
-    return list(one.tables) == list(other.tables) and (not virtual or one.options == other.options)
+def _alike(one: Hypothesis, other: Hypothesis) -> bool:
+    return list(one.tables) == list(other.tables)
 
 
 def check(choose: int, found: Sequence[Sequence[Candidate]]) -> None:
@@ -65,7 +77,7 @@ def check(choose: int, found: Sequence[Sequence[Candidate]]) -> None:
         return
     if not every:
         raise NoSuchCandidate(f"--choose: found {choose}, but the files show nothing that could be chosen")
-    known = "; ".join(f"{each.number}. {each.hypothesis.words}" for each in every)
+    known = "; ".join(f"{each.number}. {each.words}" for each in every)
     raise NoSuchCandidate(f"--choose: found {choose}, expected a number from 1 to {len(every)}: {known}")
 
 
@@ -85,7 +97,7 @@ def told(sighting: Sighting, own: Sequence[Candidate], took: Candidate | None) -
     if len(own) == 1:
         return
     for each in own:
-        yield f"  {each.number}. {each.hypothesis.words}{' (taken)' if each is took else ''}"
+        yield f"  {each.number}. {each.words}{' (taken)' if each is took else ''}"
     if apart := REMEDIES[sighting.what].apart:
         yield f"  told apart by: {apart}"
 
@@ -108,13 +120,14 @@ def hints(sighting: Sighting, own: Sequence[Candidate], took: Candidate | None) 
         yield f"Told apart by: {remedy.apart}"
     for each in own:
         if len(own) > 1:
-            yield f"{each.number}. {each.hypothesis.words}{'; it stands above' if each is took else ''}"
+            yield f"{each.number}. {each.words}{'; it stands above' if each is took else ''}"
         if each is not took:
             for table in each.hypothesis.tables:
                 yield from _commented(table)
-        if each.hypothesis.options:
-            yield "A virtual board whose firmware fails so, under [firmware]:"
-            yield f"options = {json.dumps(list(each.hypothesis.options))}"
+        for hypothesis in (each.hypothesis, *each.also):
+            if hypothesis.options:
+                yield f"A virtual board whose firmware fails so ({hypothesis.words}), under [firmware]:"
+                yield f"options = {json.dumps(list(hypothesis.options))}"
 
 
 def _commented(table: Table) -> Iterator[str]:

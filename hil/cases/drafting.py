@@ -82,7 +82,7 @@ def _taken(
     if choose is not None and not done:
         return next((each for each in own if each.number == choose), None)
     if accept is not None and sighting.sure >= candidates.WORTH_A_WORD:
-        which = accept(candidates.sentence(sighting), [each.hypothesis.words for each in own])
+        which = accept(candidates.sentence(sighting), [each.words for each in own])
         return own[which] if which is not None else None
     return own[0] if sighting.sure >= LIKELY and (done or first) else None
 

@@ -97,10 +97,13 @@ def test_two_ways_to_leave_in_the_middle(asked: Terminal, tmp_path: Path, key: s
     """Behind a file that was read, at the last question of all: nothing is left, and the message has its own line."""
     for question in ("in a line\\?", "when does it", "Where was it", "firmware version", "On which day"):
         answer(asked, question, "It is away\n" if "in a line" in question else "\n")
-    answer(asked, "A file", f"{FILES}/gives-up.console.log\n")
+    hostile = tmp_path.parent / f"{tmp_path.name}.log"
+    hostile.write_bytes((FILES / "foreign-will.console.log").read_bytes().replace(b"/command", b"/\x1b[41m\x07"))
+    answer(asked, "A file", f"{hostile}\n")
     answer(asked, "A file", "\n")
     answer(asked, "Take it\\?", key)
     assert asked.ended() == code, asked.text
     assert any(line.startswith(words) for line in asked.text.splitlines()), asked.text
     assert "Traceback" not in asked.text
+    assert b"\x1b[41m" not in asked.raw, "what a file says is no key for the terminal"
     assert made(tmp_path) == []

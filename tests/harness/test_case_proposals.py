@@ -528,7 +528,10 @@ def test_another_candidate_can_be_chosen() -> None:
 
 def test_for_a_real_board_mistakes_of_a_virtual_one_s_firmware_are_no_candidates() -> None:
     cut_off = [Sighting(what="cut-off", sure=0.6, words="x", where=("log:1",))]
-    assert draft(cut_off).candidates == 2, "the broker's rules, and a line that is cut"
+    real = draft(cut_off)
+    assert real.candidates == 2, "the broker's rules, and a line that is cut"
+    assert real.told[1].startswith("  1. the topic of its last will is not allowed, or a topic that it subscribes ")
+    assert sum(hint.startswith("options = ") for hint in real.hints) == 3
     assert draft(cut_off, virtual=True).candidates == 4
     assert draft(cut_off, virtual=True, choose=2).options == ["--with", "foreign-subscribe"]
 

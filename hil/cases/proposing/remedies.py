@@ -90,6 +90,16 @@ def _refused_chain_seen(details: Details) -> list[Table]:
     return [_event("gateway", "tls-failed", AGAIN, reason="client certificate refused", **alert)]
 
 
+def _unreadable(words: str, what: str) -> Remedy:
+    return Remedy(
+        words=f"the device cannot read {words}",
+        conditions=_always(_condition(what, "device-certificate", flaw=f"damaged-{what}")),
+        never=({"source": "gateway", "kind": "connect"},),
+        diagnosed=False,
+        ask="what does `hil pem` say of the PEM texts in the firmware?",
+    )
+
+
 REMEDIES: Final[Mapping[str, Remedy]] = {
     "injected": Remedy(words="the bench did this to the board", conditions=_injected, diagnosed=False),
     "no-client-certificate": Remedy(
@@ -123,27 +133,9 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         diagnosed=False,
         ask="which anchors does it have, which name does it expect, and what does its clock say when it connects?",
     ),
-    "damaged-anchors": Remedy(
-        words="the device cannot read its trust anchors",
-        conditions=_always(_condition("anchors", "device-certificate", flaw="damaged-anchors")),
-        never=({"source": "gateway", "kind": "connect"},),
-        diagnosed=False,
-        ask="what does `hil pem` say of the PEM texts in the firmware?",
-    ),
-    "damaged-certificate": Remedy(
-        words="the device cannot read its certificate",
-        conditions=_always(_condition("certificate", "device-certificate", flaw="damaged-certificate")),
-        never=({"source": "gateway", "kind": "connect"},),
-        diagnosed=False,
-        ask="what does `hil pem` say of the PEM texts in the firmware?",
-    ),
-    "damaged-key": Remedy(
-        words="the device cannot read its key",
-        conditions=_always(_condition("key", "device-certificate", flaw="damaged-key")),
-        never=({"source": "gateway", "kind": "connect"},),
-        diagnosed=False,
-        ask="what does `hil pem` say of the PEM texts in the firmware?",
-    ),
+    "damaged-anchors": _unreadable("its trust anchors", "anchors"),
+    "damaged-certificate": _unreadable("its certificate", "certificate"),
+    "damaged-key": _unreadable("its key", "key"),
     "will-topic-denied": Remedy(
         words="the topic of the last will is not allowed, and the broker cuts the device off",
         conditions=_denied("will"),
