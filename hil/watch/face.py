@@ -21,7 +21,7 @@ from hil.watch.looking import Looking
 from hil.watch.panel import WIDE, Panel
 from hil.watch.picture import Picture, Times
 from hil.watch.prompt import Prompt
-from hil.watch.source import Source
+from hil.watch.source import LIVE, Source
 
 if TYPE_CHECKING:
     from hil.watch.acting import Acting
@@ -126,7 +126,7 @@ class Face:
 
     def _until(self) -> float | None:
         """Now, by the timeline's clock, which is this host's; the newest event's time where nothing comes any more."""
-        return time.monotonic() if self._source.state() == "live" else self._now
+        return time.monotonic() if self._source.state() == LIVE else self._now
 
     def _times(self) -> Times:
         """What the picture's times are."""

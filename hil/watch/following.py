@@ -94,6 +94,11 @@ class Follower:
         """How many bytes at the beginning were not read, as the files were so long."""
         return sum(file.skipped for file in self._files.values())
 
+    @property
+    def unread(self) -> int:
+        """How many bytes the files had, at the last look, that are not read yet."""
+        return sum(file.unread for file in self._files.values())
+
     def ended(self) -> bool | None:
         """Whether nobody writes the run any more; None where that cannot be told, as it is another user's."""
         seen = held(Path("/proc"))
@@ -110,6 +115,7 @@ class _File:
     tail: int
     began: float | None = None
     skipped: int = 0
+    unread: int = 0
     owner: int = -1
     _inode: int = 0
     _position: int = 0
@@ -128,6 +134,7 @@ class _File:
         except FileNotFoundError:
             return
         self._position += len(data)
+        self.unread = status.st_size - self._position
         *whole, self._torn = (self._torn + data).split(b"\n")
         for line in whole:
             if line.strip():

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from hil.watch.line import STYLES, fit
 from hil.watch.looking import Looking
+from hil.watch.source import BEHIND, LIVE
 from hil.watch.standing import Standing
 
 _DIM = Style(dim=True)
@@ -19,10 +20,10 @@ def top(title: str, state: str, looking: Looking, width: int) -> Text:
     if looking.paused:
         right = f"‖ paused, {looking.waiting} waiting"
     elif looking.following or not looking.view:
-        right = f"▶ {state}" if state == "live" else f"■ {state}"
+        right = f"▶ {state}" if state in (LIVE, BEHIND) else f"■ {state}"
     else:
         right = f"↑ {len(looking.view) - looking.cursor - 1} below"
-        right += "" if state == "live" else f", {state}"
+        right += "" if state == LIVE else f", {state}"
     left = f" hil watch  {title}"
     room = width - len(right) - 2
     left = left if len(left) <= room else left[: max(0, room - 1)] + "…"

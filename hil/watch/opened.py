@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hil.bench import Bench
 from hil.watch.row import Row
-from hil.watch.source import AT_ONCE
+from hil.watch.source import AT_ONCE, LIVE
 
 
 class OpenedBench:
@@ -30,7 +30,7 @@ class OpenedBench:
 
     def state(self) -> str:
         """It is open as long as it is watched."""
-        return "live"
+        return LIVE
 
     def note(self) -> None:
         """There is nothing to say that is not on the timeline."""

@@ -25,10 +25,11 @@ _TEXTS = {("console", "line"): "", ("console", "sent"): "» ", ("broker", "log")
 class Row:
     """`key` is its place in the order of time; `worker` saw it, "" where there is but one.
 
-    `text` is harmless: see hil.report.legible. `board` and `lane` are columns of their own.
+    `text` is harmless: see hil.report.legible. `board` and `lane` are columns of their own. What few rows are asked for
+    is made when it is: of a flood most are never seen.
     """
 
-    __slots__ = ("_searched", "board", "event", "key", "lane", "text", "tone", "worker")
+    __slots__ = ("_searched", "_text", "_tone", "board", "event", "key", "lane", "worker")
 
     def __init__(self, event: Event, worker: str = "") -> None:
         self.event = event
@@ -36,9 +37,27 @@ class Row:
         self.key = (event.monotonic, worker, event.sequence)
         self.board = None if event.board is None else legible(event.board, keep="")
         self.lane = lane(event)
-        self.tone = tone(event)
-        self.text = words(event)
+        self._tone: int | None = None
+        self._text: str | None = None
         self._searched: str | None = None
+
+    def prepare(self) -> None:
+        """Make what may be asked for, as long as there is time for it: a filter will ask all rows at once."""
+        self._tone, self._text = self.tone, self.text
+
+    @property
+    def tone(self) -> int:
+        """How much it asks to be looked at: see hil.lanes."""
+        if self._tone is None:
+            self._tone = tone(self.event)
+        return self._tone
+
+    @property
+    def text(self) -> str:
+        """What it says, in one line of at most LONGEST characters."""
+        if self._text is None:
+            self._text = words(self.event)
+        return self._text
 
     @property
     def searched(self) -> str:

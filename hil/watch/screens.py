@@ -45,7 +45,7 @@ class Page(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """The frame and the text in it."""
         frame = VerticalScroll(Static(self._text, markup=False))
-        frame.border_title = Text(self._title).markup
+        frame.border_title = Text(legible(self._title, keep="")).markup
         frame.border_subtitle = "escape closes, arrows scroll"
         yield frame
 

@@ -6,7 +6,8 @@ import threading
 from collections import deque
 from typing import Protocol
 
-from hil.watch.following import Follower
+from hil.report.legible import legible
+from hil.watch.following import CHUNK, Follower
 from hil.watch.row import Row
 
 INTERVAL = 0.1
@@ -22,6 +23,10 @@ AT_ONCE = 4_000
 """Rows that the screen takes at once: some 50 ms of work, so that a key is answered meanwhile."""
 
 
+LIVE, BEHIND = "live", "catching up"
+"""What is shown is what happens now, or is older: events come faster than they can be read here."""
+
+
 class Source(Protocol):
     """`title` for the top line. `began`: the monotonic time of the first event, in seconds, once there is one."""
 
@@ -34,7 +39,7 @@ class Source(Protocol):
         """What has come since; at most AT_ONCE rows. Never waits."""
 
     def state(self) -> str:
-        """'live', or another word for the state of what is watched."""
+        """LIVE, BEHIND, or another word for the state of what is watched."""
 
     def note(self) -> str | None:
         """A line to be shown once, such as why nothing comes any more."""
@@ -44,11 +49,12 @@ class FollowedRun:
     """A run of somebody else: a thread reads its files. Use as a context manager."""
 
     def __init__(self, follower: Follower) -> None:
-        self.title = follower.path.resolve().name
+        self.title = legible(follower.path.resolve().name, keep="")
         self._follower = follower
         self._rows: deque[Row] = deque()
         self._notes: deque[str] = deque()
-        self._state = "live"
+        self._state = LIVE
+        self._behind = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read, name="hil-watch", daemon=True)
 
@@ -68,7 +74,7 @@ class FollowedRun:
         return [self._rows.popleft() for _ in range(min(AT_ONCE, len(self._rows)))]
 
     def state(self) -> str:
-        return self._state
+        return BEHIND if self._state == LIVE and self._behind else self._state
 
     def note(self) -> str | None:
         return self._notes.popleft() if self._notes else None
@@ -96,6 +102,10 @@ class FollowedRun:
             self._become("unreadable", str(error))
             return False
         self._rows.extend(rows)
+        self._behind = self._follower.unread > CHUNK
+        if not self._behind:
+            for row in rows:
+                row.prepare()
         return bool(rows) and len(self._rows) < WAITING
 
     def _ask_whether_it_ended(self) -> None:
@@ -103,7 +113,7 @@ class FollowedRun:
         if ended:
             self._become("ended", "the run has ended: no process of this host writes it any more")
         elif ended is False:
-            self._become("live", "")
+            self._become(LIVE, "")
 
     def _become(self, state: str, note: str) -> None:
         if state != self._state:

@@ -294,6 +294,7 @@ def test_where_a_board_stands_is_folded_from_its_events() -> None:
 def test_the_top_line_says_whether_the_newest_event_is_shown() -> None:
     seen = looking(10)
     assert "▶ live" in heading.top("run", "live", seen, 80).plain
+    assert "▶ catching up" in heading.top("run", "catching up", seen, 80).plain
     seen.move(-4)
     assert "↑ 4 below, ended" in heading.top("run", "ended", seen, 80).plain
     seen.pause()

@@ -106,8 +106,9 @@ def test_a_large_file_is_read_in_parts(tmp_path: Path) -> None:
     follower = Follower(tmp_path)
     parts = []
     while rows := follower.read():
-        parts.append(len(rows))
-    assert sum(parts) == 5
+        parts.append((len(rows), follower.unread > 0))
+    assert sum(many for many, _ in parts) == 5
+    assert [more for _, more in parts] == [True] * (len(parts) - 1) + [False]
     assert len(parts) > 1
 
 

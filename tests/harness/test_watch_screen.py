@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import re
 import signal
 import sys
@@ -120,6 +121,29 @@ def test_what_is_shown_is_kept_and_failures_are_found(written: Timeline, screen:
     assert (tmp_path / "kept.txt").read_text().split(" ! ")[1] == "esp32-a      console E (7) mqtt: lost\n"
     screen.press("q")
     assert screen.ended() == 0
+
+
+def test_nothing_that_is_shown_is_taken_for_more_than_text(tmp_path: Path) -> None:
+    hostile = "\x1b]0;owned\x07[red]x[/red][@click=app.quit]\u202e\x9b31m\x00\x1bPq\x1b\\"
+    folder = tmp_path / "run\x1b]0;owned\x07"
+    folder.mkdir()
+    with contextlib.closing(Timeline(folder / "timeline.jsonl")) as timeline:
+        for board in ("a" + hostile, hostile):
+            timeline.record("power", "on", board, **{hostile: hostile})
+            timeline.record("test", "start", board, name=hostile)
+        timeline.record("gateway" + hostile, hostile, hostile, **{hostile: {hostile: [hostile, hostile.encode()]}})
+        with terminal([*HIL, "watch", str(folder)], columns=130) as screen:
+            screen.wait("5 of 5")
+            screen.press("lib")
+            screen.wait(r"(?m)^ power .*━", r"only a\\x1b\]0;owned\\x07\[red\]", r"test\.start, number 1")
+            screen.press("\r")
+            screen.wait("escape closes")
+            screen.press("q")
+            screen.wait("2 of 2", without="escape closes")
+            screen.press("q")
+            assert screen.ended() == 0
+    steering = (b"\x1b]0;", b"\x1bP", "\x9b".encode(), "\u202e".encode(), b"\x00")
+    assert [word for word in steering if word in screen.raw] == []
 
 
 def test_a_signal_gives_the_terminal_back(screen: Terminal) -> None:
