@@ -5,20 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from hil.history import place
 from hil.rig import Rig
 
+if TYPE_CHECKING:
+    from hil.history.questions import Regression
+
+
+@dataclass(frozen=True)
+class Onset:
+    """Since when a scenario fails on a board: `new` since this night, else `since` a run, with `firmware`.
+
+    `good_firmware`: that of the last run in which it did not fail; None if it failed in all `tries` that are known.
+    """
+
+    new: bool
+    since: str
+    firmware: str
+    good_firmware: str | None
+    tries: int
+
 
 @dataclass(frozen=True)
 class Changes:
-    """`since`: of each failure, by board and scenario, since when. `new`: those that began this night.
+    """`onsets`: of each failure, by board and scenario, since when.
 
     `drifts`: what has become worse, a line each. `trouble`: why the history was not asked; None if it was, or is off.
     """
 
-    since: Mapping[tuple[str, str], str] = field(default_factory=dict)
-    new: frozenset[tuple[str, str]] = frozenset()
+    onsets: Mapping[tuple[str, str], Onset] = field(default_factory=dict)
     drifts: tuple[str, ...] = ()
     trouble: str | None = None
 
@@ -47,7 +64,7 @@ def _asked(history: object, rig: str, folder: Path) -> Changes:
     from hil.history.keep import key_of
     from hil.history.questions import drifts, regressions
     from hil.history.window import window
-    from hil.history.wording import how, moved, since, together
+    from hil.history.wording import how, moved, together
 
     assert isinstance(history, History)
     key = key_of(folder)
@@ -56,10 +73,15 @@ def _asked(history: object, rig: str, folder: Path) -> Changes:
         broken = [one for one in regressions(found) if one.kind == "broken"]
         worse = [one for one in together(drifts(found)) if one.drift.worse]
     return Changes(
-        since={(one.board.name, one.scenario): since(one) for one in broken},
-        new=frozenset((one.board.name, one.scenario) for one in broken if one.since.key == key and one.good),
+        onsets={(one.board.name, one.scenario): _onset(one, key) for one in broken},
         drifts=tuple(
             f"{one.drift.board.name}: {one.drift.name} {moved(one.drift)}, {how(one.drift)}, {one.where}"
             for one in worse
         ),
     )
+
+
+def _onset(one: Regression, key: str) -> Onset:
+    """`key`: the night's run."""
+    new = one.good is not None and one.since.key == key
+    return Onset(new, one.since.name, one.firmware, one.good_firmware if one.good else None, one.tries)

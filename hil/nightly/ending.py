@@ -5,16 +5,18 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from hil.diagnose import CANNOT_TELL
 from hil.nightly.changes import Changes, keep_and_ask
 from hil.nightly.marking import as_markdown
 from hil.nightly.outcome import Outcome
 from hil.nightly.plan import Plan
 from hil.nightly.screen import on_screen
 from hil.nightly.wording import told
-from hil.report import files
+from hil.report import files, runs
 from hil.report.ending import leave_reports
 
 SCREEN, MARKDOWN = "night.txt", "night.md"
@@ -33,7 +35,7 @@ def leave(plan: Plan, night: Outcome, *, notify: str | None, markdown: Path | No
     for line in leave_reports([night.folder], None):
         if not line.startswith("report: "):
             print(f"hil: {line}", file=sys.stderr)
-    words = told(plan, night, changes)
+    words = told(plan, night, changes, _whys(night))
     screen, marked = on_screen(words), as_markdown(words)
     files.put(night.folder / SCREEN, screen)
     files.put(night.folder / MARKDOWN, marked)
@@ -43,6 +45,19 @@ def leave(plan: Plan, night: Outcome, *, notify: str | None, markdown: Path | No
     if notify is not None:
         _notify(notify, night, screen)
     return screen
+
+
+def _whys(night: Outcome) -> Mapping[int, str]:
+    """What the diagnosis finds most probable of each failure, in words, by the `id` of the result."""
+    bad = {(one.test, one.began): id(one) for one in night.results if one.verdict in ("FAIL", "ERROR")}
+    if not bad:
+        return {}
+    run = runs.read(night.folder)
+    return {
+        bad[one.test, one.began]: found[0].title
+        for one in run.results
+        if (one.test, one.began) in bad and (found := run.diagnoses(one)) and found[0].cause != CANNOT_TELL
+    }
 
 
 def _notify(command: str, night: Outcome, screen: str) -> None:

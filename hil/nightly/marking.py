@@ -23,7 +23,7 @@ def _lines(told: Told) -> Iterable[str]:
     yield "|---" * len(head) + "|"
     yield from (f"| {' | '.join(map(plain, row))} |" for row in rows)
     for section in told.sections:
-        yield from ("", f"### {plain(section.title)} ({len(section.entries)})", "")
+        yield from ("", f"### {plain(section.title)} ({section.total})", "")
         yield from (f"- {plain(entry)}" for entry in section.entries[:_MOST])
         if len(section.entries) > _MOST:
             yield f"- and {len(section.entries) - _MOST} more"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import Final
 
@@ -43,7 +44,8 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _sections(sections: Sequence[Section], room: int) -> list[str]:
-    """As many entries of each as fit: one of each first, then more from the top down."""
+    """As many entries of each as fit, a line each: one of each first, then more from the top down. Where there is room
+    left, the first entries get the lines that they need."""
     shown = [0] * len(sections)
     left = room - len(sections)
     while left > 0 and any(number < len(section.entries) for number, section in zip(shown, sections, strict=True)):
@@ -53,7 +55,24 @@ def _sections(sections: Sequence[Section], room: int) -> list[str]:
                 left -= 1
     lines = []
     for number, section in zip(shown, sections, strict=True):
-        total = len(section.entries)
-        lines.append(f"{section.title} ({total}{f', {number} shown' if number < total else ''}):")
-        lines += [f"  {entry}" for entry in section.entries[:number]]
+        lines.append(_heading(section, number))
+        for entry in section.entries[:number]:
+            wrapped = _wrapped(entry, left + 1)
+            left -= len(wrapped) - 1
+            lines += wrapped
     return lines[:room]
+
+
+def _heading(section: Section, shown: int) -> str:
+    fewer = ", not all shown" if shown < len(section.entries) else ""
+    count = f" ({section.total}{fewer}):"
+    return section.title[: WIDTH - len(count)] + count
+
+
+def _wrapped(entry: str, most: int) -> list[str]:
+    """An entry in at most so many lines, and at most three; what does not fit is left out."""
+    lines = max(1, min(3, most))
+    text, indent = legible(entry), "    "
+    return textwrap.wrap(
+        text, WIDTH, initial_indent="  ", subsequent_indent=indent, max_lines=lines, placeholder="…"
+    ) or ["  "]

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from hil.nightly import outcome as outcomes
 from hil.nightly.changes import Changes
 from hil.nightly.clock import shown
+from hil.nightly.failing import groups, reason
 from hil.nightly.outcome import Outcome
 from hil.nightly.plan import Plan
 from hil.report.attempts import BAD, GOOD
-from hil.report.junit import message_of
 from hil.report.legible import one_line
 from hil.report.results import Result
 from hil.report.verdicts import FLAKY
@@ -31,10 +31,19 @@ HEADLINES: Mapping[int, str] = {
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and its entries, the most telling first. What is in `entries` is one line each, of any length."""
+    """A heading and its entries, the most telling first. What is in `entries` is one line each, of any length.
+
+    `number`: what stands behind the heading, if not the number of entries.
+    """
 
     title: str
     entries: Sequence[str]
+    number: int | None = None
+
+    @property
+    def total(self) -> int:
+        """What the entries are about: as many failures, boards, tests."""
+        return len(self.entries) if self.number is None else self.number
 
 
 @dataclass(frozen=True)
@@ -48,8 +57,8 @@ class Told:
     end: Sequence[str]
 
 
-def told(plan: Plan, night: Outcome, changes: Changes) -> Told:
-    """All of it."""
+def told(plan: Plan, night: Outcome, changes: Changes, whys: Mapping[int, str]) -> Told:
+    """All of it. `whys`: what the diagnosis says of results, by their `id`."""
     counted = night.verdicts
     order = ("FAIL", "ERROR", FLAKY, "quarantined", "WARN", "pass", "n/a")
     numbers = ", ".join(f"{counted[verdict]} {verdict}" for verdict in order if counted[verdict])
@@ -61,7 +70,7 @@ def told(plan: Plan, night: Outcome, changes: Changes) -> Told:
         headline=f"{HEADLINES[night.code]}: {plan.rig.name}: {numbers or 'no test came to its end'}",
         facts=f"{shown(night.began)} to {shown(night.ended).split()[1]} ({lasted}), firmware {given}",
         rows=table(night),
-        sections=[section for section in _sections(night, changes) if section.entries],
+        sections=[section for section in _sections(night, changes, whys) if section.entries],
         end=[f"report: {night.folder / 'report.html'}", f"exit code {night.code}: {outcomes.CODES[night.code]}"],
     )
 
@@ -89,42 +98,25 @@ def _cell(results: Iterable[Result]) -> str:
     return f"{good}/{len(judged)}" + ("!" if {"FAIL", "ERROR"} & set(judged) else "")
 
 
-def _sections(night: Outcome, changes: Changes) -> Iterable[Section]:
+def _sections(night: Outcome, changes: Changes, whys: Mapping[int, str]) -> Iterable[Section]:
     if night.trouble is not None:
         yield Section("hil could not go on", [night.trouble])
     yield Section("Left out", [f"{board}: {why}" for board, why in night.left_out.items()])
     bad = [result for result in night.results if result.verdict in ("FAIL", "ERROR")]
-    fresh = [result for result in bad if (result.board, result.scenario) in changes.new]
-    yield Section("New failures", [_failure(result, changes) for result in fresh])
-    rest = [result for result in bad if result not in fresh]
-    yield Section("Other failures" if fresh else "Failures", [_failure(result, changes) for result in rest])
+    for group in groups(bad, changes.onsets, whys):
+        yield Section(group.title, group.entries, group.number)
     flaky = [result for result in night.results if result.verdict == FLAKY]
     yield Section("Flaky", [_named(result, result.earlier) for result in flaky])
     yield Section("Not run", list(_not_run(night)))
     yield Section("Firmware", night.notes)
     excused = [result for result in night.results if result.verdict == "quarantined"]
-    yield Section("In quarantine, and failed", [_named(result, _reason(result)) for result in excused])
+    yield Section("In quarantine, and failed", [_named(result, reason(result)) for result in excused])
     yield Section("Became worse", changes.drifts)
     yield Section("History", [changes.trouble] if changes.trouble is not None else [])
 
 
-def _failure(result: Result, changes: Changes) -> str:
-    since = changes.since.get((result.board, result.scenario))
-    return _named(result, f"{since}: {_reason(result)}" if since else _reason(result))
-
-
 def _named(result: Result, words: str) -> str:
-    error = "ERROR " if result.verdict == "ERROR" else ""
-    return one_line(f"{error}{result.board}: {result.scenario}: {words}", 1000)
-
-
-def _reason(result: Result) -> str:
-    for phase in result.phases:
-        if phase.quarantined:
-            return phase.quarantined
-        if phase.failure:
-            return message_of(phase.failure)
-    return ""
+    return one_line(f"{result.board}: {result.scenario}: {words}", 1000)
 
 
 def _not_run(night: Outcome) -> Iterable[str]:

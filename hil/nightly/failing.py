@@ -1,0 +1,114 @@
+"""A night's failures, put together by what they have in common: the boards, since which firmware, and why. Pure.
+
+New on kit-2, with 1.4.2, good with 1.4.1 (11):
+  The device does not try again (9): backs off when CONNACK refuses it; gives up a handshake that stalls; ...
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from hil.nightly.changes import Onset
+from hil.report.junit import message_of
+from hil.report.legible import one_line
+from hil.report.results import Result
+
+Key = tuple[str, str]
+"""A board and a scenario."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Failures of the same scenarios since the same moment, on some boards. `number`: of tests, on all of them."""
+
+    title: str
+    entries: Sequence[str]
+    number: int
+    new: bool = False
+
+
+@dataclass(frozen=True)
+class Failure:
+    """`why`: what the diagnosis found most probable, in words; '' where nobody could say."""
+
+    result: Result
+    why: str
+
+    @property
+    def alike(self) -> Key:
+        """What it shares with the same failure of another board."""
+        return self.result.scenario, self.why
+
+
+def groups(bad: Iterable[Result], onsets: Mapping[Key, Onset], whys: Mapping[int, str]) -> list[Group]:
+    """What is new first. `onsets`: since when, where the history knows; `whys`: by the `id` of the result."""
+    boards: dict[tuple[Onset | None, str], list[Failure]] = {}
+    for result in bad:
+        onset = onsets.get((result.board, result.scenario))
+        boards.setdefault((onset, result.board), []).append(Failure(result, whys.get(id(result), "")))
+    together: dict[tuple[Onset | None, frozenset[Key]], dict[str, list[Failure]]] = {}
+    for (onset, board), failures in boards.items():
+        alike = frozenset(one.alike for one in failures)
+        together.setdefault((onset, alike), {})[board] = failures
+    found = [_group(onset, by_board) for (onset, _), by_board in together.items()]
+    return sorted(found, key=lambda group: not group.new)
+
+
+def _group(onset: Onset | None, boards: Mapping[str, Sequence[Failure]]) -> Group:
+    first, *_ = boards.values()
+    title = _title(onset, _listed(list(boards)))
+    return Group(title, list(_entries(first)), sum(map(len, boards.values())), new=onset is not None and onset.new)
+
+
+def _listed(names: Sequence[str]) -> str:
+    """kit-1; kit-1 and kit-2; kit-1, kit-2 and 3 more."""
+    if len(names) > 3:
+        return f"{', '.join(names[:2])} and {len(names) - 2} more"
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+
+
+def _title(onset: Onset | None, boards: str) -> str:
+    if onset is None:
+        return f"Failures on {boards}"
+    if onset.good_firmware is None:
+        known = f"the last {onset.tries} runs" if onset.tries > 1 else "the only run that is known"
+        return f"Failures on {boards}, in {known}"
+    begin = f"New on {boards}" if onset.new else f"Broken on {boards} since {onset.since}"
+    if onset.firmware == onset.good_firmware:
+        return f"{begin}, with the same firmware, {onset.firmware}"
+    return f"{begin}, with {', good with '.join(_short(onset.firmware, onset.good_firmware))}"
+
+
+def _short(*names: str) -> Sequence[str]:
+    """Without the hashes, where what people call them tells them apart."""
+    told = [re.sub(r" \([0-9a-f]{8}\)$", "", name) for name in names]
+    return told if len(set(told)) == len(names) and all(a != b for a, b in zip(told, names, strict=True)) else names
+
+
+def _entries(failures: Sequence[Failure]) -> Iterator[str]:
+    """A line for each cause with the scenarios that it broke, the widest first; for what has none the scenario's."""
+    causes: dict[str, list[str]] = {}
+    for one in failures:
+        if one.why:
+            causes.setdefault(one.why, []).append(one.result.scenario)
+    for why, scenarios in sorted(causes.items(), key=lambda item: -len(item[1])):
+        several = f" ({len(scenarios)})" if len(scenarios) > 1 else ""
+        titles = (f"{title} ({times})" if times > 1 else title for title, times in Counter(scenarios).items())
+        yield one_line(f"{why}{several}: {'; '.join(titles)}", 5000)
+    for one in failures:
+        if not one.why:
+            error = "ERROR: " if one.result.verdict == "ERROR" else ""
+            yield one_line(f"{error}{one.result.scenario}: {reason(one.result)}", 1000)
+
+
+def reason(result: Result) -> str:
+    """Why it failed, or may: in a line, as the test said it."""
+    for phase in result.phases:
+        if phase.quarantined:
+            return phase.quarantined
+        if phase.failure:
+            return message_of(phase.failure)
+    return ""
