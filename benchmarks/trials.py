@@ -18,7 +18,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hil.bisect import Walk
@@ -78,15 +78,19 @@ def fisher(a: float, b: float, power: float) -> int:
     return 400
 
 
-def walked(first_bad: int, rate: float, seed: int) -> tuple[bool, int]:
-    """Whether the answer was right, and after how many trials."""
+def walked(first_bad: int, rate: float, good: float, seed: int) -> tuple[bool, int, int, int]:
+    """Whether the answer was right, after how many trials, how often another firmware was written, and how many of
+    them there were."""
     dice = random.Random(seed)
     walk = Walk(in_a_row(REVISIONS))
+    written: list[int] = []
     while (turn := walk.next_turn()) is not None:
-        for trial in trials(rate if turn.version >= first_bad else 0.0, dice):
+        if written[-1:] != [turn.version]:
+            written.append(turn.version)
+        for trial in trials(rate if turn.version >= first_bad else good, dice):
             walk.add(turn.version, trial)
     found = walk.result()
-    return found.suspects == (first_bad,), found.trials
+    return found.suspects == (first_bad,), found.trials, len(written), len(set(written))
 
 
 def repository(folder: Path) -> None:
@@ -116,9 +120,11 @@ def git_bisect(folder: Path, first_bad: int, rate: float, times: int) -> tuple[b
     return said[0] == said[1], sum(map(int, count.read_text().split()))
 
 
-def shown(words: str, found: list[tuple[bool, float]]) -> str:
-    right = sum(good for good, _ in found) / len(found)
-    return f"  {words:32} right {right:4.0%}, trials {statistics.mean(count for _, count in found):6.1f}"
+def shown(words: str, found: Sequence[tuple[float, ...]]) -> str:
+    right, *counts = (statistics.mean(column) for column in zip(*found, strict=True))
+    names = ("trials", "written", "firmwares")
+    told = ", ".join(f"{name} {count:6.1f}" for name, count in zip(names, counts, strict=False))
+    return f"  {words:32} right {right:4.0%}, {told}"
 
 
 def main() -> None:
@@ -142,11 +148,13 @@ def main() -> None:
         repo = Path(name, "repo")
         repo.mkdir()
         repository(repo)
-        for rate in (1.0, 0.5, 0.2):
-            print(f"the first bad one of {REVISIONS}, which fails {rate:.0%} of the time")
+        for rate, good in ((1.0, 0.0), (0.5, 0.0), (0.2, 0.0), (0.5, 0.03), (0.5, 0.1)):
+            print(f"the first bad one of {REVISIONS}, which fails {rate:.0%} of the time, good ones {good:.0%}")
             dice = random.Random(7)
             places = [dice.randrange(1, REVISIONS) for _ in range(options.runs)]
-            print(shown("hil bisect", [walked(place, rate, seed) for seed, place in enumerate(places)]))
+            print(shown("hil bisect", [walked(place, rate, good, s) for s, place in enumerate(places)]), flush=True)
+            if good:
+                continue  # git bisect would be astray
             # Five answers, all right with 95 %: each bad one may be missed with 1 %.
             often = 1 if rate == 1 else math.ceil(math.log(0.01) / math.log(1 - rate))
             for times in sorted({1, often}):

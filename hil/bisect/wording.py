@@ -25,7 +25,7 @@ def facts(result: Result, versions: Sequence[Version]) -> dict[str, Any]:
         "rates": {"without": result.good, "with": result.bad} if found else None,
         "odd": [versions[place].name for place in result.odd],
         "trials": result.trials,
-        "verified": result.verified.facts(),
+        "nothing": result.nothing,
         "versions": [
             {**_named(version), **_counted(tally)} for version, tally in zip(versions, result.tallies, strict=True)
         ],
@@ -65,11 +65,12 @@ def _verdict(result: Result, versions: Sequence[Version]) -> list[str]:
             return [f"not begun: {versions[place].name} cannot be tried, and without it nothing is known"]
     match result.ending:
         case Ending.NO_DIFFERENCE:
-            told = str(result.verified).replace("the first version", first).replace("the last version", last)
-            return [f"nothing to find: it was not shown that {last} fails more often than {first}", f"  {told}"]
+            sure = "" if result.nothing < 0.5 else f" ({result.nothing:.0%} that it does not, {after})"
+            return [f"nothing to find: it was not shown that {last} fails more often than {first}{sure}"]
         case Ending.UNFINISHED:
             where = f"one of {_some(names)}" if len(names) > 1 else names[0]
-            return [f"not found yet, {after}: {where} with {result.probability:.0%}"]
+            nothing = f", or nothing to find with {result.nothing:.0%}" if result.nothing >= 0.01 else ""
+            return [f"not found yet, {after}: {where} with {result.probability:.0%}{nothing}"]
     if len(names) == 1:
         found = [f"first bad: {names[0]} ({result.probability:.0%}, {after})"]
     else:

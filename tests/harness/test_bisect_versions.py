@@ -196,11 +196,11 @@ def test_a_repository_is_walked_to_the_first_bad_revision_and_goes_on_where_it_w
 
     build = "grep -qx 3 value && exit 1; cp value app.bin"
     run, said = MadeUpRunner(fails), list[str]()
-    for most in (18, 500):
+    for most in (9, 500):
         work = tmp_path / "work"
         with revisions(repo, commits[0], "main", work, build) as versions, begun(work, {"case": "x"}) as journal:
             walk = Walk(versions.contained, most=most)
-            assert resume(walk, versions, journal) == (0 if most == 18 else 18)
+            assert resume(walk, versions, journal) == (0 if most == 9 else 9)
             play(walk, versions, case, run, journal, said.append)
             result = walk.result()
     assert result.ending is Ending.FOUND

@@ -67,6 +67,7 @@ def test_the_ends_are_verified_first() -> None:
         found = walked(Walk(in_a_row(8), ends=60), a_row(4, bad, good))
         assert found.ending is Ending.NO_DIFFERENCE
         assert sum(tally.tries for tally in found.tallies[1:-1]) == 0
+        assert found.nothing > 0.9
 
 
 def test_versions_that_cannot_be_tried_are_passed_over() -> None:
@@ -96,9 +97,9 @@ def test_a_bench_that_fails_all_the_time_ends_it() -> None:
 
 
 def test_trials_that_are_used_up_leave_a_range() -> None:
-    found = walked(Walk(in_a_row(64), most=26), a_row(40, 0.5))
+    found = walked(Walk(in_a_row(64), most=14), a_row(40, 0.5))
     assert found.ending is Ending.UNFINISHED
-    assert found.trials == 26
+    assert found.trials == 14
     assert 40 in found.suspects
     assert len(found.suspects) > 1
 
@@ -123,12 +124,11 @@ def test_two_changes_are_no_first_bad_one_and_that_is_said() -> None:
     """Bad, good again, and bad again: a fit is found, but some versions do not belong to it."""
     walk = Walk(in_a_row(32))
     run = MadeUpRunner(lambda version, _: (float(version in range(8, 12) or version >= 24), 0.0))
-    for version in [9, 20] * 4:
+    for version in [9, 20] * 6:
         for trial in run(version, times=1):
             walk.add(version, trial)
     found = walked(walk, run)
-    assert found.suspects == (24,)
-    assert found.odd == (9,)
+    assert (found.suspects, found.odd) in (((24,), (9,)), ((8,), (20,)))
 
 
 def test_merged_branches_are_told_apart() -> None:
@@ -141,12 +141,14 @@ def test_merged_branches_are_told_apart() -> None:
 
 
 def test_probabilities_are_those_of_bayes_rule() -> None:
-    """Two candidates, one trial each, added up by hand over the two rates."""
+    """Two candidates, and that there is nothing to find."""
     culprit = Culprit(in_a_row(3))
     untried = culprit.groups({})
-    assert [group.probability for group in untried] == pytest.approx([0.5, 0.5])
+    assert [group.probability for group in untried] == pytest.approx([0.25, 0.25, 0.5])
+    assert [group.candidates for group in untried] == [(0,), (1,), ()]
     groups = culprit.groups({0: (0, 20), 1: (1, 1), 2: (10, 20)})
     assert groups[0].probability > 0.9
+    assert groups[-1].probability < 0.01
     assert groups[0].good < 0.05
     assert groups[0].bad == pytest.approx(0.5, abs=0.05)
     told = most_telling(groups, [0, 1, 2])
