@@ -228,8 +228,9 @@ class Bench:
             self.rig, name, names, self.authority, self.timeline, self.artifacts, self._state, self._exit
         )
         self.boards[name] = board
-        if board.access_point is not None and board.access_point.is_on() is False:
-            board.access_point.on()  # a run that was killed has left it away
+        for around in (board.access_point, board.name_server):
+            if around is not None and around.is_on() is False:
+                around.on()  # a run that was killed has left it away
         self.timeline.record("board", "contract", name, **board.contract.promises())
         self._exit.callback(self._leave, board)
         self._exit.callback(board.flasher.stop)

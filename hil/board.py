@@ -42,7 +42,8 @@ class Board:
     """A board of an open bench. Made by `hil.bench.Bench`; everything on it is usable at once.
 
     `names` are the placeholders of this board's settings, without its credentials. `link` carries the lines of a board
-    without a network to the broker's side. `access_point`: what takes its Wi-Fi away (hil.access_point), None: nothing.
+    without a network to the broker's side. `access_point`, `name_server`: what takes them away from it
+    (hil.surroundings), None: nothing.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Board:
     rehearsal: Rehearsal | None = None
     link: Link | None = None
     access_point: PowerSwitch | None = None
+    name_server: PowerSwitch | None = None
     flashed: bool = field(default=False, init=False)
     as_agreed: bool = field(default=False, init=False)
 

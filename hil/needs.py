@@ -105,6 +105,12 @@ def _access_point(board: Board) -> str | None:
     )
 
 
+def _name_server(board: Board) -> str | None:
+    if board.name_server is not None:
+        return None
+    return f"{board.name} asks its own network for names, and no bench can make that fail: a virtual ESP32 has to do"
+
+
 def _hard_reset(board: Board) -> str | None:
     wiring = board.console.wiring
     if wiring.hard is None:
@@ -163,6 +169,7 @@ _BOARD: dict[str, Callable[[Board], str | None]] = {
     "secrets": _secrets,
     "power-cut": _power_cut,
     "access-point": _access_point,
+    "name-server": _name_server,
     "hard-reset": _hard_reset,
     "time": _time,
     "provisioning": _provisioning,

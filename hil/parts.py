@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from hil import virtual_board
-from hil.access_point import VirtualAccessPoint
 from hil.background import Loop
 from hil.board import Board
 from hil.broker import Broker, Embedded, External, Joined, Monitor, Mosquitto, SharedBroker, find_mosquitto
@@ -37,6 +36,7 @@ from hil.provision.making import make as make_provisioner
 from hil.rig import Rig, RigBoard
 from hil.rig_file import ExternalBroker, MosquittoBroker
 from hil.secret import Secret
+from hil.surroundings import VirtualSurrounding
 from hil.timeline import SHORTEST_SECRET, Timeline
 from hil.timeserver import TimeServer
 from hil.virtual_board import VirtualBoard
@@ -239,11 +239,17 @@ def make_power(rig: Rig, board: RigBoard, virtual: VirtualBoard | None, timeline
 def make_access_point(rig: Rig, board: RigBoard, power: PowerSwitch) -> PowerSwitch | None:
     """What takes the board's Wi-Fi away, if anything does. Raises PowerError for a secret that is not there."""
     if isinstance(power, VirtualSwitch):
-        return VirtualAccessPoint(power) if board.config.virtual == "esp32" else None
+        return VirtualSurrounding(power, "radio") if board.config.virtual == "esp32" else None
     table = board.config.access_point
     if not isinstance(table, OutletPower):
         return None
     return switch_of(table.kind, table, rig.resolve, board=f"{board.name}'s access point")
+
+
+def make_name_server(board: RigBoard, power: PowerSwitch) -> PowerSwitch | None:
+    """What makes the names fail that the board looks up: a virtual board has it."""
+    there = isinstance(power, VirtualSwitch) and board.config.virtual == "esp32"
+    return VirtualSurrounding(power, "names") if isinstance(power, VirtualSwitch) and there else None
 
 
 def credentials(rig: Rig, board: RigBoard, issuer: Authority) -> Credentials:
@@ -397,4 +403,5 @@ def make_board(
         credentials=own,
         link=link,
         access_point=make_access_point(rig, board, line.power),
+        name_server=make_name_server(board, line.power),
     )

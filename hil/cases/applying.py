@@ -23,7 +23,6 @@ from typing import Annotated, Any, TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from hil import contract as contracts
-from hil.access_point import loss
 from hil.bench import Bench, BenchError
 from hil.board import Board
 from hil.broker.rival import Rival
@@ -35,6 +34,7 @@ from hil.cases.conditions import (
     Condition,
     ContractCondition,
     DeviceCertificateCondition,
+    DnsOutageCondition,
     FaultCondition,
     PolicyCondition,
     PowerCutCondition,
@@ -55,8 +55,10 @@ from hil.contract import Contract
 from hil.credentials import Authority
 from hil.flash import Image
 from hil.gateway import Gateway, policies
+from hil.power import PowerSwitch
 from hil.power.patterns import brown_out, cut_at, random_cuts
 from hil.rig import Rig, RigBoard
+from hil.surroundings import DNS_OUTAGE, WIFI_LOSS, loss
 from hil.toml import Strict
 
 Model = TypeVar("Model", bound=Strict)
@@ -135,6 +137,8 @@ def lasting(case: Case, bench: Bench, board: Board) -> Iterator[None]:
                 settings |= {key: _filled(text, board.name) for key, text in condition.values.items()}
             case WrongNameCondition():
                 settings |= _hosts(board, condition.host)
+            case DnsOutageCondition():
+                settings |= _hosts(board, _own_name(board))
             case ContractCondition():
                 promises |= condition.values
     try:
@@ -148,6 +152,14 @@ def lasting(case: Case, bench: Bench, board: Board) -> Iterator[None]:
         if board.contract is not contract:
             board.contract = contract
             bench.timeline.record("board", "contract", board.name, **contract.promises())
+
+
+def _own_name(board: Board) -> str:
+    """A name for the gateway's host that a virtual board resolves by itself. Raises BenchError where there is none."""
+    host = board.names["gateway_host"]
+    if not host.startswith("127."):
+        raise BenchError(f"board {board.name}: reaches its broker at {host}, which has no name that it could look up")
+    return "localhost"
 
 
 def _hosts(board: Board, host: str) -> dict[str, str]:
@@ -258,7 +270,9 @@ class _Applying:
             case SecondClientCondition():
                 self._second_client(condition)
             case WifiLossCondition():
-                self._wifi_loss(condition)
+                self._without(condition, WIFI_LOSS, board.access_point, "access-point")
+            case DnsOutageCondition():
+                self._without(condition, DNS_OUTAGE, board.name_server, "name-server")
             case _:
                 self._cut(condition)
 
@@ -273,15 +287,15 @@ class _Applying:
         )  # fmt: skip
         self._stack.enter_context(rival)
 
-    def _wifi_loss(self, condition: WifiLossCondition) -> None:
+    def _without(
+        self, condition: WifiLossCondition | DnsOutageCondition, what: str, switch: PowerSwitch | None, need: str
+    ) -> None:
         board = self._board
-        if board.access_point is None:
-            raise BenchError(f"condition {condition.name}: {self._bench.lacks(board, 'access-point')}")
+        if switch is None:
+            raise BenchError(f"condition {condition.name}: {self._bench.lacks(board, need)}")
         at = condition.at.match(board.name, board.online_event()) if condition.at is not None else None
         once = {} if condition.when is None else {"when": self._when(condition.when)}
-        away = loss(
-            board.name, board.access_point, board.timeline, at=at, off=condition.off, delay=condition.delay, **once
-        )
+        away = loss(what, board.name, switch, board.timeline, at=at, off=condition.off, delay=condition.delay, **once)
         self._stack.enter_context(away)
 
     def _cut(self, condition: Condition) -> None:

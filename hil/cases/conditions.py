@@ -231,6 +231,19 @@ class WifiLossCondition(_Named):
     when: When | None = None
 
 
+class DnsOutageCondition(_Named):
+    """Names do not resolve for `off` seconds, from an event on, or `delay` seconds after it; else from the beginning.
+
+    The device is given the broker's host as a name, for all trials. A virtual board's alone can be made to fail.
+    """
+
+    kind: Literal["dns-outage"]
+    at: EventPattern | None = None
+    off: Seconds = 5.0
+    delay: NotNegative = 0.0
+    when: When | None = None
+
+
 class PowerCutCondition(_Named):
     """The power is cut at an event, or `delay` seconds after it, and is back `off` seconds later."""
 
@@ -296,6 +309,7 @@ Condition = Annotated[
     | WrongNameCondition
     | SecondClientCondition
     | WifiLossCondition
+    | DnsOutageCondition
     | PowerCutCondition
     | BrownOutCondition
     | RandomCutsCondition

@@ -16,6 +16,7 @@ _NEEDS = {
     "client-refused": "gateway",
     "second-client": "gateway",
     "wifi-loss": "access-point",
+    "dns-outage": "name-server",
     "wrong-name": "provisioning",
     "power-cut": "power-cut",
     "brown-out": "power-cut",

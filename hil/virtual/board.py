@@ -120,14 +120,17 @@ class Board:
             "mac": self.mac.hex(":"),
             "power": self.power,
             "radio": self.radio.is_up,
+            "names": self.radio.resolves,
             "mode": self.mode,
         }
 
     def more_orders(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """The access point can be taken away, with the board running on; its buttons can be pressed."""
+        """Access point and name server can be taken away, with the board running on; its buttons can be pressed."""
         return {
             "radio-up": self._radio_up,
             "radio-down": self._radio_down,
+            "names-up": self._names_up,
+            "names-down": self._names_down,
             "hold-boot": self._hold_boot,
             "release-boot": self._release_boot,
             "press-reset": self._press_reset,
@@ -138,6 +141,12 @@ class Board:
 
     async def _radio_down(self) -> None:
         self.radio.down()
+
+    async def _names_up(self) -> None:
+        self.radio.resolves = True
+
+    async def _names_down(self) -> None:
+        self.radio.resolves = False
 
     async def _hold_boot(self) -> None:
         self._boot_button = True

@@ -131,7 +131,12 @@ class Clock:
 
 
 class Radio(Protocol):
-    """What the chip needs of `hil.virtual.radio.Radio(name=..., speed=...)`: made once for a board, starts up."""
+    """What the chip needs of `hil.virtual.radio.Radio(name=..., speed=...)`: made once for a board, starts up.
+
+    `resolves`: whether the network's name server answers.
+    """
+
+    resolves: bool
 
     @property
     def is_up(self) -> bool:

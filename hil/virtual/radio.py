@@ -38,6 +38,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ipaddress
 import socket
 import struct
 from collections.abc import Callable, Coroutine, Mapping
@@ -61,6 +62,15 @@ def _reset(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     sock.close()
+
+
+def _is_address(host: str) -> bool:
+    """Whether it is an address, for which no name server is asked."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 class _Datagrams(asyncio.DatagramProtocol):
@@ -97,6 +107,8 @@ class Radio:
         self.name = name
         self.speed = speed
         self._networks = networks
+        self.resolves = True
+        """Whether the network's name server answers."""
         self._is_up = True
         self._joined = asyncio.Event()
         self._boot = 0
@@ -252,6 +264,8 @@ class Radio:
         """
         if host.rstrip(".").lower().endswith(".invalid"):
             raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        if not self.resolves and not _is_address(host):
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=kind)
         return min(found, key=lambda entry: entry[0] != socket.AF_INET)
 

@@ -218,6 +218,8 @@ def test_a_host_whose_name_is_wrong(bench: Bench, board: Board) -> None:
             return event.kind == "line" and "couldn't get hostname for :broker.invalid" in event["text"]
 
         bench.timeline.wait_count(told, 2, timeout=60, after=mark)
+        assert board.name_server is not None
+        assert board.name_server.is_on() is True
         assert not bench.timeline.events(where("gateway", "accept", board.name), after=mark)
 
 

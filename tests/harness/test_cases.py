@@ -115,6 +115,11 @@ off = 4
 when = { count = 2 }
 
 [[condition]]
+name = "names"
+kind = "dns-outage"
+delay = 1
+
+[[condition]]
 name = "cold"
 kind = "reset"
 how = "hard"

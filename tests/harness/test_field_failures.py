@@ -249,13 +249,22 @@ def test_a_case_of_a_log_passes_on_good_firmware(bench: Bench, tmp_path: Path) -
 
 
 LOSSES: dict[str, dict[str, Any]] = {
+    "dns-outage": {
+        "condition": [{"name": "names", "kind": "dns-outage", "off": 1.0}],
+        "trial": {"limit": 40, "good": "online"},
+        "signature": {
+            "summary": "the broker's name was not found, and it does not look again",
+            "seen": [{"source": "power", "kind": "fault", "data": {"name": "dns-outage", "state": "restored"}}],
+            "never": [{"source": "gateway", "kind": "accept", "after": 1, "seconds": 5}],
+        },
+    },
     "second-client": {
         "condition": [{"name": "rival", "kind": "second-client", "times": 2, "pause": 0.2}],
         "trial": {"limit": 30, "good": "online"},
         "signature": {
             "summary": "thrown out, and not back",
             "seen": [{"source": "gateway", "kind": "close", "data": {"by": "broker"}}],
-            "never": [{"online": True, "after": 1, "seconds": 7}],
+            "never": [{"online": True, "after": 1, "seconds": 5}],
         },
     },
     "wifi-loss": {
@@ -264,7 +273,7 @@ LOSSES: dict[str, dict[str, Any]] = {
         "signature": {
             "summary": "its Wi-Fi was away, and it is not back",
             "seen": [{"source": "power", "kind": "fault", "data": {"name": "wifi-loss", "state": "restored"}}],
-            "never": [{"online": True, "after": 1, "seconds": 7}],
+            "never": [{"online": True, "after": 1, "seconds": 5}],
         },
     },
 }
@@ -272,7 +281,7 @@ LOSSES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", LOSSES)
 def test_what_good_firmware_comes_back_from(bench: Bench, tmp_path: Path, what: str) -> None:
-    """A second client with its id, an access point that is away: firmware without a retry stays away."""
+    """No names, or no Wi-Fi, for a while, a second client with its id: firmware without a retry stays away."""
     case = Case(tmp_path, CaseFile.model_validate({"title": what, **LOSSES[what]}))
     with ThreadPoolExecutor(2) as pool:
         found = pool.map(lambda name: trials(case, bench, [bench.boards[name]], times=1), ["gives-up", "good"])

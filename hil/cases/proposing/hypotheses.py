@@ -124,6 +124,18 @@ def two_of_one_id(details: Mapping[str, Any]) -> list[Hypothesis]:
     ]
 
 
+def unresolved(details: Mapping[str, Any]) -> list[Hypothesis]:
+    """Why a device does not find the broker's name. Without a retry it stays away although the name is found later."""
+    return [
+        Hypothesis(words="the name that it was given does not exist", tables=[condition("name", "wrong-name")]),
+        Hypothesis(
+            words="its name server does not answer for a while, and it does not try again (virtual boards)",
+            tables=[condition("names", "dns-outage", off=10.0)],
+            options=("--without", "retry"),
+        ),
+    ]
+
+
 def lost(details: Mapping[str, Any]) -> list[Hypothesis]:
     """Why connections are lost, where nobody said goodbye."""
     return [

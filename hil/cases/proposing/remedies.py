@@ -325,10 +325,11 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
     ),
     "name-unresolved": Remedy(
         words="it does not find the broker's name",
-        conditions=_always(_condition("name", "wrong-name")),
+        fits=hypotheses.unresolved,
+        apart="whether the same name was found before, or by other devices of that network",
         never=({"source": "gateway", "kind": "accept"},),
         diagnosed=False,
-        ask="which name was it, and did it come back by itself? A bench has no name server: its name is wrong for good",
+        ask="which name was it, and was the device back by itself?",
     ),
     "wifi-lost": Remedy(
         words="it loses its Wi-Fi",

@@ -1,4 +1,4 @@
-"""A board's Wi-Fi taken away: the switch of a real access point, as a rig names it."""
+"""What a board finds around it, taken away: the switch of a real access point, as a rig names it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 
 from hil import parts
 from hil import rig as rigs
-from hil.access_point import loss
 from hil.power.none import NoSwitch
+from hil.surroundings import WIFI_LOSS, loss
 from hil.timeline import Timeline, where
 from hil.toml import FileError
 
@@ -31,7 +31,7 @@ def test_the_access_point_of_a_real_board_is_switched(tmp_path: Path) -> None:
     switch = parts.make_access_point(found, found.boards["a"], NoSwitch(board="a"))
     assert switch is not None
     timeline = Timeline()
-    (cut,) = loss("a", switch, timeline, off=0.01).run(timeout=60)
+    (cut,) = loss(WIFI_LOSS, "a", switch, timeline, off=0.01).run(timeout=60)
     assert said.read_text() == "off\non\n"
     assert cut.without is not None
     assert timeline.events(where("power", "fault", "a", name="wifi-loss", state="restored"))
