@@ -29,7 +29,7 @@ from hil.history.wording import bars
 LONG = (
     "comes back after a power cut of half a second in the middle of a handshake, with 電源 and its-session-still-there"
 )
-WIDTHS = (40, 60, 80, 120)
+WIDTHS = (40, 80)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,10 @@ CHROMIUM = os.environ.get("HIL_CHROMIUM") or shutil.which("chromium") or shutil.
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
 
+ONCE = pytest.mark.parametrize("page", ["light"], indirect=True)
+"""Of what is the same in the dark."""
+
+
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with served(filled(tmp_path_factory.mktemp("history"))) as server:
@@ -53,7 +57,7 @@ def test_pages_are_legible_for_all(page: Any, url: str) -> None:
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "nothing sticks out"
 
 
-@pytest.mark.parametrize("page", ["light"], indirect=True)
+@ONCE
 def test_nothing_sticks_out_of_a_narrow_window_or_a_printed_page(page: Any, url: str) -> None:
     targets = ("", "runs", "run?key=key-23", "scenarios", "scenario?title=comes+online", "boards", "quarantine")
     for target in (*targets, "board?name=a&rig=lab", "firmware?id=3", "measurements?name=time_to_online"):
@@ -66,6 +70,7 @@ def test_nothing_sticks_out_of_a_narrow_window_or_a_printed_page(page: Any, url:
             assert set(heights) <= {16}, "the heights of verdicts tell them apart"
 
 
+@ONCE
 def test_by_keyboard_from_what_broke_to_the_run(page: Any, url: str) -> None:
     page.goto(url)
     page.keyboard.press("Tab")
@@ -85,6 +90,7 @@ def test_by_keyboard_from_what_broke_to_the_run(page: Any, url: str) -> None:
     playwright.expect(page).to_have_title("report 23", timeout=30_000)
 
 
+@ONCE
 def test_the_filters_narrow_what_is_looked_at(page: Any, url: str) -> None:
     page.goto(url)
     page.locator("input[name=last]").fill("12")

@@ -18,7 +18,7 @@ from hil.serve.view import View
 CURE = "check that the server runs, and that this user may use the database"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def postgres() -> Iterator[Postgres]:
     found = Postgres()
     yield found
@@ -62,8 +62,8 @@ def test_a_database_that_goes_away_is_told_in_a_page_and_may_come_back(
 def test_it_begins_before_the_database_does(
     postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    postgres.new("lab")
-    place = postgres.place("lab", password="geheim")
+    postgres.new("early")
+    place = postgres.place("early", password="geheim")
     filled(tmp_path, 2, place)
     postgres.stop()
     monkeypatch.setenv("HIL_HISTORY", place.url.replace("+psycopg", ""))
