@@ -40,6 +40,13 @@ ROOMS = (cases, chain, history, pem, pki, ports, quarantine, report, serve)
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; returns the exit code. Errors are one line each on stderr, with no traceback."""
+    try:
+        return _main(arguments)
+    except KeyboardInterrupt:  # while modules are loaded: what runs has seen to it by itself
+        return 130
+
+
+def _main(arguments: list[str] | None) -> int:
     parser = _parser()
     options = parser.parse_args(arguments)
     if not hasattr(options, "rig") or getattr(options, "followed", None) is not None:

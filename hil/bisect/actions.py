@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from hil.report.legible import legible
 from hil.reproduce.attempt import NoSignature, signature_of
 from hil.reproduce.journal import Journal, JournalError
 from hil.reproduce.running import BenchRunner
+from hil.reproduce.telling import teller
 from hil.rig import Rig, RigBoard
 from hil.toml import FileError
 
@@ -55,7 +56,7 @@ def _walked(
     walk = Walk(
         versions.contained, confidence=options.confidence, most=options.most, ends=options.ends, boards=len(names)
     )
-    told = _teller(options)
+    told = teller(as_json=options.json)
     known = resume(walk, versions, journal)
     told(f"{case.name}: {len(versions.versions)} versions, {versions.versions[0].name} to {versions.versions[-1].name}")
     if known:
@@ -72,7 +73,9 @@ def _walked(
         found = {"case": case.name, "folder": str(folder), "whole": whole, **wording.facts(result, versions.versions)}
         print(json.dumps(found, ensure_ascii=False, indent=2))
     else:
-        print("\n".join(legible(line, keep="") for line in wording.lines(result, versions.versions)))
+        so_far = [] if whole else ["interrupted; so far:"]
+        lines = [*so_far, *wording.lines(result, versions.versions)]
+        print("\n".join(legible(line, keep="") for line in lines))
         print(f"  {folder} holds the journal: the same command goes on from there")
     if not whole:
         return INTERRUPTED
@@ -120,12 +123,3 @@ def _asked(case: Case, versions: Versions) -> dict[str, object]:
 def _complain(text: str, code: int) -> int:
     print("\n".join(f"hil: {legible(line, keep='')}" for line in text.split("\n")), file=sys.stderr)
     return code
-
-
-def _teller(options: argparse.Namespace) -> Callable[[str], None]:
-    shown = sys.stderr if options.json else sys.stdout
-
-    def told(line: str) -> None:
-        print(legible(line, keep=""), file=shown, flush=True)
-
-    return told

@@ -8,6 +8,7 @@ from hil.bisect.versions import CannotBeTried, Versions
 from hil.bisect.walk import Turn, Walk
 from hil.cases import Case
 from hil.reproduce.journal import Journal
+from hil.reproduce.telling import words
 from hil.reproduce.trial import Runner
 
 _NOT_RUN = 3
@@ -49,7 +50,7 @@ def play(
             journal.trial(name, trial)
             walk.add(turn.version, trial)
             why = trial.why
-            told(f"{name}  {trial.board}  {trial.outcome:<10}  {trial.seconds:6.2f} s  {trial.why}")
+            told(f"{name}  {words(trial)}")
         tally = walk.tallies[turn.version]
         if not tally.tries and tally.not_run >= _NOT_RUN * turn.times:
             _skip(walk, turn, journal, name, f"could not be run: {why}", told)

@@ -23,6 +23,7 @@ from hil.reproduce.kept import first_difference, kept
 from hil.reproduce.reported import compared, misfit, recordings
 from hil.reproduce.running import BenchRunner
 from hil.reproduce.summary import Finding, Summary
+from hil.reproduce.telling import teller, words
 from hil.reproduce.trial import Outcome, Trial
 from hil.reproduce.versus import code_of, compare, with_each
 from hil.rig import Rig, RigBoard
@@ -68,8 +69,12 @@ def reproduce(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace)
     if options.json:
         facts = {"case": case.name, "title": case.title, "run": str(folder), "whole": whole, **summary.facts()}
         print(json.dumps(facts, ensure_ascii=False, indent=2))
+    elif not found and not whole:
+        print("interrupted before the first trial ended")
     else:
-        print("\n".join(legible(line, keep="") for line in [f"{case.name}: {case.title}", *summary.lines()]))
+        so_far = [] if whole else [f"interrupted after {len(found)} of {_times(options)} trials; so far:"]
+        lines = [*so_far, f"{case.name}: {case.title}", *summary.lines()]
+        print("\n".join(legible(line, keep="") for line in lines))
         print(f"  artifacts: {folder}; hil diagnose and hil report read them")
     return CODES[summary.finding] if whole or summary.tried else 130
 
@@ -97,20 +102,24 @@ def case_of(options: argparse.Namespace) -> Case:
     return case
 
 
+def _times(options: argparse.Namespace) -> int:
+    return options.times or (_TIMES_UNTIL_FAILURE if options.until_failure else _TIMES)
+
+
 def _tried(
     case: Case, rig: Rig, boards: Sequence[str], folder: Path, options: argparse.Namespace
 ) -> tuple[list[Trial], bool]:
     """The trials, and whether they came to their end; a Ctrl-C leaves what is known so far."""
-    times = options.times or (_TIMES_UNTIL_FAILURE if options.until_failure else _TIMES)
-    shown = sys.stderr if options.json else sys.stdout
+    times, tell = _times(options), teller(as_json=options.json)
     found: list[Trial] = []
+    tell(f"{case.name}: {times} trials on {', '.join(boards)}, once the bench is open and the firmware written")
     with BenchRunner(rig, boards, folder=folder) as runner:
         trials = runner(case, times=times, stop=_failed if options.until_failure else None)
         try:
             with contextlib.closing(trials):
                 for trial in trials:
                     found.append(trial)
-                    print(_line(trial, len(found), times), file=shown, flush=True)
+                    tell(_line(trial, len(found), times))
         except KeyboardInterrupt:
             return found, False
     return found, True
@@ -127,20 +136,23 @@ def _compared(
     """Try the case with each firmware, and say which fails more often. Raises BenchError."""
     times = options.times or _TIMES_TO_COMPARE
     plan = Plan(error=options.error, least=options.least, times=times, boards=len(boards))
-    shown = sys.stderr if options.json else sys.stdout
+    tell = teller(as_json=options.json)
     counts = Counter[str]()
 
     def told(name: str, trial: Trial) -> None:
         counts[name] += 1
-        print(legible(f"{name}  ", keep="") + _line(trial, counts[name], times), file=shown, flush=True)
+        tell(f"{name}  {_line(trial, counts[name], times)}")
 
+    each = f"{times} trials at most of each of {', '.join(cases)}"
+    tell(f"{case.name}: {each}, on {', '.join(boards)}, once the bench is open")
     with BenchRunner(rig, boards, folder=folder) as run:
         comparison, whole = compare(cases, run, plan, told)
     if options.json:
         facts = {"case": case.name, "title": case.title, "run": str(folder), "whole": whole, **comparison.facts()}
         print(json.dumps(facts, ensure_ascii=False, indent=2))
     else:
-        lines = [f"{case.name}: {case.title}", *str(comparison).split("\n"), f"  artifacts: {folder}"]
+        so_far = [] if whole else ["interrupted; so far:"]
+        lines = [*so_far, f"{case.name}: {case.title}", *str(comparison).split("\n"), f"  artifacts: {folder}"]
         print("\n".join(legible(line, keep="") for line in lines))
     return code_of(comparison) if whole or comparison.trials else 130
 
@@ -150,13 +162,12 @@ def _failed(trials: Sequence[Trial]) -> bool:
 
 
 def _line(trial: Trial, number: int, times: int) -> str:
-    words = legible(f"{trial.board}  {trial.outcome:<10}  {trial.seconds:6.2f} s  {trial.why}", keep="")
-    return f"[{number:{len(str(times))}}/{times}] {words}"
+    return f"[{number:{len(str(times))}}/{times}] {words(trial)}"
 
 
 def _summary(case: Case, found: Sequence[Trial], against: Sequence[Trial]) -> Summary:
     try:
-        difference, words = first_difference(found, against)
-        return Summary(found, difference, words, compared(case, found))
+        difference, beside = first_difference(found, against)
+        return Summary(found, difference, beside, compared(case, found))
     except (OSError, ValueError) as error:
         return Summary(found, None, f"nothing: {error}")

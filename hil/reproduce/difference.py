@@ -87,11 +87,14 @@ class Difference:
     shared: int
     of: int
 
-    def __str__(self) -> str:
-        return (
-            f"passing ones go on with {self.passing}, failing ones with {self.failing}, at +{self.at:.2f} s in "
-            f"{self.shared} of {self.of} (lane {self.lane}; before it, both: {self.behind})"
-        )
+    def lines(self) -> list[str]:
+        """For people: where it is, and how each goes on."""
+        where = f"at +{self.at:.2f} s in {self.shared} of {self.of} (lane {self.lane})"
+        return [
+            f"first difference, {where}, after {self.behind}:",
+            f"  passing: {self.passing}",
+            f"  failing: {self.failing}",
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,8 @@ class BenchRunner:
     """
 
     def __init__(self, rig: Rig, boards: Sequence[str], *, folder: Path, first: int = 1) -> None:
-        self.folder = folder
+        # What a contract builds is looked for from the contract's folder on.
+        self.folder = folder.absolute()
         self._rig = rig
         self._names = list(boards)
         self._bench: Bench | None = None

@@ -84,7 +84,7 @@ class Summary:
         found += [f"  on firmware {', '.join(firmwares)}" for firmwares in [self._firmwares()] if firmwares]
         found += self._time_lines()
         if self.difference is not None:
-            found += [f"  first difference: {self.difference}"]
+            found += [f"  {line}" for line in self.difference.lines()]
         if self.compared:
             found.append(f"  compared: {self.compared}")
         found += [f"  {one}" for one in self.reported]

@@ -16,7 +16,7 @@ from hil.report.legible import legible
 from hil.reproduce.attempt import NoSignature, signature_of
 from hil.reproduce.journal import Journal, JournalError
 from hil.reproduce.running import BenchRunner
-from hil.reproduce.trial import Trial
+from hil.reproduce.telling import teller, words
 from hil.rig import Rig, RigBoard
 from hil.shrink import wording
 from hil.shrink.resuming import Resuming, asked
@@ -49,22 +49,17 @@ def shrink(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace) ->
 
 def _done(shrinking: Shrinking, rig: Rig, names: Sequence[str], journal: Journal, options: argparse.Namespace) -> bool:
     """Do it; False if it was interrupted."""
-    shown = sys.stderr if options.json else sys.stdout
-
-    def told(line: str) -> None:
-        print(legible(line, keep=""), file=shown, flush=True)
-
-    def tried(trial: Trial) -> None:
-        told(f"  {trial.board}  {trial.outcome:<10}  {trial.seconds:6.2f} s  {trial.why}")
-
+    tell = teller(as_json=options.json)
+    case = shrinking.result().case
+    tell(f"{case.name}: {len(case.conditions)} conditions, on {', '.join(names)}")
     run_folder = journal.path.parent / "runs" / datetime.now().strftime("%Y%m%d-%H%M%S")
     try:
         with BenchRunner(rig, names, folder=run_folder, first=journal.next_number) as bench:
-            run = Resuming(bench, journal, tried)
+            run = Resuming(bench, journal, lambda trial: tell(f"  {words(trial)}"))
             if run.known:
-                told(f"{run.known} trials are known from {journal.path}")
+                tell(f"{run.known} trials are known from {journal.path}")
             for line in shrinking.go(run):
-                told(line)
+                tell(line)
     except KeyboardInterrupt:
         return False
     return True
@@ -80,7 +75,9 @@ def _told(result: Result, case: Case, target: Path, folder: Path, whole: bool, o
         to = str(written) if shrunk else None
         print(json.dumps({"case": case.name, "to": to, "whole": whole, **wording.facts(result)}, indent=2))
     else:
-        print("\n".join(legible(line, keep="") for line in wording.lines(result, 1 - options.error)))
+        so_far = [] if whole else ["interrupted; so far:"]
+        lines = [*so_far, *wording.lines(result, 1 - options.error)]
+        print("\n".join(legible(line, keep="") for line in lines))
         if shrunk:
             print(f"  {'the smaller case' if ended else 'the smallest so far'}: {written}")
         print(f"  {folder} holds the journal{'' if ended else ': the same command goes on from there'}")

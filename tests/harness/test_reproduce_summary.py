@@ -31,8 +31,9 @@ def test_a_flaky_failure_has_a_rate_a_range_and_a_time() -> None:
         "reproduced: fails as reported 23 of 50 times (33% to 60% with 95% confidence)",
         "  on firmware 1.4.2",
         "  time to failure: 3.10 s, the median (2.60 to 3.60 s with 95% confidence)",
-        "  first difference: passing ones go on with gateway.hello, failing ones with gateway.close, at +2.31 s in 23 "
-        "of 23 (lane TLS; before it, both: gateway.accept)",
+        "  first difference, at +2.31 s in 23 of 23 (lane TLS), after gateway.accept:",
+        "    passing: gateway.hello",
+        "    failing: gateway.close",
         "  compared: 23 failing with 27 passing trials",
     ]
     facts = json.loads(json.dumps(summary.facts()))
