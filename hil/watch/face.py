@@ -31,12 +31,16 @@ Screen { layout: vertical; }
 #top, #keys { height: 1; }
 #boards { height: auto; }
 #shown { height: auto; max-height: 4; }
+Picture.roomy { margin-bottom: 1; }
 #middle { height: 1fr; layout: vertical; }
 #middle.wide { layout: horizontal; }
 Panel { display: none; height: 40%; border-top: solid ansi_bright_black; scrollbar-size-vertical: 1;
     padding: 0 1; }
-.wide Panel { width: 40%; height: 1fr; border-top: none; border-left: solid ansi_bright_black; }
+.wide Panel { width: 40%; height: 1fr; border-top: none; border-left: solid ansi_bright_black; margin-left: 1; }
 """
+
+_ROOMY = 30
+"""Lines from which a free one stands below the picture."""
 
 _OTHERS = 8
 """Lines that the picture leaves to all the rest."""
@@ -81,6 +85,7 @@ class Face:
                 self._middle.set_class(width >= WIDE, "wide")
                 self.panel.show(looking.current, self._zero, low=width < WIDE)
         if self.picture.display:
+            self.picture.set_class(size.height >= _ROOMY, "roomy")
             most = max(2, size.height - _OTHERS)
             self.picture.show(self._boards.name, self._boards.lasting, self._times(), width=width, most=most)
         self._put("top", heading.top(self._source.title, self._source.state(), looking, width))
@@ -91,7 +96,8 @@ class Face:
     def columns(self) -> Columns:
         """How rows are written as lines."""
         several = len(self._boards.standings) > 1 and self._looking.board is None
-        board = min(12, max(len(name) for name in self._boards.standings)) if several else 0
+        most = 12 if self.listing.size.width < WIDE else 20
+        board = min(most, max(len(name) for name in self._boards.standings)) if several else 0
         return Columns(self._zero, self.clock, board, self.left)
 
     @property
@@ -108,6 +114,8 @@ class Face:
         """A line for each board, the chosen one among them where there is not room for all."""
         boards, acting = self._boards, self._acting
         standings = list(boards.standings.values())
+        if not standings:
+            return Text(" no board yet", style="dim")
         room = max(1, size.height // 5)
         first = min(max(0, boards.chosen - room + 1), max(0, len(standings) - room))
         return Text("\n").join(

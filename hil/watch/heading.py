@@ -13,6 +13,8 @@ from hil.watch.source import BEHIND, LIVE
 from hil.watch.standing import Standing
 
 _DIM = Style(dim=True)
+_LINK = 20
+"""Cells for how far a board's connection is and since when; few words need more."""
 
 
 def top(title: str, state: str, looking: Looking, width: int) -> Text:
@@ -52,11 +54,13 @@ def board(
     text.append(" power ", _DIM)
     text.append(power, Style(color="magenta") if standing.power else _DIM)
     text.append("  ")
+    began = len(text)
     text.append(standing.link, STYLES[standing.tone])
     if standing.since is not None and now is not None:
         text.append(f" {duration(max(0.0, now - standing.since))}", _DIM)
     if doing or standing.doing:
-        text.append(f"  {doing or standing.doing}", Style(bold=True))
+        text.append(" " * max(2, _LINK - (len(text) - began)))
+        text.append(doing or standing.doing, Style(bold=True))
     text.truncate(width, overflow="ellipsis")
     return text
 
@@ -76,7 +80,9 @@ def shown(looking: Looking) -> Text:
     if looking.view:
         text.append(f" {looking.cursor + 1} of {len(looking.view)}")
     else:
-        text.append(" no event" if not everything else " no event fits")
+        text.append(
+            " no event yet" if not everything else " no event fits: escape drops search and filter, b shows all boards"
+        )
     if len(looking.view) < everything:
         text.append(f", {everything - len(looking.view)} hidden", _DIM)
     if looking.forgotten:

@@ -34,9 +34,9 @@ LOOKING_HELP = (
     ("w W", "next that is worth a look (?), or a finding, down, up"),
     ("enter", "all of one event"),
     ("i", "all of the event at the cursor, beside the list"),
-    ("l", "the lanes of the chosen board: what lasts is a line, what happens"),
-    ("", "a mark as in the list, or as high as many fall together;"),
-    ("", "left and right then go from event to event in a lane"),
+    ("l", "the chosen board's lanes: a line is what lasts; what"),
+    ("", "happens has its mark, or is as high as many fall"),
+    ("", "together; left and right stay in the cursor's lane"),
     ("+ -", "the lanes nearer, wider"),
     ("space", "stop the screen, and go on"),
     ("f", "show only what fits a filter"),
@@ -57,7 +57,7 @@ ACTING_HELP = (
     ("D", "hold it in its ROM loader (download mode)"),
     ("p", "its power off, or on"),
     ("P", "its power off and on again"),
-    ("s", "send it a line; up brings back those that were sent before"),
+    ("s", "send it a line; up brings back earlier ones"),
 )
 _LOOK = (("?", "help"), ("space", "pause"), ("f", "filter"), ("l", "lanes"))
 HINTS = (*_LOOK, ("/", "search"), ("i", "details"), ("e", "failure"), ("q", "quit"))

@@ -53,7 +53,7 @@ class Columns:
         """The line, exactly `width` cells. `words` are shown as found where this is a `hit`."""
         style = STYLES[row.tone]
         segments = [
-            Segment("●" if hit else " ", Style(color="yellow", bold=True)),
+            Segment("●", Style(color="yellow", bold=True)) if hit else Segment(" "),
             Segment(f"{self.time(row)} "),
             Segment(f"{MARKS[row.tone]} ", style),
         ]
@@ -62,11 +62,12 @@ class Columns:
         segments.append(Segment(f"{SHORT[row.lane]:<{_LANE_WIDTH}} ", LANE_STYLES.get(row.lane, Style())))
         text = ("…" + row.text[self.left + 1 :]) if self.left and row.text else row.text
         segments += _marked(text, style, words if hit else ())
+        if cursor:  # one bar from edge to edge: colours turned round would make patches of it
+            segments = [Segment(segment.text, _CURSOR) for segment in segments]
         strip = Strip(segments)
         if strip.cell_length > width:
-            strip = Strip([*strip.crop(0, width - 1), Segment("…", style)])
-        strip = strip.adjust_cell_length(width)
-        return strip.apply_style(_CURSOR) if cursor else strip
+            strip = Strip([*strip.crop(0, width - 1), Segment("…", _CURSOR if cursor else style)])
+        return strip.adjust_cell_length(width, _CURSOR if cursor else None)
 
 
 def fit(text: str, width: int) -> str:

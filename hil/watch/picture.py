@@ -71,7 +71,7 @@ class Picture(Widget):
         column = -1 if current is None else scale.column(current.event.monotonic)
         self._strips = [self._head(board, label, scale, times)]
         for lane, cell in zip(lanes, body, strict=True):
-            here = current is not None and current.lane == lane
+            here = current is not None and current.lane == lane and current.board in (None, board)
             name = lane if width >= _NARROW else SHORT[lane]
             style = LANE_STYLES.get(lane, Style()) + (Style(bold=True) if here else Style())
             segments = [Segment(f" {name:<{label}}", style), *_with_cursor(cell, column, here)]

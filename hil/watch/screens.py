@@ -61,7 +61,8 @@ def details(row: Row, zero: float) -> Text:
     event = row.event
     wall = datetime.fromtimestamp(event.wall).astimezone()
     known = {
-        "time": f"{event.monotonic - zero:.6f} s, {wall.isoformat(sep=' ', timespec='microseconds')}",
+        "time": f"{event.monotonic - zero:.6f} s",
+        "clock": wall.isoformat(sep=" ", timespec="microseconds"),
         "board": row.board or "none",
         "lane": row.lane,
         "event": f"{event.source}.{event.kind}, number {event.sequence}" + (f" of {row.worker}" if row.worker else ""),

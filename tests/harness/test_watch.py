@@ -369,6 +369,10 @@ def test_hints_fit_into_80_columns() -> None:
         assert "quit" in heading.keys(hints, 80).plain
 
 
+def test_the_help_fits_into_80_columns() -> None:
+    assert max(len(words) for _, words in (*keys.LOOKING_HELP, *keys.ACTING_HELP)) <= 54
+
+
 def test_every_key_is_explained() -> None:
     explained = {key for words, text in (*keys.LOOKING_HELP, *keys.ACTING_HELP) for key in f"{words} {text}".split()}
     letters = [key for key in ",".join(keys.ACTIONS).split(",") if len(key) == 1 and key not in "h2345678"]

@@ -84,6 +84,16 @@ def test_the_window_follows_the_newest_until_the_cursor_moves_and_then_stays_wit
     assert drawn(picture, lasting, 999.5)["console"] == " " * 30 + "▂" * 30
 
 
+def test_the_cursor_is_marked_in_its_lane_only_where_the_lane_is_of_its_board() -> None:
+    marked = []
+    for board in (A, "another", None):
+        looking, lasting = looked_at([console(10), console(11, board=board)])
+        picture = Picture(looking)
+        picture.show(A, lasting, Times(12, 0.0), width=79, most=20)
+        marked.append(any(segment.style and segment.style.reverse for strip in picture._strips for segment in strip))
+    assert marked == [True, False, True]
+
+
 def test_zooming_shows_less_or_more_around_the_cursor() -> None:
     looking, lasting = looked_at([console(100 + n) for n in range(100)])
     looking.move(-50)
