@@ -22,11 +22,12 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from hil import facts, rig
-from hil.report import files, results, runs
+from hil.report import results, runs
 from hil.timeline import render
 
 RIG = Path(__file__).parents[1] / "rigs" / "virtual.toml"
@@ -94,27 +95,38 @@ def make_run(folder: Path, tests: int, events: int) -> None:
     """
     folder.mkdir(parents=True)
     facts.write(rig.load(RIG), folder)
-    rng, sequence, at = random.Random(7), 0, 1000.0
+    rng, at = random.Random(7), 1000.0
     outside = events // 5 // tests
     each = (events - events // 5 * 2) // (tests - 1)
+    sequence = count()
     with (folder / "timeline.jsonl").open("w") as timeline, (folder / results.FILE).open("w") as told:
         for number in range(tests):
             board, began = BOARDS[number % 2], at
-            seen = list(lives(rng, board, began, events // 5 if number == 1 else each))
-            after = seen[-1][0] + 0.005
-            seen += [(after, "console", "line", board, {"text": f"I (1) app: idle {n}"}) for n in range(outside)]
-            for at, source, kind, whose, data in seen:
-                line = {"sequence": sequence, "monotonic": at, "wall": BEGAN + at, "source": source, "kind": kind}
-                timeline.write(json.dumps({**line, "board": whose, "data": data}, separators=(",", ":")) + "\n")
-                sequence += 1
-            for phase in phases(number, board, began, after - 0.005):
+            for event in lives(rng, board, began, events // 5 if number == 1 else each):
+                timeline.write(line(next(sequence), *event))
+                at = event[0]
+            for phase in phases(number, board, began, at):
                 told.write(json.dumps(phase) + "\n")
             at += 0.01
+            for n in range(outside):
+                idle = {"text": f"I ({round(at * 1000)}) app: idle {n}"}
+                timeline.write(line(next(sequence), at, "console", "line", board, idle))
+            at += 0.01
+
+
+def line(sequence: int, at: float, source: str, kind: str, board: str | None, data: dict[str, Any]) -> str:
+    """A line of a timeline's file."""
+    about = {"sequence": sequence, "monotonic": at, "wall": BEGAN + at, "source": source, "kind": kind}
+    return json.dumps({**about, "board": board, "data": data}, separators=(",", ":")) + "\n"
 
 
 def phases(number: int, board: str, began: float, ended: float) -> Iterator[dict[str, Any]]:
     """The lines of results.jsonl for one test."""
-    about = {"test": f"test_it.py::test_{number // 2}[{board}]", "name": f"test_{number // 2}[{board}]", "board": board}
+    about: dict[str, Any] = {
+        "test": f"test_it.py::test_{number // 2}[{board}]",
+        "name": f"test_{number // 2}[{board}]",
+        "board": board,
+    }
     about |= {
         "scenario": f"behaves well in case {number // 2}",
         "about": "What it judges, in a sentence.",
@@ -201,14 +213,18 @@ def measure(folder: Path, tests: int, events: int, keep: Path | None) -> None:
     from playwright.sync_api import sync_playwright
 
     make_run(folder / "run", tests, events)
-    start = time.perf_counter()
-    run = runs.read(folder / "run")
-    read = time.perf_counter()
-    files.write(run, ["html"])
     page = folder / "run" / "report.html"
-    print(f"{tests} tests, {sum(len(p.events) for p in run.parts):,} events: read in {read - start:.1f} s, ", end="")
-    print(f"page made in {time.perf_counter() - read:.1f} s, {page.stat().st_size / 1e6:.1f} MB, ", end="")
-    print(f"with {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB of memory at most")
+    subprocess.run(
+        [sys.executable, "-m", "hil.cli", "report", str(folder / "run"), "--as", "html", "--to", str(page)], check=True
+    )
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    start = time.process_time()
+    run = runs.read(folder / "run")
+    read = time.process_time() - start
+    events = sum(len(part.events) for part in run.parts)
+    print(f"{tests} tests, {events:,} events: the page is {page.stat().st_size / 1e6:.1f} MB")
+    print(f"processor's time: {used.ru_utime + used.ru_stime:.1f} s in all, {read:.1f} s to read the run; ", end="")
+    print(f"memory: {used.ru_maxrss / 1024:.0f} MB at most")
     other = pytest_html(run, folder / "other")
     del run
     print(f"pytest-html's page: {other.stat().st_size / 1e6:.1f} MB")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from hil.report.alike import Alike, alike
 from hil.report.html.chunks import TITLE
@@ -21,6 +21,19 @@ SIGNS = {
 """Verdicts have a sign as well as a colour."""
 
 Told = Mapping[str, Any]
+
+
+class Seen(NamedTuple):
+    """What was seen outside of tests: of which board ('' for none), on which bench, and how many events it is."""
+
+    board: str
+    bench: str
+    events: int
+
+    @classmethod
+    def of(cls, found: Outside) -> Seen:
+        """The same of what was found."""
+        return cls(found.board, found.part.name, len(found.events))
 
 
 def counts(told: Told) -> Html:
@@ -142,7 +155,7 @@ def badge(verdict: str, more: str = "") -> Html:
     )
 
 
-def matrix(told: Told, others: Sequence[Outside] = ()) -> Html:
+def matrix(told: Told, others: Sequence[Seen] = ()) -> Html:
     """Scenario by board; each cell leads to its test, to the worst where there are several. Below: outside of tests."""
     tested = {test["board"] for test in told["tests"]}
     boards = [board["name"] for board in told["boards"] if board["name"] in tested]
@@ -160,23 +173,23 @@ def matrix(told: Told, others: Sequence[Outside] = ()) -> Html:
     )
 
 
-def _row_outside(first: int, others: Sequence[Outside], boards: Sequence[str]) -> Html:
+def _row_outside(first: int, others: Sequence[Seen], boards: Sequence[str]) -> Html:
     """What lies outside of tests: a cell for each board; before them, what had to do with none."""
     of: dict[str, list[int]] = {}
     for number, one in enumerate(others):
         of.setdefault(one.board, []).append(number)
 
     def link(numbers: Sequence[int], words: str) -> Html:
-        count = sum(len(others[number].events) for number in numbers)
+        count = sum(others[number].events for number in numbers)
         return element(
             *("a", element("span", f"{words}{count:,} event{'s' * (count != 1)}", class_="several")),
             href=f"#test-{first + numbers[0]}",
             data_tests=" ".join(str(first + number) for number in numbers),
             data_verdict="",
-            aria_label=f"{TITLE}: {others[numbers[0]].board or others[numbers[0]].part.name}, {count:,} events",
+            aria_label=f"{TITLE}: {others[numbers[0]].board or others[numbers[0]].bench}, {count:,} events",
         )
 
-    boardless = [link([number], f"{others[number].part.name or 'no board'}: ") for number in of.get("", ())]
+    boardless = [link([number], f"{others[number].bench or 'no board'}: ") for number in of.get("", ())]
     cells = (element("td", link(of[board], "") if board in of else None) for board in boards)
     return element("tr", element("th", TITLE, [[" ", one] for one in boardless], scope="row"), cells)
 

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from string import Template
 
 from hil.report.html import overview
 from hil.report.html.asset import asset
-from hil.report.html.chunks import chunk, chunk_outside, packed
+from hil.report.html.chunks import Packed, chunk, chunk_outside, packed
 from hil.report.html.markup import Html, element, joined, text
-from hil.report.outside import Outside, outside
+from hil.report.outside import outside
 from hil.report.runs import Run
 from hil.report.summary import summary
 
@@ -35,7 +35,8 @@ def as_html(run: Run) -> str:
     told = summary(run)
     script = _assets("js", _SCRIPTS)
     style = _assets("css", _STYLES)
-    others = list(outside(run))
+    # Packed at once: the events of one board are in memory at a time.
+    others = [(overview.Seen.of(one), packed(chunk_outside(one))) for one in outside(run)]
     return Template(asset("page.html")).substitute(
         policy=text(_POLICY.format(script=_digest(script), style=_digest(style))),
         title=text(f"{_worst(told['verdicts'])} {told['rig']['name'] or 'hil'} {told['run']}".strip()),
@@ -46,19 +47,19 @@ def as_html(run: Run) -> str:
         counts=overview.counts(told),
         facts=overview.facts(told),
         failures=overview.failures(told),
-        matrix=overview.matrix(told, others),
+        matrix=overview.matrix(told, [seen for seen, _ in others]),
         notes=overview.notes(told),
         boards=overview.boards(told),
         about=overview.about(told, run.facts.get("rig", {})),
-        chunks=joined(_chunks(run, others)),
+        chunks=joined(_chunks(run, [block for _, block in others])),
         script=script,
     )
 
 
-def _chunks(run: Run, others: Sequence[Outside]) -> Iterator[Html]:
+def _chunks(run: Run, others: Iterable[Packed]) -> Iterator[Html]:
     """A block for each test, and behind them one for what lies outside, numbered in that order."""
-    told = chain((chunk(run, result) for result in run.results), map(chunk_outside, others))
-    for number, one in enumerate(map(packed, told)):
+    tests = (packed(chunk(run, result)) for result in run.results)
+    for number, one in enumerate(chain(tests, others)):
         block = f"chunk-{number}"
         yield element("script", Html(one.text), type=CHUNK, id=block, data_first=one.first, data_last=one.last)
 
