@@ -15,7 +15,7 @@ from hil.history.quarantine import Entry
 from hil.history.questions import Flaky, Lonely, Regression
 from hil.history.runs import Counts, Result
 from hil.history.sheet import Sheet, words
-from hil.history.window import Window
+from hil.history.window import Board, Window
 from hil.history.wording import Broke, Moved
 
 COLOURS: Final[Mapping[str, str]] = {
@@ -110,7 +110,7 @@ def regressions(
     _none(sheet, found, "nothing that passed once fails now")
     groups = wording.at_once(found)
     shown = groups[:most]
-    courses = {(board.id, title): entries for board, title, entries in window.named()}
+    courses = {(board.id, title): _verdicts(window, board, entries) for board, title, entries in window.named()}
     for group in shown:
         if group.sure:
             _broke(sheet, group, courses, wording.why(group, reasons))
@@ -118,7 +118,13 @@ def regressions(
     _more(sheet, len(groups), most, "regressions")
 
 
-def _broke(sheet: Sheet, group: Broke, courses: Mapping[tuple[int, str], Sequence[Verdict]], why: str) -> None:
+def _verdicts(window: Window, board: Board, entries: Sequence[Verdict]) -> list[str]:
+    """A verdict for each run of the board's rig, so that those of several boards stand below each other; '': none."""
+    came = {entry.run: entry.outcome for entry in entries}
+    return [came.get(run.order, "") for run in window.runs if run.rig == board.rig]
+
+
+def _broke(sheet: Sheet, group: Broke, courses: Mapping[tuple[int, str], Sequence[str]], why: str) -> None:
     style = "magenta" if group.quarantined else "bold red"
     sheet.line(words(group.scenario + wording.mark(group.quarantined), style), indent=2, hang=2)
     sheet.line(words(group.since), indent=4, hang=2)
@@ -126,8 +132,8 @@ def _broke(sheet: Sheet, group: Broke, courses: Mapping[tuple[int, str], Sequenc
         sheet.line(words(why, "dim"), indent=4, hang=2)
     rows = []
     for one in group.regressions:
-        outcomes = [entry.outcome for entry in courses[one.board.id, one.scenario]]
-        rows.append(((words(one.board.name, "bold"), words(wording.tally(one))), outcomes))
+        told = words(one.board.name, "bold"), words(wording.tally(one))
+        rows.append((told, courses[one.board.id, one.scenario]))
     _with_courses(sheet, rows, max(len(one.board.name) for one in group.regressions))
 
 

@@ -184,6 +184,6 @@ def bars(values: Sequence[float], most: int = 40) -> str:
 
 
 def marks(verdicts: Sequence[str]) -> str:
-    """A letter a run: . pass, w WARN, ~ flaky, F FAIL, E ERROR, - n/a."""
-    letters = {"pass": ".", "WARN": "w", "flaky": "~", "FAIL": "F", "ERROR": "E", "n/a": "-"}
+    """A letter a run: . pass, w WARN, ~ flaky, F FAIL, E ERROR, - n/a; a gap where it did not run."""
+    letters = {"": " ", "pass": ".", "WARN": "w", "flaky": "~", "FAIL": "F", "ERROR": "E", "n/a": "-"}
     return "".join(letters.get(verdict, "?") for verdict in verdicts)

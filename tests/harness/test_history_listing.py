@@ -118,6 +118,18 @@ def test_what_is_unsure_has_a_line_of_a_table_where_there_is_room() -> None:
     assert "1 of 1 failed, 7 of 39 before" in " ".join(narrow.split())
 
 
+def test_courses_of_several_boards_stand_run_below_run() -> None:
+    lab = past(
+        lambda board, s, run: None if board == 1 and run % 2 else "FAIL" if run >= 30 else "pass",
+        runs=40,
+        boards=2,
+        scenarios=1,
+    )
+    told = set_to(120, listing.regressions, lab, regressions(lab), {})
+    assert "." * 30 + "F" * 10 + "\n" in told
+    assert " ".join("." * 15 + "F" * 5) + "\n" in told
+
+
 def test_a_long_list_is_cut_in_the_overview_alone_and_says_so() -> None:
     lab = past(lambda b, s, run: "FAIL" if run % 3 == 1 else "pass", boards=5)
     found = flaky(lab)
