@@ -22,23 +22,24 @@ _OF_CONNECTIONS = ("accept", "tls", "tls-failed", "connect", "connack", "denied"
 class Outside:
     """Of one board of one bench; `board` '' for what no board had to do with, where the bench had none.
 
-    `tests`: those of that board there, in order of their beginning; `events`: what was seen outside of them.
+    `tests`: those of that board there, in order of their beginning, each with the time at which it ended (monotonic
+    seconds); `events`: what was seen outside of them.
     """
 
     part: Part
     board: str
-    tests: list[Result]
+    tests: list[tuple[Result, float]]
     events: list[Event]
 
     @property
     def began(self) -> float:
         """Monotonic seconds: the first of the events, or of the tests."""
-        return min([self.events[0].monotonic, *(test.began for test in self.tests)])
+        return min([self.events[0].monotonic, *(test.began for test, _ in self.tests)])
 
     @property
     def ended(self) -> float:
         """Monotonic seconds."""
-        return max([self.events[-1].monotonic, *(test.ended for test in self.tests)])
+        return max([self.events[-1].monotonic, *(ended for _, ended in self.tests)])
 
     def lasting(self) -> list[Event]:
         """What says how long things last that begin in a test and end after it, or before one: of the whole run.
@@ -58,10 +59,10 @@ class Outside:
 def outside(run: Run) -> Iterator[Outside]:
     """Each board of each bench that was seen outside of a test, in the order of the benches."""
     for part in run.parts:
-        here = [result for result in run.results if run.part_of(result) is part]
+        here = [(result, run.ended_of(result)) for result in run.results if run.part_of(result) is part]
         seen = {board for _, _, board in part.events.kinds() if board is not None}
         for board in [name for name in run.boards if name in seen] + sorted(seen - set(run.boards)) or [""]:
-            own = [result for result in here if result.board == board]
+            own = [(result, ended) for result, ended in here if result.board == board]
             events = list(_events(part, board, _merged(own), _merged(here)))
             if events:
                 yield Outside(part, board, own, events)
@@ -70,10 +71,10 @@ def outside(run: Run) -> Iterator[Outside]:
 _Times = list[tuple[float, float]]
 
 
-def _merged(tests: Iterable[Result]) -> _Times:
+def _merged(tests: Iterable[tuple[Result, float]]) -> _Times:
     """When there were tests, in order, none of these times touching the next."""
     found: _Times = []
-    for began, ended in sorted((test.began, test.ended) for test in tests):
+    for began, ended in sorted((test.began, ended) for test, ended in tests):
         if found and began <= found[-1][1]:
             found[-1] = found[-1][0], max(found[-1][1], ended)
         else:

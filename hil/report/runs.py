@@ -90,12 +90,20 @@ class Run:
         named = {part.name: part for part in self.parts}
         return named.get(result.worker or "") or named.get("")
 
+    def ended_of(self, result: Result) -> float:
+        """When a test ended (monotonic seconds); one that the run ended before went on until its bench did."""
+        part = self.part_of(result)
+        if result.ended_well or part is None or not part.events:
+            return result.ended
+        later = [one.began for one in self.results if one.began > result.began and self.part_of(one) is part]
+        return max(result.ended, min(later, default=part.events[-1].monotonic))
+
     def events_of(self, result: Result) -> list[Event]:
         """What the timeline shows of a test: its board's events, and those of no board, from set-up to tear-down."""
         part = self.part_of(result)
         if part is None:
             return []
-        first, last = part.events.span(result.began, result.ended)
+        first, last = part.events.span(result.began, self.ended_of(result))
         return list(part.events.window(first, last, lambda source, kind, board: board in (None, result.board)))
 
     def diagnoses(self, result: Result) -> list[Diagnosis]:

@@ -164,6 +164,8 @@ def _block(heading: str, lines: Iterable[str]) -> list[str]:
 
 
 def _cell(verdict: Verdict | None) -> str:
-    if verdict is None or not verdict.outcome:
+    if verdict is None:
         return "-"
+    if not verdict.outcome:
+        return "unfinished"
     return verdict.outcome if verdict.outcome == "n/a" else f"{verdict.outcome} {verdict.seconds:.1f} s"

@@ -53,6 +53,11 @@ def test_the_policy_names_the_only_script_and_style_there_are(page: str) -> None
     assert "unsafe" not in policy
 
 
+def test_a_board_that_nothing_was_done_with_says_so(page: str) -> None:
+    cards = page.split('class="board-card"')[1:]
+    assert ["Nothing was flashed, put in or injected" in card for card in cards] == [False, True]
+
+
 def test_the_page_needs_nothing_else(page: str) -> None:
     assert not re.findall(r"""(?:src|href)=["'](?!#)""", page)
     assert not re.findall(

@@ -11,7 +11,7 @@ import pytest
 from run_folders import RunFolder, failing_run, whole_life
 
 from hil.lanes import BAD, GOOD
-from hil.report import runs
+from hil.report import files, runs
 from hil.report.html import as_html
 from hil.report.html.chunks import chunk, chunk_outside
 from hil.report.outside import outside
@@ -63,6 +63,26 @@ def test_the_picture_of_it(tmp_path: Path) -> None:
     assert first["failed"] == first["length"] > 0, "the moment at which the run died"
     assert ["guardian", "ended", lanes.index("test"), BAD, False] in [list(kind) for kind in first["kinds"]]
     assert first.keys() == chunk(run, run.results[0]).keys()
+
+
+def test_what_a_killed_run_was_doing_is_in_the_test_that_it_did_not_finish(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path / "run")
+    run.test("test_good")
+    began = time.monotonic()
+    run.timeline.record("power", "on", "esp32-a", switch="virtual")
+    run.test("test_cut_short", {"when": "setup", "since": began})
+    run.timeline.record("console", "line", "esp32-a", text="the last words")
+    run.timeline.record("guardian", "ended", None, why="killed", pid=1)
+    read = runs.read(run.close())
+    (cut,) = [result for result in read.results if result.verdict == "unfinished"]
+    assert [event.kind for event in read.events_of(cut)] == ["on", "line", "ended"]
+    assert not list(outside(read))
+    told = chunk(read, cut)
+    assert told["length"] == told["failed"] == sum(told["t"])
+    page = as_html(read)
+    assert "<title>… virtual" in page
+    assert "unfinished 1 of 2" in page
+    assert "unfinished" in files.FORMS["terminal"].render(read)
 
 
 def test_a_connection_that_ends_in_a_test_is_not_shown_as_one_that_lasts(tmp_path: Path) -> None:

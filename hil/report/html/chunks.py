@@ -58,14 +58,15 @@ def pack(data: Any) -> str:
 def chunk(run: Run, result: Result) -> dict[str, Any]:
     """A test as plain data; times in microseconds since it began."""
     events = run.events_of(result)
+    failed = result.failed_at if result.failed_at is not None else _died(events)
     part = run.part_of(result)
     last = result.phases[-1]
     return {
         **{key: getattr(result, key) for key in ("test", "name", "board", "scenario", "verdict", "about", "worker")},
         "place": f"{result.file}:{result.line + 1}" if result.file and result.line is not None else result.file,
         "began": result.began + (part.wall_offset if part and part.events else last.wall - last.ended),
-        "length": _micro(result.ended - result.began),
-        "failed": None if result.failed_at is None else _micro(result.failed_at - result.began),
+        "length": _micro(run.ended_of(result) - result.began),
+        "failed": None if failed is None else _micro(failed - result.began),
         "phases": [[p.when, p.outcome, p.seconds] for p in result.phases],
         "reasons": _each(reasons(result)),
         "warnings": _each(words for phase in result.phases for words in phase.warnings),
@@ -79,7 +80,7 @@ def chunk(run: Run, result: Result) -> dict[str, Any]:
 
 def chunk_outside(found: Outside) -> dict[str, Any]:
     """What was seen of a board outside of its tests, in the form of a test without a verdict."""
-    died = next((e.monotonic for e in found.events if (e.source, e.kind) == ("guardian", "ended")), None)
+    died = _died(found.events)
     return {
         **{"test": "", "name": "", "board": found.board, "scenario": TITLE, "verdict": "", "about": _ABOUT},
         **{"worker": found.part.name or None, "place": ""},
@@ -89,6 +90,11 @@ def chunk_outside(found: Outside) -> dict[str, Any]:
         **{key: [] for key in ("phases", "reasons", "warnings", "findings", "failures", "sections", "diagnoses")},
         **_picture(found.events, spans_outside(found), found.began),
     }
+
+
+def _died(events: Sequence[Event]) -> float | None:
+    """When the run was killed, if the guardian had to say so (monotonic seconds)."""
+    return next((e.monotonic for e in events if (e.source, e.kind) == ("guardian", "ended")), None)
 
 
 def _picture(events: Sequence[Event], lasting: Sequence[Span], began: float) -> dict[str, Any]:

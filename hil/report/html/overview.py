@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from hil.report.alike import Alike, alike
+from hil.report.alike import BAD, Alike, alike
 from hil.report.html.chunks import TITLE
 from hil.report.html.markup import Html, element, joined
 from hil.report.junit import message_of
@@ -19,6 +19,9 @@ SIGNS = {
     **{"unfinished": "…", "retried": "↻"},
 }
 """Verdicts have a sign as well as a colour."""
+
+_TIMELESS = ("n/a", "unfinished")
+"""Verdicts of tests of which nobody wants to know how long they took."""
 
 Told = Mapping[str, Any]
 
@@ -142,8 +145,14 @@ def _parameters(test: Told) -> str:
 
 def worst(told: Told) -> Html:
     """The worst verdict of the run, and how many have it; nothing without tests."""
-    found = next((verdict for verdict in VERDICTS if told["verdicts"][verdict]), None)
+    found = worst_of(told["verdicts"])
     return Html("") if found is None else badge(found, f" {told['verdicts'][found]} of {len(told['tests'])}")
+
+
+def worst_of(verdicts: Mapping[str, int]) -> str | None:
+    """The verdict that says most of a run; a run that was ended early is none that passed."""
+    order = sorted(VERDICTS, key=lambda verdict: verdict not in BAD)
+    return next((verdict for verdict in order if verdicts[verdict]), None)
 
 
 def badge(verdict: str, more: str = "") -> Html:
@@ -213,7 +222,7 @@ def _cell(tests: Sequence[Told], numbers: Sequence[int]) -> Html:
         badge(verdict),
         element("span", several.strip(), class_="several") if several else None,
         element("span", f"{notes} note{'s' * (notes > 1)}", class_="several") if notes else None,
-        element("span", length(seconds), class_="seconds") if verdict != "n/a" else None,
+        element("span", length(seconds), class_="seconds") if verdict not in _TIMELESS else None,
         href=f"#test-{first}",
         data_verdict=verdict,
         data_tests=" ".join(map(str, numbers)),
@@ -269,10 +278,12 @@ def boards(told: Told) -> Html:
 
 def _board(board: Told) -> Html:
     about = [board[key] for key in ("chip", "contract", "where") if board[key]]
+    idle = not any(board[key] for key in ("firmware", "credentials", "faults"))
     return element(
         "article",
         element("h3", board["name"]),
         element("p", " · ".join(about), class_="quiet"),
+        element("p", "Nothing was flashed, put in or injected in this run.", class_="quiet") if idle else None,
         [_firmware(one) for one in board["firmware"]],
         table(("certificate", "serial number", "put in by"), _credentials(board["credentials"])),
         _faults(board["faults"]),

@@ -65,7 +65,8 @@ def _chunks(run: Run, others: Iterable[Packed]) -> Iterator[Html]:
 
 
 def _worst(verdicts: dict[str, int]) -> str:
-    return next((overview.SIGNS[verdict] for verdict, number in verdicts.items() if number), "")
+    found = overview.worst_of(verdicts)
+    return "" if found is None else overview.SIGNS[found]
 
 
 def _assets(kind: str, names: tuple[str, ...]) -> str:

@@ -36,7 +36,7 @@ def spans(events: Sequence[Event], result: Result) -> list[Span]:
 def spans_outside(found: Outside) -> list[Span]:
     """What lasted outside of tests, and the tests themselves: for they are what the rest lies between."""
     tones = {"FAIL": BAD, "ERROR": BAD, "pass": GOOD, "n/a": PLAIN}
-    tests = [Span("test", t.began, t.ended, tones.get(t.verdict, ODD), t.name) for t in found.tests]
+    tests = [Span("test", t.began, ended, tones.get(t.verdict, ODD), t.name) for t, ended in found.tests]
     lasting = found.lasting()
     return [*tests, *_power(lasting), *_connections(lasting), *_writing(lasting), *_faults(lasting)]
 

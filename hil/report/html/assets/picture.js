@@ -283,7 +283,7 @@ class Picture {
   }
 
   _moments(c) {
-    if (this.test.failed !== null) this._line(c, this.x(this.test.failed), 'bad', 'failed', [5, 3]);
+    if (this.test.failed !== null) this._line(c, this.x(this.test.failed), 'bad', ['', 'unfinished'].includes(this.test.verdict) ? 'run ended' : 'failed', [5, 3]);
     if (this.hover && this.hover.x >= GUTTER && this.hover.x <= GUTTER + this.plot) {
       this._line(c, this.hover.x, 'faint', seconds(this.time(this.hover.x), this.perPixel), [2, 3]);
     }
