@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -121,3 +122,15 @@ def test_by_hand_a_command_has_what_a_night_has() -> None:
             (value,) = re.findall(rf"^{name}=(.*)$", text, re.MULTILINE)
             assert re.search(rf"--property={name}=\"?{re.escape(value)}[\" ]", told), name
         assert "KillMode" not in re.sub("#.*", "", text), "the guardian needs its time: docs/guardian.md"
+
+
+def test_the_rules_for_the_network_let_boards_to_the_ports_of_the_example(tmp_path: Path) -> None:
+    rules = (FOLDER / "bench.nft").read_text()
+    rig = rigs.load(FOLDER.parents[1] / "rigs" / "example-bench.toml").file
+    first, last = map(int, re.findall(r"tcp dport \{ 53, (\d+)-(\d+) \}", rules)[0])
+    assert first == rig.gateway.first_port
+    assert last - first + 1 >= len(rig.boards)
+    assert str(rig.time_server.port) in re.findall(r"udp dport \{ (.*) \}", rules)[0].split(", ")
+    if shutil.which("nft") and os.geteuid() == 0:
+        done = subprocess.run(["nft", "-c", "-f", FOLDER / "bench.nft"], capture_output=True, text=True, check=False)
+        assert done.returncode == 0 or "Operation not permitted" in done.stderr, done.stderr
