@@ -129,6 +129,8 @@ class Watch(App[None]):
         said = self._said if time.monotonic() < self._said_at + SAID else []
         self._face.draw(self.size, said, gone=self._gone, events=self._due)
         self._due, self._gone = False, 0
+        if isinstance(self._driver, TerminalDriver):
+            self.call_after_refresh(self._driver.ask)
 
     def on_resize(self) -> None:
         """Whatever is drawn depends on the size."""

@@ -10,14 +10,20 @@ import os
 import select
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
 from rich.cells import get_character_cell_size
+from textual import events
 from textual.drivers.linux_driver import LinuxDriver
+from textual.message import Message
 
 PATIENCE = 2.0
 """Seconds that a terminal has at the end to take what gives it back; then it is left without."""
+
+LOST = 30.0
+"""Seconds after which an answer of the terminal is taken for lost."""
 
 STUCK = 0.1
 """Seconds after which a thread that waits for the terminal looks whether it is to end."""
@@ -122,8 +128,44 @@ def _opened(descriptor: int) -> int:
         return os.dup(descriptor)
 
 
+class Pace:
+    """Whether the terminal has shown what was drawn: it is asked where its cursor is behind each drawing.
+
+    Between a program and a terminal over ssh lie buffers that hold minutes of a slow line. A terminal that has never
+    answered is not waited for. Times in seconds of time.monotonic().
+    """
+
+    def __init__(self) -> None:
+        self._answers = False
+        self._asked: float | None = None
+        self._answered = threading.Event()
+
+    def asks(self, now: float) -> bool:
+        """Whether it is to be asked now; then it is."""
+        if self._asked is not None and now < self._asked + LOST:
+            return False
+        self._asked = now
+        self._answered.clear()
+        return True
+
+    def answered(self) -> None:
+        """It has shown all that stood before the question. From any thread."""
+        self._answers, self._asked = True, None
+        self._answered.set()
+
+    def waits(self, now: float) -> bool:
+        """Whether more would come before what was drawn is shown."""
+        asked = self._asked
+        return self._answers and asked is not None and now < asked + LOST
+
+    def settle(self, patience: float) -> None:
+        """Wait for an answer that is still to come: whoever has the terminal next would take it for what is typed."""
+        if self._answers and self._asked is not None:
+            self._answered.wait(patience)
+
+
 class TerminalDriver(LinuxDriver):
-    """Textual's driver, with `Output` in place of its thread."""
+    """Textual's driver, with `Output` in place of its thread, and with `Pace`."""
 
     encode: Callable[[str], str] = staticmethod(lambda text: text)
 
@@ -133,17 +175,35 @@ class TerminalDriver(LinuxDriver):
         assert stream is not None
         stream.flush()
         self._output = Output(stream.fileno())
+        self._pace = Pace()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def stop_application_mode(self) -> None:
+        """End, or stop for Ctrl-Z."""
+        self._pace.settle(0 if self._output.gave_up else PATIENCE / 2)
+        super().stop_application_mode()
 
     def write(self, data: str) -> None:
         """Have a part of the screen written."""
         if not data.startswith(_KITTY):
             self._output.write(self.encode(data).encode("utf-8", "replace"))
 
+    def ask(self) -> None:
+        """Ask whether what was drawn is shown (ECMA-48, DSR for the cursor's position)."""
+        if self._pace.asks(time.monotonic()):
+            self.write("\x1b[6n")
+
+    def process_message(self, message: Message) -> None:
+        """Take what the terminal says; runs in the thread that reads from it."""
+        if isinstance(message, events.CursorPosition):
+            self._pace.answered()
+        else:
+            super().process_message(message)
+
     @property
     def behind(self) -> bool:
-        """Whether the terminal has not yet taken all that was drawn: more would only make it later."""
-        return self._output.behind
+        """Whether the terminal has not yet shown all that was drawn: more would only make it later."""
+        return self._output.behind or self._pace.waits(time.monotonic())
 
     @property
     def gave_up(self) -> bool:

@@ -26,12 +26,13 @@ _UNFINISHED = re.compile(rb"\x1b[^a-zA-Z\x07]*\Z")
 
 
 class Terminal:
-    """`raw` is everything that the program wrote."""
+    """`raw` is everything that the program wrote. `answers`: it says where its cursor is when it is asked."""
 
     def __init__(
         self, command: Sequence[str], *, columns: int = 80, lines: int = 24, env: Mapping[str, str] = {}
     ) -> None:
         self.raw = self._held = b""
+        self.answers = False
         self.screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self.screen)
         self._master, slave = pty.openpty()
@@ -102,6 +103,9 @@ class Terminal:
         torn = _UNFINISHED.search(data)
         data, self._held = (data[: torn.start()], data[torn.start() :]) if torn else (data, b"")
         self._stream.feed(_UNKNOWN.sub(b"", data))
+        if self.answers:
+            for _ in range(data.count(b"\x1b[6n")):
+                self.press("\x1b[1;1R")
         return True
 
     def hang_up(self) -> None:

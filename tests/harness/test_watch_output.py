@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from rich.cells import cell_len
 
-from hil.watch.output import Output, as_ascii, only_ascii
+from hil.watch.output import LOST, Output, Pace, as_ascii, only_ascii
 
 MUCH = b"x" * 1_000_000
 """Far more than the kernel keeps for a terminal that takes nothing."""
@@ -66,6 +66,25 @@ def test_a_terminal_that_is_gone_holds_nobody_up(ends: list[int]) -> None:
     output.close(60)
     assert output.gave_up
     assert not output.behind
+
+
+def test_a_terminal_that_answers_is_waited_for_and_no_other() -> None:
+    pace = Pace()
+    assert pace.asks(1.0)
+    assert not pace.asks(2.0), "one question at a time"
+    assert not pace.waits(2.0), "it may be one that never answers"
+    pace.answered()
+    assert pace.asks(3.0)
+    assert pace.waits(4.0)
+    pace.answered()
+    assert not pace.waits(4.0)
+    assert pace.asks(5.0)
+    assert not pace.waits(5.0 + LOST), "an answer may get lost"
+    assert pace.asks(5.0 + LOST)
+    pace.settle(0.01)
+    threading.Timer(0.01, pace.answered).start()
+    pace.settle(60)
+    assert not pace.waits(6.0 + LOST)
 
 
 @pytest.mark.parametrize(

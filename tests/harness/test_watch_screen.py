@@ -123,6 +123,21 @@ def test_what_is_shown_is_kept_and_failures_are_found(written: Timeline, screen:
     assert screen.ended() == 0
 
 
+def test_a_terminal_that_says_what_it_has_shown_is_drawn_on_at_its_pace(written: Timeline, tmp_path: Path) -> None:
+    with terminal([*HIL, "watch", str(tmp_path)]) as screen:
+        screen.answers = True
+        screen.wait("connack code=0")
+        for number in range(3):
+            written.record("console", "line", "esp32-a", text=f"answered {number}")
+            screen.wait(f"answered {number}")
+            screen.press("j" * 3)  # none of the answers may be taken for a key, or hide one
+        screen.press("k")
+        screen.wait("↑ 1 below")
+        assert screen.raw.count(b"\x1b[6n") > 3
+        screen.press("q")
+        assert screen.ended() == 0
+
+
 def test_nothing_that_is_shown_is_taken_for_more_than_text(tmp_path: Path) -> None:
     hostile = "\x1b]0;owned\x07[red]x[/red][@click=app.quit]\u202e\x9b31m\x00\x1bPq\x1b\\"
     folder = tmp_path / "run\x1b]0;owned\x07"
