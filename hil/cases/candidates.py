@@ -56,7 +56,7 @@ def candidates(sightings: Sequence[Sighting], *, virtual: bool) -> list[list[Can
         numbered = sighting.what != "injected" and sighting.sure >= WORTH_A_WORD
         own: list[Candidate] = []
         for hypothesis in REMEDIES[sighting.what].hypotheses(sighting.details):
-            same = [] if virtual else [n for n, each in enumerate(own) if _alike(each.hypothesis, hypothesis)]
+            same = [n for n, each in enumerate(own) if _alike(each.hypothesis, hypothesis, virtual=virtual)]
             if same:
                 own[same[0]] = replace(own[same[0]], also=(*own[same[0]].also, hypothesis))
             else:
@@ -66,8 +66,8 @@ def candidates(sightings: Sequence[Sighting], *, virtual: bool) -> list[list[Can
     return found
 
 
-def _alike(one: Hypothesis, other: Hypothesis) -> bool:
-    return list(one.tables) == list(other.tables)
+def _alike(one: Hypothesis, other: Hypothesis, *, virtual: bool) -> bool:
+    return list(one.tables) == list(other.tables) and (not virtual or one.options == other.options)
 
 
 def check(choose: int, found: Sequence[Sequence[Candidate]]) -> None:

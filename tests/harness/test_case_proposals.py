@@ -296,6 +296,17 @@ def test_an_innocent_log_shows_nothing() -> None:
     assert seen == [], "a new chip has no header either, and was flashed then"
 
 
+def test_what_a_client_s_alert_says_of_the_server_comes_first() -> None:
+    """In mosquitto's log; and what is said twice is one candidate, for virtual boards, too."""
+    line = "1700000000: OpenSSL Error[0]: error:0A000418:SSL routines::tlsv1 alert unknown ca"
+    seen, _ = from_broker_log.look("m", line)
+    for virtual in (False, True):
+        made = draft(seen, virtual=virtual)
+        assert [condition.flaw.value for condition in made.conditions] == ["unknown-authority"]
+        assert made.candidates == 4
+        assert "the server's certificate: unknown-authority (taken)" in made.told[1]
+
+
 def test_what_a_refusal_says_is_what_is_played() -> None:
     seen, _ = from_console.look("log", "W (5) mqtt_client: Connection refused, bad username or password\n")
     (condition,) = draft(seen).conditions

@@ -55,6 +55,12 @@ _RULES: Final = (
     rule(r"Socket error on client (?P<client>\S+),", "connection-lost", 0.6, "its connection ended with an error"),
 )
 
+_SERVER_FLAWS: Final = {
+    "the client does not know the server's authority": "unknown-authority",
+    "to the client the server's certificate has expired": "expired",
+}
+"""What a client's alert says of the server's certificate, by the words of its rule."""
+
 _CONNECTED: Final = re.compile(
     r"connected from (?P<peer>\S+) as (?P<client>\S+) \(p(?P<version>\d), c(?P<clean>\d), k(?P<keep>\d+)"
 )
@@ -114,6 +120,8 @@ def _ruled(name: str, number: int, line: str) -> Iterator[Sighting]:
             details: dict[str, Any] = {k: v for k, v in match.groupdict().items() if v is not None}
             if "code" in details:
                 details["code"] = _code(int(details["code"]))
+            if what == "server-not-trusted" and (flaw := _SERVER_FLAWS.get(words)) is not None:
+                details["cure"] = {"name": "server-certificate", "kind": "server-certificate", "flaw": flaw}
             if what == "publish-denied":
                 details["known_policy"] = "mosquitto"  # who is denied so stays connected, and is told nothing in 3.1.1
             yield Sighting(what=what, sure=sure, words=words, where=(f"{name}:{number}",), details=details)

@@ -162,8 +162,7 @@ def refused_server(details: Mapping[str, Any]) -> list[Hypothesis]:
     """Why a device does not accept the server's certificate."""
     cure = details.get("cure")
     known = [Hypothesis(words=f"the server's certificate: {cure['flaw']}", tables=[cure])] if cure else []
-    return [
-        *known,
+    others = [
         Hypothesis(
             words="its clock is wrong: it has had no time when it connects",
             tables=[condition("no-time", "time-server", mode="silent")],
@@ -182,3 +181,4 @@ def refused_server(details: Mapping[str, Any]) -> list[Hypothesis]:
             tables=[condition("server-name", "server-certificate", flaw="wrong-name")],
         ),
     ]
+    return known + [other for other in others if not cure or other.tables[0].get("flaw") != cure["flaw"]]
