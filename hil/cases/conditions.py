@@ -218,30 +218,31 @@ class SecondClientCondition(_Named):
     pause: NotNegative = 1.0
 
 
-class WifiLossCondition(_Named):
-    """The board's access point is away for `off` seconds, from an event on, or `delay` seconds after it.
+class _Away(_Named):
+    """Something is away for `off` seconds, from an event on, or `delay` seconds after it.
 
     Without `at` from the moment on at which the condition comes into force.
     """
 
-    kind: Literal["wifi-loss"]
     at: EventPattern | None = None
     off: Seconds = 5.0
     delay: NotNegative = 0.0
     when: When | None = None
 
 
-class DnsOutageCondition(_Named):
-    """Names do not resolve for `off` seconds, from an event on, or `delay` seconds after it; else from the beginning.
+class WifiLossCondition(_Away):
+    """The board's access point is away."""
 
-    The device is given the broker's host as a name, for all trials. A virtual board's alone can be made to fail.
+    kind: Literal["wifi-loss"]
+
+
+class DnsOutageCondition(_Away):
+    """Names do not resolve. The device is given the broker's host as a name, for all trials.
+
+    A virtual board's name server alone can be made to fail.
     """
 
     kind: Literal["dns-outage"]
-    at: EventPattern | None = None
-    off: Seconds = 5.0
-    delay: NotNegative = 0.0
-    when: When | None = None
 
 
 class PowerCutCondition(_Named):
