@@ -69,29 +69,31 @@ def sshd(folder: Path, *, alive: int = 0) -> Iterator[Sshd]:
         )
     if os.geteuid() == 0:
         _SEPARATION.mkdir(mode=0o755, exist_ok=True)
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    config = folder / "config"
-    config.write_text(_CONFIG.format(folder=folder, port=port, alive=alive))
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(config)], stdin=subprocess.DEVNULL, stderr=log)
+    process, port = _listening(folder, alive)
     try:
-        _await(process, port, folder / "log")
         yield Sshd(folder, port, process)
     finally:
         process.kill()
         process.wait()
 
 
-def _await(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    """Wait until it listens."""
-    deadline = time.monotonic() + 60
-    while True:
-        with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port)):
-            return
-        assert process.poll() is None, log.read_text()
-        assert time.monotonic() < deadline, log.read_text()
-        time.sleep(0.02)
+def _listening(folder: Path, alive: int) -> tuple[subprocess.Popen[bytes], int]:
+    """Start it on a free port; on another where somebody took that in between."""
+    for _ in range(5):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port: int = free.getsockname()[1]
+        (folder / "config").write_text(_CONFIG.format(folder=folder, port=port, alive=alive))
+        with (folder / "log").open("wb") as log:
+            command = [SSHD, "-D", "-e", "-f", str(folder / "config")]
+            process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log)
+        deadline = time.monotonic() + 60
+        while process.poll() is None and time.monotonic() < deadline:
+            if "Server listening on" in (folder / "log").read_text():
+                return process, port
+            time.sleep(0.02)
+        process.kill()
+        process.wait()
+    raise AssertionError((folder / "log").read_text())
 
 
 def refused(server: Sshd) -> str | None:
