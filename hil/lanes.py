@@ -84,7 +84,7 @@ KNOWN: Mapping[tuple[str, str], tuple[str, _Tone]] = {
     **_of("reset", "power", {"hard": PLAIN, "soft": PLAIN, "download": PLAIN}),
     **_of("board", "power", {"contract": PLAIN, "boot": _boot}),
     **_of("flash", "writing", {"start": PLAIN, "progress": PLAIN, "done": GOOD, "failed": BAD, "firmware": PLAIN}),
-    **_of("flash", "writing", {"bootloader": PLAIN, "not-reset": ODD, "security": ODD}),
+    **_of("flash", "writing", {"bootloader": PLAIN, "erase": PLAIN, "write": PLAIN, "not-reset": ODD, "security": ODD}),
     **_of("provision", "writing", {"start": PLAIN, "done": GOOD, "failed": BAD}),
     **_of("console", "console", {"line": _console, "sent": PLAIN, "port": _port}),
     **_of("link", "serial link", {"alive": PLAIN, "connected": GOOD, "left": PLAIN, "dead": ODD, "lost": BAD}),

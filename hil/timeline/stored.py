@@ -80,7 +80,7 @@ class Stored(Sequence[Event]):
     def __getitem__(self, index: int | slice) -> Event | list[Event]:
         if isinstance(index, slice):
             first, last, step = index.indices(self._count)
-            return list(self.window(first, last))[::step]
+            return list(self.window(first, last)) if step == 1 else [self[at] for at in range(first, last, step)]
         at = index + self._count if index < 0 else index
         if not 0 <= at < self._count:
             raise IndexError(index)

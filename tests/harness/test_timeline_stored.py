@@ -36,6 +36,7 @@ def test_the_same_events(path: Path) -> None:
     for first in range(10):
         for last in range(10):
             assert events[first:last] == whole[first:last]
+    assert (events[::-1], events[7:1:-2]) == (whole[::-1], whole[7:1:-2])
     with pytest.raises(IndexError):
         events[9]
 
