@@ -320,6 +320,8 @@ def pytest_runtest_makereport(
         (reports.BROKER, bench.broker_words),
         (reports.ARTIFACTS, run),
     ]
+    if report.when != "call" and _falls_short(item, call):
+        report.user_properties.append((reports.JUDGED, True))
     sections: list[tuple[str, str]] = list(report.sections)
     if report.failed and item.stash.get(_mark_key, None) is not None:
         from hil.report.numbers import DIAGNOSIS
@@ -334,6 +336,11 @@ def pytest_runtest_makereport(
         report.outcome = "skipped"  # what pytest makes of a failure that was expected
         report.wasxfail = excused
     return report
+
+
+def _falls_short(item: pytest.Item, call: pytest.CallInfo[None]) -> bool:
+    """Whether an assertion failed once the board was ready: not to come online is to fail, wherever it shows."""
+    return _mark_key in item.stash and call.excinfo is not None and call.excinfo.errisinstance(AssertionError)
 
 
 def _quarantined(item: pytest.Item, report: pytest.TestReport, board: str, scenario: str) -> str | None:
@@ -372,7 +379,7 @@ def _account_for(
         "broker": bench.broker_words,
         "artifacts": run,
     }
-    if report.when == "call" and _mark_key in item.stash:
+    if (report.when == "call" or reports.told(report, reports.JUDGED)) and _mark_key in item.stash:
         about |= _witness(item.config).account(bench, about["board"], item.stash[_mark_key])
     text = report.longreprtext if report.failed else ""
     redacted = bench.timeline.redacted

@@ -140,7 +140,7 @@ class Cells:
 def _outcome(line: Mapping[str, Any]) -> str:
     match line["outcome"]:
         case "failed":
-            return "FAIL" if line["phase"] == "call" else "ERROR"
+            return "FAIL" if line["phase"] == "call" or line.get("judged") else "ERROR"
         case "rerun":
             return "FAIL"
         case "skipped":

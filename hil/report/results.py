@@ -23,6 +23,7 @@ from hil.report.verdicts import (
     BROKER,
     EXPIRED,
     FINDING,
+    JUDGED,
     QUARANTINED,
     RETRIED,
     SCENARIO,
@@ -74,6 +75,7 @@ def account(
         "findings": [redacted(words) for words in told(report, FINDING)],
         "quarantined": next(iter(told(report, QUARANTINED)), None),
         "expired": next(iter(told(report, EXPIRED)), None),
+        "judged": bool(told(report, JUDGED)),
     }
 
 
@@ -84,7 +86,7 @@ def told_of(about: Mapping[str, Any], why: str) -> dict[str, Any]:
         **about,
         **{"phase": "???", "outcome": "failed", "began": now, "ended": now, "wall": time.time(), "seconds": 0.0},
         **{"reason": None, "failure": why, "sections": [], "warnings": [], "findings": []},
-        **{"quarantined": None, "expired": None},
+        **{"quarantined": None, "expired": None, "judged": False},
     }
 
 
@@ -174,6 +176,7 @@ class Phase:
     findings: list[str] = field(default_factory=list)
     quarantined: str | None = None
     expired: str | None = None
+    judged: bool = False
 
 
 @dataclass(slots=True)
@@ -257,6 +260,7 @@ class Retold:
             *((FINDING, words) for words in phase.findings),
             *([(QUARANTINED, phase.quarantined)] if phase.quarantined else []),
             *([(EXPIRED, phase.expired)] if phase.expired else []),
+            *([(JUDGED, True)] if phase.judged else []),
             *([(ATTEMPT, result.attempt)] if result.attempt else []),
         ]
 
@@ -337,4 +341,5 @@ def _phase(line: Mapping[str, Any]) -> Phase:
         findings=[str(words) for words in line.get("findings") or ()],
         quarantined=line.get("quarantined"),
         expired=line.get("expired"),
+        judged=bool(line.get("judged")),
     )

@@ -16,6 +16,8 @@ BOARD, SCENARIO, WARNING, FINDING = "hil.board", "hil.scenario", "hil.warning", 
 BROKER, ARTIFACTS = "hil.broker", "hil.artifacts"
 #: What the quarantine list says of a failure: QUARANTINED lets it pass, EXPIRED does so no more.
 QUARANTINED, EXPIRED = "hil.quarantined", "hil.quarantine_expired"
+#: Of a set-up or tear-down that failed: the board fell short there, and not the bench.
+JUDGED = "hil.judged"
 
 #: Of a test that was run several times: what counts of this time (`hil.report.attempts`).
 ATTEMPT = "hil.attempt"
@@ -79,7 +81,7 @@ def outcome(report: Report) -> str:
     if told(report, QUARANTINED):
         return "quarantined"
     if report.failed:
-        return "FAIL" if report.when == "call" else "ERROR"
+        return "FAIL" if report.when == "call" or told(report, JUDGED) else "ERROR"
     if report.skipped:
         return "n/a"
     if report.when == "call":

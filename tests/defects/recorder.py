@@ -17,7 +17,6 @@ import pytest
 from hil.report import verdicts as reports
 
 _reports: pytest.StashKey[list[pytest.TestReport]] = pytest.StashKey()
-_ready: pytest.StashKey[bool] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -56,16 +55,6 @@ def _facts(item: pytest.Item) -> tuple[str, str, str]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_fixture_setup(
-    fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
-) -> Generator[None, Any, Any]:
-    made = yield
-    if fixturedef.argname == "board":
-        request.node.stash[_ready] = True
-    return made
-
-
-@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -80,10 +69,7 @@ def pytest_runtest_makereport(
 
 
 def _verdict(item: pytest.Item, collected: list[pytest.TestReport]) -> dict[str, Any]:
-    """The worst of set-up, call and tear-down. 'error': the bench failed, not the board.
-
-    A set-up that fails once the board was made ready is the board's failure: it did not come online.
-    """
+    """The worst of set-up, call and tear-down. 'error': the bench failed, not the board."""
     board, scenario, case = _facts(item)
     outcome, text = "pass", ""
     warnings = list(dict.fromkeys(words for report in collected for words in reports.told(report, reports.WARNING)))
@@ -93,7 +79,7 @@ def _verdict(item: pytest.Item, collected: list[pytest.TestReport]) -> dict[str,
         if report.skipped:
             outcome, text = "n/a", str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
         elif report.failed:
-            is_boards = report.when == "call" or (report.when == "setup" and item.stash.get(_ready, False))
+            is_boards = report.when == "call" or reports.told(report, reports.JUDGED)
             outcome, text = "fail" if is_boards else "error", report.longreprtext
             break
     return {

@@ -112,6 +112,20 @@ def test_says_why_it_does_not_apply(board):
 
 import pytest
 
+@pytest.fixture
+def fit(board):
+    assert board.name == "another"
+
+@pytest.fixture
+def relay(board):
+    raise OSError("no such relay")
+
+def test_falls_short_before_it_begins(fit):
+    pass
+
+def test_is_let_down_by_the_bench(relay):
+    pass
+
 from hil.history import quarantine
 from hil.history.database import open_history
 from hil.history.place import parse
@@ -128,6 +142,8 @@ def test_verdicts_findings_and_the_timeline_of_a_failure(tmp_path: Path) -> None
     assert "board by scenario" in done.stdout
     assert re.search(r"test_fails +FAIL", done.stdout)
     assert re.search(r"test_says_why_it_does_not_apply +n/a", done.stdout)
+    assert re.search(r"test_falls_short_before_it_begins +FAIL", done.stdout)
+    assert re.search(r"test_is_let_down_by_the_bench +ERROR", done.stdout)
     assert "broker cannot do telepathy" in done.stdout
     assert "it has a serial number" in done.stdout
     section = done.stdout.split("timeline of esp32-a", 1)[1]
@@ -148,6 +164,10 @@ def test_verdicts_findings_and_the_timeline_of_a_failure(tmp_path: Path) -> None
         assert point.firmware.startswith("1.0.0 (")
         assert {"time_to_online", "flash_rate", "provision_time"} <= point.measured.keys()
         assert point.remarks == [("finding", "it has a serial number")]
+        (found,) = trend(connection, "test_falls_short_before_it_begins", "esp32-a")
+        assert [(p.outcome, p.firmware) for p in found.points] == [("FAIL", point.firmware)]
+        (found,) = trend(connection, "test_is_let_down_by_the_bench", "esp32-a")
+        assert [p.outcome for p in found.points] == ["ERROR"]
 
 
 WARNS = """
