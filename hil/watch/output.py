@@ -176,6 +176,7 @@ class TerminalDriver(LinuxDriver):
         stream.flush()
         self._output = Output(stream.fileno())
         self._pace = Pace()
+        self._drawn = False
         super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def stop_application_mode(self) -> None:
@@ -186,12 +187,14 @@ class TerminalDriver(LinuxDriver):
     def write(self, data: str) -> None:
         """Have a part of the screen written."""
         if not data.startswith(_KITTY):
+            self._drawn = True
             self._output.write(self.encode(data).encode("utf-8", "replace"))
 
     def ask(self) -> None:
-        """Ask whether what was drawn is shown (ECMA-48, DSR for the cursor's position)."""
-        if self._pace.asks(time.monotonic()):
-            self.write("\x1b[6n")
+        """Ask whether what was drawn is shown, if anything was (ECMA-48, DSR for the cursor's position)."""
+        if self._drawn and self._pace.asks(time.monotonic()):
+            self._drawn = False
+            self._output.write(b"\x1b[6n")
 
     def process_message(self, message: Message) -> None:
         """Take what the terminal says; runs in the thread that reads from it."""

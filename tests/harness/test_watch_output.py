@@ -7,11 +7,13 @@ import pty
 import threading
 import tty
 from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from rich.cells import cell_len
 
-from hil.watch.output import LOST, Output, Pace, as_ascii, only_ascii
+from hil.watch.output import LOST, Output, Pace, TerminalDriver, as_ascii, only_ascii
 
 MUCH = b"x" * 1_000_000
 """Far more than the kernel keeps for a terminal that takes nothing."""
@@ -85,6 +87,19 @@ def test_a_terminal_that_answers_is_waited_for_and_no_other() -> None:
     threading.Timer(0.01, pace.answered).start()
     pace.settle(60)
     assert not pace.waits(6.0 + LOST)
+
+
+def test_a_terminal_is_asked_only_where_something_was_drawn() -> None:
+    written: list[bytes] = []
+    driver = TerminalDriver.__new__(TerminalDriver)
+    driver._output = cast(Output, SimpleNamespace(write=written.append))
+    driver._pace, driver._drawn = Pace(), False
+    driver.ask()
+    driver.write("drawn")
+    driver.ask()
+    driver._pace.answered()
+    driver.ask()
+    assert written == [b"drawn", b"\x1b[6n"]
 
 
 @pytest.mark.parametrize(
