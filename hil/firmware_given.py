@@ -91,18 +91,25 @@ def _offset(path: Path, wanted: Sequence[Image]) -> int:
     """Where one file goes."""
     if len(wanted) == 1:
         return wanted[0].offset
+    if not is_whole_flash(path):
+        names = ", ".join(_names(wanted))
+        raise ValueError(
+            f"found {path}, which has no partition table at {TABLE_OFFSET:#x}, expected an image of the whole flash "
+            f"(esptool merge-bin), or a folder with {names}"
+        )
+    return 0
+
+
+def is_whole_flash(path: Path) -> bool:
+    """Whether a file is an image of an ESP's whole flash, as `esptool merge-bin` makes them. Raises OSError."""
     with path.open("rb") as file:
         file.seek(TABLE_OFFSET)
         table = file.read(TABLE_SIZE)
     try:
         parse(table)
     except ValueError:
-        names = ", ".join(_names(wanted))
-        raise ValueError(
-            f"found {path}, which has no partition table at {TABLE_OFFSET:#x}, expected an image of the whole flash "
-            f"(esptool merge-bin), or a folder with {names}"
-        ) from None
-    return 0
+        return False
+    return True
 
 
 def _names(images: Sequence[Image]) -> Iterator[str]:

@@ -53,6 +53,7 @@ from hil.cases.conditions import (
 from hil.cases.damage import flawed
 from hil.contract import Contract
 from hil.credentials import Authority
+from hil.firmware_given import is_whole_flash
 from hil.flash import Image
 from hil.gateway import Gateway, policies
 from hil.power import PowerSwitch
@@ -96,8 +97,9 @@ def _with_firmware(case: Case, board: RigBoard) -> RigBoard:
 def put_firmware(case: Case, board: Board) -> None:
     """Have the board flashed with the image of the case at its next `make_ready`; without one nothing changes.
 
-    A folder: its files of the names that the contract has. A single file: in place of the contract's image of that
-    name, else of the one with the highest offset, which is the application. Raises BenchError.
+    A folder: its files of the names that the contract has. A single file: in place of all of them, if it is an image of
+    the whole flash; else of the contract's image of that name, or of the one with the highest offset, which is the
+    application. Raises BenchError.
     """
     if case.firmware.image is None:
         return
@@ -112,6 +114,8 @@ def put_firmware(case: Case, board: Board) -> None:
             raise BenchError(f"board {board.name}: {path} has none of the images of its contract: {names}")
         kept = [image for image in images if image.offset not in {new.offset for new in found}]
         board.firmware.images = sorted([*kept, *found], key=lambda image: image.offset)
+    elif len(images) > 1 and path.is_file() and is_whole_flash(path):
+        board.firmware.images = [Image(0, path)]
     else:
         replaced = next((image for image in images if image.path.name == path.name), images[-1])
         board.firmware.images = [Image(i.offset, path) if i is replaced else i for i in images]

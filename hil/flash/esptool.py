@@ -38,8 +38,7 @@ from hil.wiring.kinds import HAS_WATCHDOG_RESET
 _WRITTEN = re.compile(r"Wrote (\d+) bytes")
 _SKIPPED = re.compile(r"0x([0-9a-fA-F]+)\s+already\s+in\s+flash")
 
-#: What is done in runs that change the flash.
-_WRITING = ("flashing", "writing", "erasing")
+_WRITING = ("flashing", "writing", "erasing")  # what is done in runs that change the flash
 
 
 class Esptool:
@@ -123,7 +122,7 @@ class Esptool:
         except ConsoleError as error:
             raise FlashError(f"board {self.board}: its port cannot be borrowed and given back: {error}") from error
         except BaseException:
-            # The board runs again if it can, but what went wrong before is what counts.
+            # What went wrong before is what counts.
             with contextlib.suppress(ConsoleError):
                 if self._console is not None:
                     reset.hard(self._console)

@@ -84,5 +84,9 @@ def test_the_revision_that_brought_a_failure_is_found_on_a_bench(
     assert [version["about"].rpartition(": ")[2] for version in told["first_bad"]] == ["change 2"]
     assert "5 trials are known from" in said.err
     assert told["trials"] < 20
+    # What a trial draws from a seed hangs on its number: none is drawn twice.
+    entries = [json.loads(line) for line in (tmp_path / "o" / "journal.jsonl").read_text().splitlines()]
+    numbers = [entry["trial"]["number"] for entry in entries if "trial" in entry]
+    assert numbers == list(range(1, told["trials"] + 1))
     assert main(["bisect", str(tmp_path / "case"), "--rig", str(tmp_path / "rig.toml"), "--firmware", "x.bin"]) == 2
     assert capsys.readouterr().err.startswith("hil: found 1 firmware image(s), expected two or more")

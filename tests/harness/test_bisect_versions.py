@@ -16,7 +16,7 @@ from hil.bisect.play import play, resume
 from hil.bisect.revisions import GitError, between
 from hil.bisect.versions import CannotBeTried, Images, listed
 from hil.cases import load
-from hil.reproduce import Outcome
+from hil.reproduce import Outcome, Trial
 from hil.reproduce.firmwares import named
 
 CASE = """
@@ -212,6 +212,20 @@ def test_a_repository_is_walked_to_the_first_bad_revision_and_goes_on_where_it_w
     told = json.loads(json.dumps(wording.facts(result, versions.versions)))
     assert told["first_bad"][0]["identity"] == commits[5]
     assert sum(version["tries"] for version in told["versions"]) == result.trials == run.trials
+
+
+def test_a_bench_that_was_broken_is_asked_again(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.bin" for number in range(3)]
+    for path in paths:
+        path.write_text(path.name)
+    versions = Images(paths)
+    with begun(tmp_path / "work", {}) as journal:
+        for number in range(40):
+            journal.trial("2", Trial(number, "a", "", Outcome.NOT_RUN, 0.0, "the port is gone"))
+    with begun(tmp_path / "work", {}) as journal:
+        walk = Walk(versions.contained)
+        assert resume(walk, versions, journal) == 0
+        assert walk.next_turn() is not None
 
 
 def test_a_version_that_the_bench_cannot_run_is_passed_over(tmp_path: Path) -> None:

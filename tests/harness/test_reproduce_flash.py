@@ -13,12 +13,14 @@ import pytest
 from hil.bench import Bench
 from hil.board import Board
 from hil.cases import Case, load
+from hil.cases.applying import put_firmware
 from hil.cases.finding import find
 from hil.flash import FlashError, FlashResult
 from hil.flash.fingerprint import fingerprint
 from hil.flash.held import held, holds, spans_settings
 from hil.reproduce import Outcome, Trial, running
 from hil.timeline import Timeline
+from hil.wire import partitions
 
 
 class MadeUpFlasher:
@@ -197,3 +199,19 @@ def test_an_image_of_the_whole_flash_takes_the_settings_with_it(
     board.firmware.images = [running.Image(0, merged)]
     board.flash()
     assert not board.as_agreed
+
+
+def test_one_file_is_the_app_or_the_whole_flash(cases: dict[str, Case], tmp_path: Path) -> None:
+    """As `esptool merge-bin` makes them: with a partition table where the chip looks for it."""
+    own = [running.Image(offset, tmp_path / name) for offset, name in ((0x1000, "bootloader.bin"), (0x10000, "a.bin"))]
+    board = cast(Any, SimpleNamespace(name="a", firmware=SimpleNamespace(images=list(own)), flashed=True))
+    case = cases["1.4.1"]
+    image = case.resolve(str(case.firmware.image))
+    put_firmware(case, board)
+    assert board.firmware.images == [own[0], running.Image(0x10000, image)]
+    image.write_bytes(b"\xff" * 0x8000 + partitions.build([partitions.Partition("nvs", 1, 2, 0x9000, 0x5000)]))
+    put_firmware(case, board)
+    assert board.firmware.images == [running.Image(0, image)]
+    board.firmware.images = own[1:]
+    put_firmware(case, board)
+    assert board.firmware.images == [running.Image(0x10000, image)]

@@ -82,6 +82,18 @@ def test_trials_that_go_another_way_are_told(tmp_path: Path) -> None:
     assert compared(case, [replace(trials[0], outcome=Outcome.PASSED)]) == []
 
 
+def test_a_connection_that_is_under_way_says_nothing(tmp_path: Path) -> None:
+    first = cut_off("will")
+    first.denied(first.online(greets=False, subscribes=False), "subscribe")
+    written(first.events, tmp_path / "field.jsonl")
+    decided = cut_off("will")
+    decided.accept()
+    trial = a_trial(written(decided.events, tmp_path / "t.jsonl"), decided.events)
+    (found,) = compared(a_case(tmp_path, TIMELINE), [trial])
+    assert found.words.endswith("the same way: cut off for its will, then cut off for a subscription")
+    assert (found.alike, found.of) == (1, 1)
+
+
 def test_a_console_log_is_compared_by_its_lines(tmp_path: Path) -> None:
     log = {"file": "device.log", "kind": "console"}
     (tmp_path / "device.log").write_text(
