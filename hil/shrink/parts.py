@@ -27,10 +27,14 @@ SHORTEST: Final = 0.05
 """Seconds to which is lowered what cannot be 0."""
 
 _WHEN: Final[tuple[tuple[Path, float], ...]] = ((("when", "count"), 1), (("when", "skip"), 0))
-_SIZES: Final[Mapping[str, tuple[tuple[Path, float], ...]]] = {
+_AWAY: Final[tuple[tuple[Path, float], ...]] = ((("off",), SHORTEST), (("delay",), 0.0), *_WHEN)
+SIZES: Final[Mapping[str, tuple[tuple[Path, float], ...]]] = {
     "gateway-fault": _WHEN,
     "time-server": _WHEN,
+    "wifi-loss": _AWAY,
+    "dns-outage": _AWAY,
     "power-cut": ((("off",), 0.0), (("delay",), 0.0), *_WHEN),
+    "second-client": ((("times",), 1), (("pause",), 0.0)),
     "brown-out": ((("cuts",), 1), (("off",), 0.0), (("on",), 0.0)),
     "random-cuts": ((("seconds",), SHORTEST), (("least",), 0.0)),
     "wait": ((("seconds",), SHORTEST),),
@@ -101,7 +105,7 @@ def numbers(case: Case) -> list[Number]:
     """The numbers of the case that can be lowered, and are not at their least."""
     found: list[Number] = []
     for condition in case.conditions:
-        found += _numbers(condition.name, condition, (*_SIZES.get(condition.kind, ()), *_parameters(condition)))
+        found += _numbers(condition.name, condition, (*SIZES.get(condition.kind, ()), *_parameters(condition)))
     for place, step in enumerate(case.trial.steps):
         sizes: list[tuple[Path, float]] = [(("steps", place, "times"), 1)]
         if step.do == "wait":

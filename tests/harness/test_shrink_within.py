@@ -7,15 +7,16 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from made_up_trials import MadeUpRunner
 
-from hil.cases import Case, load
+from hil.cases import Case, CaseFile, load
+from hil.cases.conditions import KINDS
 from hil.reproduce.journal import Journal
 from hil.shrink import Ending, Plan, Result, Shrinking
-from hil.shrink.parts import TRIAL, Number, Place, elements, numbers, smaller
+from hil.shrink.parts import SIZES, TRIAL, Number, Place, elements, numbers, smaller
 from hil.shrink.resuming import Resuming, asked
 
 EVERYTHING = """
@@ -108,6 +109,19 @@ def test_what_is_less_of_a_condition_is_lowered_and_no_other_number(case: Case) 
         *("set.values.a.b", "set.values.c", "set.values.d"),
         *("[trial].steps.0", "[trial].steps.1", "[trial].steps.2", "[trial].steps.3"),
     ]
+
+
+def test_every_kind_of_condition_that_has_a_length_or_a_number_of_times_is_lowered(case: Case) -> None:
+    """As many as are of these names; a new kind has to say how it is made less."""
+    named = {"times", "cuts", "off", "delay", "pause", "on", "when"}
+    kinds = [kind for kind in KINDS if named & set(kind.model_fields)]
+    missing = [kind for kind in kinds if get_args(kind.model_fields["kind"].annotation)[0] not in SIZES]
+    assert not missing
+    away = {"name": "away", "kind": "wifi-loss", "off": 8.0}
+    rival = {"name": "rival", "kind": "second-client", "times": 4}
+    file = CaseFile.model_validate({"title": "x", "condition": [away, rival]})
+    found = {number.place.name: number.least for number in numbers(replace(case, file=file))}
+    assert found == {"away.off": 0.05, "rival.times": 1, "rival.pause": 0.0}
 
 
 def test_numbers_are_halved_towards_their_least() -> None:
