@@ -40,6 +40,7 @@ class Summary:
             from hil.report.results import Writer
 
             self._results = Writer()
+            self._verdicts = reports.Verdicts(self._rig_of().boards)
             whole = self._config.getoption("--part-of")
             self._history = Live(self._rig_of(), self._config.getoption("--history"), whole and Path(whole))
         retold = self._results.add(report)

@@ -34,7 +34,7 @@ def as_markdown(run: Run) -> str:
     flaky = [test for test in told["tests"] if test["verdict"] == FLAKY]
     if flaky:
         lines += ["### Flaky", "", *(f"- {_named(test)}: {plain('; '.join(test['reasons']))}" for test in flaky), ""]
-    lines += [*_matrix(told["tests"]), ""] if told["tests"] else []
+    lines += [*_matrix(told["tests"], [board["name"] for board in told["boards"]]), ""] if told["tests"] else []
     for key in ("warnings", "findings"):
         said = list(dict.fromkeys(f"{test['board']}: {words}" for test in told["tests"] for words in test[key]))
         lines += [f"### {key.capitalize()}", "", *(f"- {plain(words)}" for words in said), ""] if said else []
@@ -75,7 +75,7 @@ def _named(test: Mapping[str, Any]) -> str:
     return f"{_SIGN[test['verdict']]} **{plain(test['scenario'])}** on {plain(test['board'])}"
 
 
-def _matrix(tests: Sequence[Mapping[str, Any]]) -> Iterable[str]:
+def _matrix(tests: Sequence[Mapping[str, Any]], order: Sequence[str]) -> Iterable[str]:
     cells: dict[str, dict[str, str]] = {}
     seconds: dict[tuple[str, str], float] = {}
     for test in tests:
@@ -83,7 +83,8 @@ def _matrix(tests: Sequence[Mapping[str, Any]]) -> Iterable[str]:
         row[test["board"]] = worse(row.get(test["board"], ""), test["verdict"])
         key = (test["scenario"], test["board"])
         seconds[key] = seconds.get(key, 0.0) + test["seconds"]
-    boards = list(dict.fromkeys(test["board"] for test in tests))
+    tested = {test["board"] for test in tests}
+    boards = [name for name in order if name in tested]
     yield f"| scenario | {' | '.join(map(plain, boards))} |"
     yield "|---|" + "---|" * len(boards)
     for scenario, row in cells.items():

@@ -14,7 +14,7 @@ from hil.report.verdicts import Verdicts
 
 def as_terminal(run: Run) -> str:
     """Board by scenario, warnings, findings, where the artifacts lie, why tests failed; as at the end of the run."""
-    verdicts = Verdicts()
+    verdicts = Verdicts(run.boards)
     for result in run.results:
         for phase in result.phases:
             verdicts.add(Retold(result, phase, run.folder))

@@ -98,9 +98,11 @@ class Verdicts:
     """Collects pytest's reports as verdicts by scenario and board. The worst of several tests of a name counts.
 
     Where some of them are not applicable and others pass, it is a pass, and what was not applicable is listed.
+    `boards`: in which order they are shown, whoever was first; those that are not named come behind.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, boards: Iterable[str] = ()) -> None:
+        self._order = list(boards)
         self._cells: dict[str, dict[str, Verdict]] = {}
         self._warnings: dict[tuple[str, str, str], None] = {}
         self._findings: dict[tuple[str, str], None] = {}
@@ -130,7 +132,8 @@ class Verdicts:
 
     def summary(self) -> list[str]:
         """The lines of the summary, without colour."""
-        boards = list(dict.fromkeys(name for row in self._cells.values() for name in row))
+        seen = dict.fromkeys(name for row in self._cells.values() for name in row)
+        boards = list(dict.fromkeys([*(name for name in self._order if name in seen), *seen]))
         width = max(len(title) for title in self._cells)
         columns = [max(len(name), 12) for name in boards]
         lines = [" " * width + "  " + "  ".join(n.ljust(w) for n, w in zip(boards, columns, strict=True))]

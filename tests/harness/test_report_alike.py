@@ -15,7 +15,8 @@ from hil.report.ending import leave_reports
 from hil.report.html import overview
 from hil.report.junit import message_of
 from hil.report.markdown import as_markdown
-from hil.report.summary import summary
+from hil.report.summary import VERDICTS, summary
+from hil.report.terminal import as_terminal
 
 
 def told(name: str, board: str, verdict: str, *causes: tuple[str, float]) -> dict[str, Any]:
@@ -56,6 +57,24 @@ def test_the_page_has_a_card_for_them_with_a_link_to_each() -> None:
     assert re.findall(r'href="#test-(\d+)"', page) == ["0", "3", "1", "4", "5", "6"]
     assert "a · 2 tests · 80%" in page
     assert 'title="Wrong: three"' in page
+
+
+def test_the_page_counts_all_that_failed_first() -> None:
+    def head(**counted: int) -> str:
+        told = {"verdicts": dict.fromkeys(VERDICTS, 0) | counted, "tests": [None] * sum(counted.values())}
+        return re.sub("<[^>]*>", "", overview.worst(told))
+
+    assert head(FAIL=5, ERROR=4, **{"pass": 9}) == "✕ FAIL 5⚡ ERROR 4of 18"
+    assert head(**{"pass": 9, "n/a": 1}) == "✓ pass 9of 10"
+    assert head() == ""
+
+
+def test_boards_stand_in_the_rig_s_order_whichever_was_first(tmp_path: Path) -> None:
+    run = runs.read(failing_run(tmp_path / "run"))
+    run.facts["boards"] = {"esp32c3-a": {}, "esp32-a": {}}
+    assert run.results[0].board == "esp32-a"
+    assert as_terminal(run).splitlines()[0].split() == ["esp32c3-a", "esp32-a"]
+    assert "| scenario | esp32c3\\-a | esp32\\-a |" in as_markdown(run)
 
 
 def test_markdown_names_them_behind_their_cause(tmp_path: Path) -> None:

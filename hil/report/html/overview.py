@@ -144,9 +144,11 @@ def _parameters(test: Told) -> str:
 
 
 def worst(told: Told) -> Html:
-    """The worst verdict of the run, and how many have it; nothing without tests."""
-    found = worst_of(told["verdicts"])
-    return Html("") if found is None else badge(found, f" {told['verdicts'][found]} of {len(told['tests'])}")
+    """How many tests were not as they should be; where there are none, the worst verdict; nothing without tests."""
+    worst = worst_of(told["verdicts"])
+    found = [verdict for verdict in BAD if told["verdicts"][verdict]] or ([worst] if worst else [])
+    badges = [badge(verdict, f" {told['verdicts'][verdict]}") for verdict in found]
+    return joined(*badges, element("span", f"of {len(told['tests'])}", class_="quiet")) if badges else Html("")
 
 
 def worst_of(verdicts: Mapping[str, int]) -> str | None:
