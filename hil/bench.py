@@ -222,7 +222,8 @@ class Bench:
             self._tools.ask(of_boards(self.rig, [self.rig.boards[name]]))
         if self.gateway is not None:
             parts.serve(self.rig, self.gateway, name)
-        self._watch.power(supply.duty(self.rig, name, self._state))
+        for duty in (supply.duty(self.rig, name, self._state), supply.access_point(self.rig, name)):
+            self._watch.power(duty)
         names = parts.setting_names(self.rig, name, self.gateway, self._broker, self._time_server, self.timeline)
         board = parts.make_board(
             self.rig, name, names, self.authority, self.timeline, self.artifacts, self._state, self._exit

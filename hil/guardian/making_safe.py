@@ -120,7 +120,7 @@ def _switched(outcomes: list[supply.Outcome]) -> list[Event]:
     return [
         Event(0, *outcome.at, "power", outcome.state, board, {"switch": outcome.switch})
         for outcome in sorted(outcomes, key=lambda outcome: outcome.at)
-        if outcome.fault is None
+        if outcome.fault is None and outcome.own
         for board in outcome.boards
     ]
 

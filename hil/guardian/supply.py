@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from hil.power.outlet import OutletPower
     from hil.rig import Rig
 
 Duty = Mapping[str, Any]
@@ -29,7 +30,7 @@ _AGAIN = 0.3
 class Outcome:
     """What became of one switch. `boards` are those on it. `fault` is None if it has been done, `at` when.
 
-    `at`: seconds of time.monotonic() and since 1970.
+    `at`: seconds of time.monotonic() and since 1970. `own`: it is the boards' supply, and not what is around them.
     """
 
     boards: Sequence[str]
@@ -37,6 +38,7 @@ class Outcome:
     switch: str
     at: tuple[float, float]
     fault: str | None = None
+    own: bool = True
 
     @property
     def words(self) -> str:
@@ -59,16 +61,28 @@ def duty(rig: Rig, name: str, state: Path | None) -> dict[str, Any] | None:
         if state is None:
             return None
         return told | {"key": name, "virtual": str((state / f"{name}.json").absolute())}
-    power = config.power
-    if not isinstance(power, OutletPower):
+    return told | _outlet(rig, config.power) if isinstance(config.power, OutletPower) else None
+
+
+def access_point(rig: Rig, name: str) -> dict[str, Any] | None:
+    """What to tell the guardian of the access point that board `name` uses: to be on; None if nothing switches it."""
+    from hil.power.outlet import OutletPower
+
+    table = rig.boards[name].config.access_point
+    if not isinstance(table, OutletPower):
         return None
-    secrets = {secret.env: os.environ[secret.env] for secret in power.secrets() if secret.env in os.environ}
-    return told | {
-        "key": f"outlet {power.identity}",
-        "table": [type(power).__module__, type(power).__qualname__],
-        "config": power.model_dump(mode="json"),
+    told = {"boards": [f"the access point of {name}"], "idle": "on", "around": True, **_outlet(rig, table)}
+    return told | {"key": f"access point, {told['key']}"}
+
+
+def _outlet(rig: Rig, table: OutletPower) -> dict[str, Any]:
+    """What names an outlet to the guardian, and all that is needed to switch it."""
+    return {
+        "key": f"outlet {table.identity}",
+        "table": [type(table).__module__, type(table).__qualname__],
+        "config": table.model_dump(mode="json"),
         "folder": str(rig.path.parent),
-        "secrets": secrets,
+        "secrets": {secret.env: os.environ[secret.env] for secret in table.secrets() if secret.env in os.environ},
     }
 
 
@@ -98,10 +112,7 @@ def switch(duties: Sequence[Duty], mark: str, seconds: float) -> list[Outcome]:
         thread.join(max(0.0, deadline - time.monotonic()))
     over.set()
     late = f"no answer within {seconds:g} s"
-    return [
-        outcomes.get(number) or Outcome(told["boards"], told["idle"], _kind(told), _now(), late)
-        for number, told in enumerate(duties)
-    ]
+    return [outcomes.get(number) or _outcome(told, late) for number, told in enumerate(duties)]
 
 
 def _switch(told: Duty, mark: str, outcomes: dict[int, Outcome], number: int, over: threading.Event) -> None:
@@ -112,7 +123,13 @@ def _switch(told: Duty, mark: str, outcomes: dict[int, Outcome], number: int, ov
     fault = _tried(told, mark, over)
     if fault is not None and not over.wait(_AGAIN):
         fault = _tried(told, mark, over)
-    outcomes[number] = Outcome(told["boards"], told["idle"], _kind(told), _now(), fault)
+    outcomes[number] = _outcome(told, fault)
+
+
+def _outcome(told: Duty, fault: str | None) -> Outcome:
+    """What became of it, now."""
+    now = time.monotonic(), time.time()
+    return Outcome(told["boards"], told["idle"], _kind(told), now, fault, own="around" not in told)
 
 
 def _tried(told: Duty, mark: str, over: threading.Event) -> str | None:
@@ -169,7 +186,3 @@ def _set_virtual(told: Duty, mark: str) -> None:
 
 def _kind(told: Duty) -> str:
     return "virtual" if "virtual" in told else str(told["config"]["kind"])
-
-
-def _now() -> tuple[float, float]:
-    return time.monotonic(), time.time()

@@ -8,6 +8,9 @@ import pytest
 
 from hil import parts
 from hil import rig as rigs
+from hil.bench import Bench, BenchError
+from hil.guardian import making_safe, supply
+from hil.guardian.guardian import Watch
 from hil.power.none import NoSwitch
 from hil.surroundings import WIFI_LOSS, loss
 from hil.timeline import Timeline, where
@@ -36,6 +39,28 @@ def test_the_access_point_of_a_real_board_is_switched(tmp_path: Path) -> None:
     assert cut.without is not None
     assert timeline.events(where("power", "fault", "a", name="wifi-loss", state="restored"))
     assert not timeline.events(where("power", "off")), "its supply is not cut, and nobody is told so"
+
+
+def test_a_run_that_dies_leaves_the_access_point_on(tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    switch = f'{{ kind = "command", on = "echo on >> {said}", off = "echo off >> {said}" }}'
+    duty = supply.access_point(rig(tmp_path, f"access_point = {switch}"), "a")
+    assert duty is not None
+    outcomes = supply.switch([duty], "a mark", 60)
+    assert [outcome.words for outcome in outcomes] == ["the access point of a on"]
+    assert said.read_text() == "on\n"
+    assert making_safe._switched(outcomes) == [], "it is no board, and has no power on the timeline"
+    assert supply.access_point(rig(tmp_path, f"power = {switch}"), "a") is None
+
+
+def test_a_bench_tells_its_guardian_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIL_LOCKS", str(tmp_path / "locks"))
+    told = []
+    monkeypatch.setattr(Watch, "power", lambda _, duty: told.append(duty))
+    found = rig(tmp_path, 'access_point = { kind = "command", on = "true", off = "false" }')
+    with pytest.raises(BenchError, match="none"), Bench(found, artifacts=tmp_path / "run", boards=["a"]):
+        pass
+    assert [duty["boards"] for duty in told if duty is not None] == [["the access point of a"]]
 
 
 def test_without_one_there_is_none(tmp_path: Path) -> None:
