@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Final
 
 from hil.diagnose import CANNOT_TELL
+from hil.nightly import failing
 from hil.nightly.changes import Changes, keep_and_ask
 from hil.nightly.marking import as_markdown
 from hil.nightly.outcome import Outcome
 from hil.nightly.plan import Plan
 from hil.nightly.screen import on_screen
 from hil.nightly.wording import told
-from hil.report import files, runs
+from hil.report import files, runs, since
 from hil.report.ending import leave_reports
 
 SCREEN, MARKDOWN = "night.txt", "night.md"
@@ -32,6 +33,8 @@ def leave(plan: Plan, night: Outcome, *, notify: str | None, markdown: Path | No
     `markdown`: a file that the summary is added to, such as $GITHUB_STEP_SUMMARY.
     """
     changes = keep_and_ask(plan.rig, plan.history, night.folder) if night.results else Changes()
+    onsets = {about: failing.since(onset) for about, onset in changes.onsets.items()}
+    files.put(night.folder / since.FILE, since.as_json(onsets))
     for line in leave_reports([night.folder], None):
         if not line.startswith("report: "):
             print(f"hil: {line}", file=sys.stderr)

@@ -71,12 +71,15 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _title(onset: Onset | None, boards: str) -> str:
-    if onset is None:
-        return f"Failures on {boards}"
+    return f"Failures on {boards}" if onset is None else since(onset, f" on {boards}")
+
+
+def since(onset: Onset, where: str = "") -> str:
+    """'New on kit-2, with 1.4.2, good with 1.4.1'; `where`: ' on kit-2', or nothing where that stands beside it."""
     if onset.good_firmware is None:
         known = f"the last {onset.tries} runs" if onset.tries > 1 else "the only run that is known"
-        return f"Failures on {boards}, in {known}"
-    begin = f"New on {boards}" if onset.new else f"Broken on {boards} since {onset.since}"
+        return f"Fail{'ures' if where else 'ed'}{where}, in {known}"
+    begin = f"New{where}" if onset.new else f"Broken{where} since {onset.since}"
     if onset.firmware == onset.good_firmware:
         return f"{begin}, with the same firmware, {onset.firmware}"
     return f"{begin}, with {', good with '.join(_short(onset.firmware, onset.good_firmware))}"

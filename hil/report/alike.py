@@ -24,6 +24,11 @@ class Alike:
     cause: Told | None
 
     @property
+    def since(self) -> list[str]:
+        """Since when they fail, as far as the history was asked: one line if all began together."""
+        return list(dict.fromkeys(test["since"] for test in self.tests if test["since"]))
+
+    @property
     def verdict(self) -> str:
         """The worst of them."""
         found = ""

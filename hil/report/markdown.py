@@ -53,10 +53,15 @@ def _failure(one: Alike) -> list[str]:
     test = one.tests[0]
     if one.cause is None or len(one.tests) == 1:
         why = one_line(message_of(test["failure"] or ""))
-        return [f"- {_named(test)}: {plain(why)}", *(f"  - {_caused(each)}" for each in test["diagnoses"][:2])]
+        head = f"- {_named(test)}{_since(one)}: {plain(why)}"
+        return [head, *(f"  - {_caused(each)}" for each in test["diagnoses"][:2])]
     tests = dict.fromkeys(f"{_SIGN[each['verdict']]} {plain(each['scenario'])}" for each in one.tests)
-    head = f"- {_SIGN[one.verdict]} **{len(one.tests)} tests** on {plain(test['board'])}: {_caused(one.cause)}"
-    return [head, f"  - {', '.join(tests)}"]
+    head = f"- {_SIGN[one.verdict]} **{len(one.tests)} tests** on {plain(test['board'])}{_since(one)}"
+    return [f"{head}: {_caused(one.cause)}", f"  - {', '.join(tests)}"]
+
+
+def _since(one: Alike) -> str:
+    return f" ({plain('; '.join(one.since))})" if one.since else ""
 
 
 def _caused(diagnosis: Mapping[str, Any]) -> str:

@@ -17,8 +17,9 @@ from hil import facts
 from hil.diagnose import CANNOT_TELL, Diagnosis, boards, cannot_tell, diagnose, stretches
 from hil.diagnose.case import Case
 from hil.diagnose.looking_back import looked_at
-from hil.report import results
+from hil.report import results, since
 from hil.report.results import Phase, Result
+from hil.report.since import Since
 from hil.run_folder import TIMELINE, merged_timeline, timelines_of_workers
 from hil.timeline import Event, Stored, stored
 
@@ -48,11 +49,12 @@ class Part:
 
 @dataclass
 class Run:
-    """`results` in order of their beginning; `parts` in order of their names."""
+    """`results` in order of their beginning; `parts` in order of their names; `since`: see `hil.report.since`."""
 
     folder: Path
     results: list[Result]
     parts: list[Part] = field(default_factory=list)
+    since: Since = field(default_factory=dict)
     _diagnosed: dict[int, list[Diagnosis]] = field(default_factory=dict, repr=False)
 
     @property
@@ -145,7 +147,7 @@ def read(folder: Path) -> Run:
     if not parts and not file.exists():
         raise RunError(f"{folder}: found neither {results.FILE} nor {TIMELINE}, expected the folder of a run")
     found = results.read(file) if file.exists() else [r for part in parts for r in _from_timeline(part)]
-    return Run(folder, found, parts)
+    return Run(folder, found, parts, since.read(folder))
 
 
 def _parts(folder: Path) -> Iterator[Part]:

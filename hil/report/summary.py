@@ -10,6 +10,7 @@ from typing import Any
 
 from hil.diagnose import Diagnosis
 from hil.report import inventory
+from hil.report.alike import BAD
 from hil.report.results import Result
 from hil.report.runs import Run
 
@@ -89,6 +90,7 @@ def _test(run: Run, result: Result) -> dict[str, Any]:
         "warnings": list(dict.fromkeys(words for phase in result.phases for words in phase.warnings)),
         "findings": list(dict.fromkeys(words for phase in result.phases for words in phase.findings)),
         "failure": None if failed is None else failed.failure,
+        "since": run.since.get((result.board, result.scenario)) if result.verdict in BAD else None,
         "diagnoses": [_diagnosis(one) for one in run.diagnoses(result)],
     }
 

@@ -10,7 +10,7 @@ import pytest
 from hil import facts
 from hil.nightly.changes import Onset
 from hil.nightly.ending import leave
-from hil.nightly.failing import groups
+from hil.nightly.failing import groups, since
 from hil.nightly.plan import now
 from hil.nightly.screen import HEIGHT, WIDTH, on_screen
 from hil.nightly.wording import Section, Told
@@ -75,6 +75,12 @@ def test_since_when(tmp_path: Path, onset: Onset | None, title: str) -> None:
     assert group.title.startswith(title)
 
 
+def test_where_the_board_stands_beside_it_it_is_not_named() -> None:
+    assert since(NEW) == "New, with 1.4.2, good with 1.4.1"
+    assert since(OLD) == "Broken since 2026-11-20 21:00, with 1.4.1, good with 1.4.0"
+    assert since(Onset(False, "x", "1", None, 5)) == "Failed, in the last 5 runs"
+
+
 def test_on_the_screen_lines_are_wrapped_where_there_is_room() -> None:
     long = " ".join(["word"] * 60)
     told = Told("FAILED", "facts", [["board"], ["kit-1"]], [Section("New", [long, "short"], 9)], ["report: r", "exit"])
@@ -97,3 +103,5 @@ def test_the_second_night_tells_what_the_first_did_not_have(tmp_path: Path) -> N
         screens.append(leave(lab.plan, night, notify=None, markdown=None))
     assert "New on" not in screens[0]
     assert "New on esp32-a, with the same firmware, ? (1):\n  one: no\n" in screens[1]
+    told = [one["since"] for one in json.loads((folder / "summary.json").read_text())["tests"]]
+    assert [words for words in told if words] == ["New, with the same firmware, ?"]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from run_folders import failing_run
 
-from hil.report import files, runs
+from hil.report import files, runs, since
 from hil.report.alike import alike
 from hil.report.ending import leave_reports
 from hil.report.html import overview
@@ -26,7 +26,7 @@ def told(name: str, board: str, verdict: str, *causes: tuple[str, float]) -> dic
         for cause, sure in causes
     ]
     about = {"test": f"t.py::{name}[{board}]", "scenario": name, "board": board, "verdict": verdict}
-    return {**about, "failure": f"E   x.y.Wrong: {name}", "diagnoses": diagnoses}
+    return {**about, "since": None, "failure": f"E   x.y.Wrong: {name}", "diagnoses": diagnoses}
 
 
 TESTS = [
@@ -57,6 +57,23 @@ def test_the_page_has_a_card_for_them_with_a_link_to_each() -> None:
     assert re.findall(r'href="#test-(\d+)"', page) == ["0", "3", "1", "4", "5", "6"]
     assert "a · 2 tests · 80%" in page
     assert 'title="Wrong: three"' in page
+
+
+def test_since_when_it_fails_stands_on_its_card_and_in_markdown(tmp_path: Path) -> None:
+    folder = failing_run(tmp_path / "run")
+    key = ("esp32-a", "last will after a power cut")
+    (folder / since.FILE).write_text(since.as_json({key: "New, with <1.4.2>", ("esp32-a", "test_warns"): "New"}))
+    run = runs.read(folder)
+    assert [test["since"] for test in summary(run)["tests"]] == ["New, with <1.4.2>", *[None] * 5]
+    assert "(New, with \\<1.4.2\\>): " in as_markdown(run).replace("\\.", ".")
+    assert '<span class="since">New, with &lt;1.4.2&gt;</span>' in files.FORMS["html"].render(run)
+    tests = [
+        told(name, "a", "FAIL", ("storms", 0.8)) | {"since": words} for name, words in (("x", "New"), ("y", "New"))
+    ]
+    assert overview.failures({"tests": tests}).count('<p class="since">New</p>') == 1
+    (folder / since.FILE).write_text('[{"board": 1}]')
+    with pytest.raises(ValueError, match=r"since\.json: not what hil wrote .*delete it"):
+        runs.read(folder)
 
 
 def test_the_page_counts_all_that_failed_first() -> None:

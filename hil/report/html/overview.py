@@ -105,6 +105,7 @@ def _card_of_several(one: Alike) -> Html:
     )
     return element(
         *("div", element("span", badge(one.verdict), element("b", cause["title"]), element("i", about), class_="top")),
+        [element("p", words, class_="since") for words in one.since],
         element("p", one_line(cause["explanation"], 400), class_="guess"),
         element("ul", links, class_="chips"),
         class_="card",
@@ -119,6 +120,7 @@ def _card(number: int, test: Told) -> Html:
         element(
             "span", badge(test["verdict"]), element("b", test["scenario"]), element("i", _where(test)), class_="top"
         ),
+        element("span", test["since"], class_="since") if test["since"] else None,
         element("span", one_line(message_of(test["failure"] or ""), 300), class_="why"),
         [
             element("span", element("b", one["title"]), f" {one['confidence']:.0%}", class_="guess")
