@@ -177,10 +177,12 @@ def test_a_second_client_throws_the_board_out_and_is_thrown_out(bench: Bench, bo
     mark = bench.timeline.mark()
     with in_force(case_of(bench.artifacts, [rival]), bench, board):
         board.power_cycle()
-        bench.timeline.wait_count(where("gateway", "close", board.name, by="broker"), 2, timeout=60, after=mark)
-        applied = bench.timeline.events(where("gateway", "fault", board.name, name="second-client"), after=mark)
+        closed = where("gateway", "close", board.name, by="broker")
+        second = bench.timeline.wait_count(closed, 2, timeout=60, after=mark)[-1]
+        said = where("gateway", "fault", board.name, name="second-client")
+        applied = bench.timeline.wait_count(said, 3, timeout=60, after=mark)
         assert [event["state"] for event in applied] == ["armed", "applied", "applied"]
-        board.wait_online(after=bench.timeline.mark())
+        board.wait_online(after=second.sequence)
     assert bench.timeline.last(where("gateway", "fault", board.name, name="second-client", state="cleared"))
 
 
