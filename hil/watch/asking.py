@@ -98,7 +98,7 @@ class Asking:
         rows = self._looking.view
         try:
             path = saving.save(rows, name.strip(), self._columns())
-            self._say(f"saved: {len(rows)} events in {path.absolute()}")
+            self._say(f"saved: {len(rows)} event{'s' * (len(rows) != 1)} in {path.absolute()}")
         except FileExistsError:
             self._say(f"not saved: {name.strip()} is there already, and is left as it is")
         except OSError as error:

@@ -26,11 +26,12 @@ from hil.watch.source import LIVE, Source
 if TYPE_CHECKING:
     from hil.watch.acting import Acting
 
+# The height of "shown" is heading.SAID_LINES.
 CSS = """
 Screen { layout: vertical; }
 #top, #keys { height: 1; }
 #boards { height: auto; }
-#shown { height: auto; max-height: 4; }
+#shown { height: auto; max-height: 6; }
 Picture.roomy { margin-bottom: 1; }
 #middle { height: 1fr; layout: vertical; }
 #middle.wide { layout: horizontal; }
@@ -90,7 +91,7 @@ class Face:
             self.picture.show(self._boards.name, self._boards.lasting, self._times(), width=width, most=most)
         self._put("top", heading.top(self._source.title, self._source.state(), looking, width))
         self._put("boards", self._standings(size))
-        self._put("shown", heading.said(said) if said else heading.shown(looking))
+        self._put("shown", heading.said(said, width) if said else heading.shown(looking))
         self._put("keys", heading.keys(keys.HINTS if self._acting is None else keys.ACTING_HINTS, width))
 
     def columns(self) -> Columns:

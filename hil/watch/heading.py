@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 
+from rich.cells import cell_len
 from rich.style import Style
 from rich.text import Text
 
@@ -11,6 +13,9 @@ from hil.watch.line import STYLES, fit
 from hil.watch.looking import Looking
 from hil.watch.source import BEHIND, LIVE
 from hil.watch.standing import Standing
+
+SAID_LINES = 6
+"""Lines that `said` may take, of those that events are shown in."""
 
 _DIM = Style(dim=True)
 _LINK = 20
@@ -98,9 +103,19 @@ def shown(looking: Looking) -> Text:
     return text
 
 
-def said(lines: Sequence[str]) -> Text:
-    """What keys came to, in the place of `shown`; a line that is too long goes on in the next: its cure stands last."""
-    return Text("\n".join(f" {line}" for line in lines), style=Style(bold=True))
+def said(lines: Sequence[str], width: int) -> Text:
+    """What keys came to, in the place of `shown`; what is too long goes on in the next line: its cure stands last.
+
+    As many as there is room for in SAID_LINES lines, the newest whatever its length.
+    """
+    shown: list[str] = []
+    room = SAID_LINES
+    for line in reversed(lines):
+        room -= max(len(wrap(line, width - 1)), -(-cell_len(line) // (width - 1)))
+        if shown and room < 0:
+            break
+        shown.insert(0, f" {line}")
+    return Text("\n".join(shown), style=Style(bold=True))
 
 
 def keys(pairs: Sequence[tuple[str, str]], width: int) -> Text:

@@ -9,7 +9,7 @@ import pytest
 
 from hil.lanes import BAD, GOOD, ODD, PLAIN
 from hil.timeline import Event, events_of_line
-from hil.watch import filtering, heading, keys
+from hil.watch import face, filtering, heading, keys
 from hil.watch.filtering import FilterError, parse
 from hil.watch.line import Columns
 from hil.watch.looking import Looking, failure, remark
@@ -378,3 +378,12 @@ def test_every_key_is_explained() -> None:
     letters = [key for key in ",".join(keys.ACTIONS).split(",") if len(key) == 1 and key not in "h2345678"]
     assert len(letters) > 20
     assert [key for key in letters if key not in explained | {"1", "9"}] == []
+
+
+def test_what_was_said_last_is_in_sight_however_long_what_stood_before() -> None:
+    path = "/" + "/".join(["folder"] * 30)
+    first, last = f"saved: 1 event in {path}", "not saved: it is there already"
+    assert heading.said([first, last], 200).plain == f" {first}\n {last}"
+    assert heading.said([first, last], 30).plain == f" {last}"
+    assert heading.said([first], 30).plain == f" {first}"
+    assert f"#shown {{ height: auto; max-height: {heading.SAID_LINES}; }}" in face.CSS

@@ -115,7 +115,7 @@ def test_what_is_shown_is_kept_and_failures_are_found(written: Timeline, screen:
     copied = re.findall(rb"\x1b\]52;c;([^\x07]+)\x07", screen.raw)
     assert b"text E (7) mqtt: lost" in base64.b64decode(copied[-1])
     screen.press(f"fis:bad\ro\x15{tmp_path}/kept.txt\r")
-    screen.wait("saved: 1 events in")
+    screen.wait("saved: 1 event in")
     screen.press(f"o\x15{tmp_path}/kept.txt\r")
     screen.wait("not saved:")
     assert (tmp_path / "kept.txt").read_text().split(" ! ")[1] == "esp32-a      console E (7) mqtt: lost\n"
