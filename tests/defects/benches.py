@@ -95,6 +95,7 @@ class Job:
         rig = write_rig(self.folder, self.defects)
         command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-q"]
         command += ["-p", "tests.defects.recorder"]
+        command += ["--reports=none", "--history=off"]  # a verdict is all that is wanted
         command += ["--tb=short", f"--timeout={TEST_SECONDS}", f"--rig={rig}", f"--verdicts={verdicts}"]
         command += [f"--artifacts={self.folder / 'artifacts'}"]
         if self.picked is None:
