@@ -31,7 +31,7 @@ bench: $(READY)
 # The harness's own tests mostly wait, too: side by side they take a third of the time. Scenarios that take long are for
 # `make bench` and `make defects`.
 test: $(READY) check
-	$(VENV)/bin/python -m pytest tests/harness -n 6 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(VENV)/bin/python -m pytest tests/harness -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(VENV)/bin/python -m pytest tests/scenarios $(SIDE_BY_SIDE) -m "not long" $(ARGS)
 
 # Every broken firmware against every scenario; see docs/defects.md. ARGS="--only good" runs a part of it.

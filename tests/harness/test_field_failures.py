@@ -191,7 +191,8 @@ def test_no_case_is_taken_for_another(bench: Bench, tried_cases: dict[str, Trial
     for name, trial in tried_cases.items():
         events = bench.timeline.events(after=trial.after, before=trial.before)
         start = next(event for event in events if event.source == "power").monotonic
-        until = events[-1].monotonic
+        # What was never seen for so long is told by a clock, and not by an event.
+        until = max(events[-1].monotonic, start + trial.seconds + 0.5)
         online = bench.boards[trial.board].online_event()
         found = matching(told, events, trial.board, began=start, until=until, limit=30, online=online)
         everything = bench.timeline.events(before=trial.before)
