@@ -248,8 +248,9 @@ def make_access_point(rig: Rig, board: RigBoard, power: PowerSwitch) -> PowerSwi
 
 def make_name_server(board: RigBoard, power: PowerSwitch) -> PowerSwitch | None:
     """What makes the names fail that the board looks up: a virtual board has it."""
-    there = isinstance(power, VirtualSwitch) and board.config.virtual == "esp32"
-    return VirtualSurrounding(power, "names") if isinstance(power, VirtualSwitch) and there else None
+    if isinstance(power, VirtualSwitch) and board.config.virtual == "esp32":
+        return VirtualSurrounding(power, "names")
+    return None
 
 
 def credentials(rig: Rig, board: RigBoard, issuer: Authority) -> Credentials:

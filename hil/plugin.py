@@ -245,7 +245,7 @@ def timeline(bench: Bench) -> Timeline:
 
 
 @pytest.fixture
-def monitor(request: pytest.FixtureRequest, bench: Bench) -> Monitor:
+def monitor(bench: Bench) -> Monitor:
     """The client that sees on the broker what every other subscriber would."""
     return bench.monitor
 
