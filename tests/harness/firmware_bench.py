@@ -499,14 +499,17 @@ class Bench:
 
 
 async def bench(directory: Path, *options: str, broker: Broker | None = None, **values: Any) -> Bench:
-    """A bench whose chip is provisioned and off. `values` are further settings; None leaves one out."""
+    """A bench whose chip is provisioned and off. `values` are further settings; None leaves one out.
+
+    The keep-alive is long: a machine that is busy for half of a short one has the chip give up a good connection.
+    """
     broker = await (broker or Broker(directory=directory)).start()
     server = await TimeServer().start()
     chain, key = device()
     settings: dict[str, Any] = {
         "wifi_ssid": "bench", "host": "127.0.0.1", "port": broker.port, "sni": "broker.test",
         "time_host": "127.0.0.1", "time_port": str(server.port), "time_retry": 50, "time_retry_max": 400,
-        "client_id": "dev-1", "tele_period": 100, "keep_alive": 2, "retry_first": 50, "retry_max": 400,
+        "client_id": "dev-1", "tele_period": 100, "keep_alive": 60, "retry_first": 50, "retry_max": 400,
         "ca": pem(authority().root).decode(), "cert": chain, "key": key.decode(),
     }  # fmt: skip
     settings |= values

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
-from firmware_bench import NVS_OFFSET, NVS_SIZE, Bench, asynchronous, bench
+from firmware_bench import LIMIT, NVS_OFFSET, NVS_SIZE, Bench, asynchronous, bench
 
 from hil.wire import sntp
 from hil.wire.mqtt import Connect, Publish, Subscribe
@@ -64,14 +64,16 @@ async def test_questions_after_a_kiss_of_death(option: tuple[str, ...], tmp_path
 @asynchronous
 async def test_a_train_of_quick_boots(option: tuple[str, ...], tmp_path: Path) -> None:
     async with await bench(tmp_path, *option) as b:
-        for number in range(1, 4):
+        for number in range(30):
             await b.chip.boot()
-            await b.chip.line(f"boot {number}, ")
-            await b.chip.line("wifi: connecting", number - 1)
+            found = await b.chip.line("wifi: connecting|in set-up mode", number)
+            # On a busy machine a boot may last too long for a quick one: then they are counted anew.
+            if found[0] == "in set-up mode" or (not option and number == 3):
+                break
             await b.chip.cut()
-        await b.chip.boot()
+        assert number >= 3
+        assert (found[0] == "in set-up mode") is bool(option)
         if option:
-            await b.chip.line("in set-up mode")
             assert b.broker.tcp == []
         else:
             await b.broker.packet(Subscribe)
@@ -94,17 +96,26 @@ async def test_with_boot_lockout_slow_boots_are_forgiven(tmp_path: Path) -> None
 @asynchronous
 async def test_a_power_cut_soon_after_boot(option: tuple[str, ...], tmp_path: Path) -> None:
     async with await bench(tmp_path, *option) as b:
+        erase, write = b.chip._erase, b.chip._write
+        erased = asyncio.Event()
+
+        def erase_and_tell(offset: int, length: int) -> None:
+            erase(offset, length)
+            if (offset, length) == (NVS_OFFSET, NVS_SIZE):
+                erased.set()
+
+        def write_until_then(offset: int, data: bytes) -> None:
+            if not erased.is_set():  # the cut comes here, whenever this process gets to it
+                write(offset, data)
+
+        b.chip._erase, b.chip._write = erase_and_tell, write_until_then  # type: ignore[method-assign]
         await b.chip.boot()
         await b.chip.line("saving the settings" if option else "wifi: connecting")
-
-        def nvs() -> bytes:
-            return b.chip.flash.read_bytes()[NVS_OFFSET : NVS_OFFSET + NVS_SIZE]
-
         if option:
-            async with asyncio.timeout(10):
-                while nvs().strip(b"\xff"):
-                    await asyncio.sleep(0)
+            async with asyncio.timeout(LIMIT):
+                await erased.wait()
         await b.chip.cut()
+        b.chip._erase, b.chip._write = erase, write  # type: ignore[method-assign]
         await b.chip.boot()
         if option:
             await b.chip.line("setting wifi_ssid is missing in NVS")

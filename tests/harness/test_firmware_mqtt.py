@@ -118,9 +118,9 @@ async def test_console_commands(tmp_path: Path) -> None:
 
 @asynchronous
 async def test_pings_at_half_of_the_keep_alive_and_drops_a_server_that_does_not_answer(tmp_path: Path) -> None:
-    async with await bench(tmp_path, keep_alive=1, tele_period=60_000) as b:
+    async with await bench(tmp_path, keep_alive=2, tele_period=60_000) as b:
         await b.chip.boot()
-        await b.broker.packet(Pingreq, 2)
+        await b.broker.packet(Pingreq, 1)
 
         def deaf(link: Link, packet: Packet) -> None:
             if not isinstance(packet, Pingreq):

@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from firmware_bench import Broker, asynchronous, authority, bench
+from firmware_bench import LIMIT, Broker, asynchronous, authority, bench
 
 from hil.wire.mqtt import Publish, Subscribe
 
@@ -80,6 +80,9 @@ async def test_a_server_that_never_answers_the_client_hello(option: tuple[str, .
         await b.chip.boot()
         await b.chip.line("connecting to")
         if option:
+            async with asyncio.timeout(LIMIT):
+                while not accepted:
+                    await asyncio.sleep(0.01)
             await asyncio.sleep(0.5)  # nothing is what must happen
             assert len(accepted) == 1
             assert not any("Error transport" in text for text in b.chip.lines)
