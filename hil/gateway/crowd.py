@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -18,10 +19,11 @@ PEERS: Final = 4096
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why there is no room: `limit`, and the same in words."""
+    """Why there is no room: `limit`, and the same in words. `excess`: how many have to go so that there is."""
 
     limit: Limit
     words: str
+    excess: int = 1
 
     @property
     def for_want_of_room(self) -> bool:
@@ -42,10 +44,15 @@ class Crowd:
     def total(self) -> int:
         return self._boards.total()
 
-    def refuse(self, board: str, peer: str, file: int, now: float) -> Refusal | None:
+    @property
+    def files(self) -> int:
+        """How many descriptors may be in use before a newcomer takes one of those that are kept back."""
+        return self._files - self._limits.files_left
+
+    def refuse(self, board: str, peer: str, used: Callable[[], int], now: float) -> Refusal | None:
         """Why a connection to `board` from the address `peer` cannot be, or None.
 
-        `file`: its file descriptor's number. The lowest free one is always taken, so it tells how many are in use.
+        `used`: tells how many file descriptors are in use beside its own; asked only of who may come in otherwise.
         """
         limits = self._limits
         if not self._rate(board, peer, now).take(now):
@@ -56,8 +63,10 @@ class Crowd:
             return Refusal("connections", f"{limits.connections} connections are open already")
         if self.total >= limits.total:
             return Refusal("total", f"{limits.total} connections of all boards are open already")
-        if file >= self._files - limits.files_left:
-            return Refusal("files", f"{file} of this process's {self._files} file descriptors are in use (ulimit -n)")
+        excess = (files := used()) - self.files + 1
+        if excess > 0:
+            words = f"{files} of this process's {self._files} file descriptors are in use (ulimit -n)"
+            return Refusal("files", words, excess)
         return None
 
     def arrive(self, board: str, peer: str) -> None:

@@ -7,9 +7,11 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from hil.gateway.crowd import Crowd, Refusal
+from hil.gateway.descriptors import Descriptors
 from hil.gateway.door import Door, Doorkeeper, Spare
 from hil.gateway.limits import Limits
 from hil.gateway.refusals import Refusals
@@ -25,6 +27,8 @@ class House:
         self.connections: set[Connection] = set()
         self._limits = limits
         self._crowd = Crowd(limits, resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+        self._files = Descriptors(self._crowd.files)
+        self._going: set[Connection] = set()  # ended to make room, their descriptors still in use for a moment
         self._refusals = Refusals(record)
         self._doors: list[Door] = []
         self._spare: Spare | None = None
@@ -47,7 +51,8 @@ class House:
 
     def may_enter(self, board: str, peer: str, file: int) -> Refusal | None:
         """Why there is no room, or None: then there is, and it is taken."""
-        refusal = self._crowd.refuse(board, peer, file, time.monotonic())
+        used = partial(self._used_beside, file)
+        refusal = self._crowd.refuse(board, peer, used, time.monotonic())
         if refusal is None or (refusal.for_want_of_room and self._make_room(board, refusal)):
             self._crowd.arrive(board, peer)
             return None
@@ -58,6 +63,7 @@ class House:
 
     def left(self, connection: Connection) -> None:
         self.connections.discard(connection)
+        self._going.discard(connection)
         self._crowd.leave(connection.board, connection.address)
 
     def hold(self, change: int) -> bool:
@@ -65,18 +71,18 @@ class House:
         self._unfinished += change
         return change <= 0 or self._unfinished <= self._limits.unfinished
 
-    def _make_room(self, board: str, refusal: Refusal) -> bool:
-        """End the oldest handshake of the address that has most of them; False if there are none.
+    def _used_beside(self, file: int) -> int:
+        return self._files.beside(file) - len(self._going)
 
-        For the want of a file two are ended: the numbers that come free are given to newcomers who are asked for
-        nothing, since theirs are low.
-        """
+    def _make_room(self, board: str, refusal: Refusal) -> bool:
+        """End the oldest handshakes of the address that has most of them; False if there are none."""
         within = board if refusal.limit == "connections" else None
         waiting = [c for c in self.connections if not (c.over or c.secured) and within in (None, c.board)]
         if not waiting:
             return False
         busiest = Counter(c.address for c in waiting).most_common(1)[0][0]
         oldest = sorted((c for c in waiting if c.address == busiest), key=lambda c: c.number)
-        for one in oldest[: 2 if refusal.limit == "files" else 1]:
+        for one in oldest[: refusal.excess]:
+            self._going.add(one)
             one.end("gateway", "reset", reason=f"its handshake was not done, and room was needed: {refusal.words}")
         return True

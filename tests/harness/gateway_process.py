@@ -118,6 +118,13 @@ class GatewayProcess:
             assert time.monotonic() < deadline, f"{len(found)} of {count} {kind} of {board}"
             time.sleep(0.05)
 
+    def wait_files(self, most: int) -> None:
+        """Wait until no more than `most` of its file descriptors are in use."""
+        deadline = time.monotonic() + LIMIT
+        while (files := self.process.num_fds()) > most:
+            assert time.monotonic() < deadline, f"{files} file descriptors are in use, not {most}"
+            time.sleep(0.05)
+
 
 if __name__ == "__main__":
     run(Path(sys.argv[1]))
