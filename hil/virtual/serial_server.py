@@ -13,7 +13,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol, cast
 
-from serial.rfc2217 import PortManager
+from serial.rfc2217 import IAC, IAC_DOUBLED, M_NORMAL, PortManager
 
 HANDOVER = 2.0
 """Seconds that a new client waits for the one before to be gone."""
@@ -182,7 +182,7 @@ class _Client(asyncio.Protocol):
             if len(self._early) > MOST_EARLY:
                 self.transport.close()
             return
-        plain = b"".join(self._manager.filter(data))
+        plain = _plain(self._manager, data)
         if plain:
             self._server.wires.receive(plain)
 
@@ -197,6 +197,14 @@ class _Client(asyncio.Protocol):
         """The chip's bytes, telnet's escape doubled."""
         if self.transport.get_write_buffer_size() < MOST_UNSENT:
             self.transport.write(data.replace(b"\xff", b"\xff\xff"))
+
+
+def _plain(manager: PortManager, data: bytes) -> bytes:
+    """The wire's bytes in what came from a client. PortManager looks at each; most often none is an order to it."""
+    amid_an_order = manager.mode != M_NORMAL or manager.suboption is not None
+    if not amid_an_order and IAC not in data.replace(IAC_DOUBLED, b""):
+        return data.replace(IAC_DOUBLED, IAC)
+    return b"".join(manager.filter(data))
 
 
 class _RawClient(_Client):

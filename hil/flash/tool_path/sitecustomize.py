@@ -4,10 +4,11 @@ That negotiates all settings of the port anew whenever one of its attributes is 
 waits at least 50 ms for each negotiation. esptool sets the time-out twice a command: reading the flash's size alone
 took 22 s. Setting what is set already needs no negotiation, so here it is left out, and answers are looked for every
 2 ms. Nor does it wait 0.3 s after closing, for the sake of who connects again at once: the process ends then, and the
-next one takes longer to start. A local serial port never comes here.
+next one takes longer to start. Every byte that is read goes through a queue of its own making, too; the one used here
+is written in C. A local serial port never comes here.
 
 The process lives for a second or two and leaves no rubbish worth collecting. That costs it a fifth of its processor
-time, most of it at its end; so it is left out.
+time, most of it at its end; so it is left out. What esptool spends on a trace that is off is in hil_untraced.py.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from __future__ import annotations
 import atexit
 import contextlib
 import gc
+import queue
+import sys
 import time
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 
@@ -51,9 +55,15 @@ gc.disable()
 # What is frozen is not looked through once more when the interpreter takes itself down.
 atexit.register(gc.freeze)
 
+with contextlib.suppress(ImportError):
+    from hil_untraced import Untraced  # type: ignore[import-not-found]  # by PYTHONPATH
+
+    sys.meta_path.insert(0, Untraced())
+
 # A tool in an environment without pyserial, or with one that has been changed, must run all the same.
 with contextlib.suppress(ImportError, AttributeError):
     from serial import rfc2217
 
     _negotiate_changes_only(rfc2217.Serial)
     setattr(rfc2217, "time", _QuickPolls())  # noqa: B010 (mypy knows no such attribute)
+    setattr(rfc2217, "Queue", SimpleNamespace(Queue=queue.SimpleQueue, Empty=queue.Empty))  # noqa: B010
