@@ -13,16 +13,22 @@ from dataclasses import dataclass
 BLANK = "[redacted]"
 
 # Long words also within a longer name (mqttPassword); short ones only where no letter goes before (wifi_pass, but not
-# 'compass'). Nothing here is matched from the beginning of a word on: a line of a million letters has to cost no more.
+# 'compass'), or where a capital begins them (wifiPass). Nothing here is matched from the beginning of a word on: a line
+# of a million letters has to cost no more.
 _WORDS = (
-    r"(?:password|passwd|passphrase|passwort|secret|token|sharedaccess)\w{0,40}"
-    r"|(?<![A-Za-z])(?:pass|pwd|psk|api[ _-]?key|sas)\b"
+    r"(?:password|passwd|passphrase|passwort|kennwort|secret|token|sharedaccess)\w{0,40}"
+    r"|(?<![A-Za-z])(?:pass|pwd|pw|psk|api[ _-]?key|wpa2?[ _-]?key|bearer|sas)\b"
+    r"|(?-i:(?<=[a-z])(?:Pass|Pwd|Pw|Psk|PSK))\b"
 )
 _VALUE = r"(?P<secret>\"[^\"]*\"|'[^']*'|[^\s,;\"'()]+)"
 _SECRET = re.compile(rf"(?i)(?P<before>(?:{_WORDS})[\"']?(?:\s*(?:is|:=|[:=,])\s*|\s+)){_VALUE}")
 _TOLD = re.compile(rf"(?i)(?P<before>(?:{_WORDS})[\"']?\s*(?:\bis\b|:=|[:=])\s*){_VALUE}")
 """In what people write 'the password changed' is no secret, and 'password: changed' is one."""
-_BEGIN_CALL = re.compile(r"(?P<before>WiFi\.begin\(\s*\"[^\"]*\"\s*,\s*)(?P<secret>\"[^\"]*\")")
+_BEGIN_CALL = re.compile(
+    r"(?P<before>WiFi\.begin\(\s*\"[^\"]*\"\s*,\s*|AT\+CWJAP(?:_CUR|_DEF)?=\"[^\"]*\",|AT\+MQTTUSERCFG=(?:[^,]*,){4})"
+    r"(?P<secret>\"[^\"]*\")"
+)
+"""Arduino's call, and ESP-AT's commands, in which the password has its place and no word."""
 _IN_ADDRESS = re.compile(r"(?<=://)(?P<before>[^/\s:@]*:)(?P<secret>[^/\s@]+)(?=@)")
 _KEY_BEGIN = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----")
 _KEY_END = re.compile(r"-----END [A-Z0-9 ]*PRIVATE KEY-----")
@@ -63,6 +69,11 @@ def clean(text: str, *, prose: bool = False) -> Cleaned:
         count += blanked
         lines.append(line)
     return Cleaned("\n".join(lines), count)
+
+
+def names_a_secret(name: str) -> bool:
+    """Whether a field of this name holds one by its name alone: `wifi_pass`, `mqttPassword`."""
+    return re.fullmatch(rf"(?i).*?(?:{_WORDS})", name) is not None
 
 
 def _line(line: str, secret: re.Pattern[str]) -> tuple[str, int]:

@@ -18,7 +18,7 @@ from hil import run_folder
 from hil.cases.candidates import comments
 from hil.cases.capture import keep
 from hil.cases.case import FILE, Case, CaseFile, EvidenceTable, FieldTable, FirmwareTable, digest, load
-from hil.cases.cleaning import clean
+from hil.cases.cleaning import BLANK, clean, names_a_secret
 from hil.cases.drafting import Accept, Draft, draft
 from hil.cases.proposing import from_broker_log, from_chain, from_console, from_pcap, from_timeline
 from hil.cases.proposing.recognising import EvidenceError, FieldFile, Kind, recognise
@@ -151,7 +151,7 @@ def _file(told: Told, gathered: _Gathered, made: Draft) -> CaseFile:
         firmware=FirmwareTable(version=told.version or _word(known.get("version")), options=made.options),
         field=FieldTable(**gathered.facts),
         condition=made.conditions,
-        trial=Trial.model_validate(steps),
+        trial=Trial.model_validate(made.trial | steps),
         signature=made.signature,
         evidence=gathered.evidence,
     )
@@ -268,8 +268,13 @@ def _cleaned(value: Any) -> Any:
     if isinstance(value, str):
         return clean(value).text
     if isinstance(value, dict):
-        return {key: _cleaned(inner) for key, inner in value.items()}
+        return {key: _named(key, inner) for key, inner in value.items()}
     return [_cleaned(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _named(key: str, value: Any) -> Any:
+    """What stands under a name: a text below one such as `wifi_pass` is a secret, whatever it is."""
+    return BLANK if isinstance(value, str) and value and names_a_secret(key) else _cleaned(value)
 
 
 def _pcap(path: Path, found: FieldFile, name: str, told: Told, gathered: _Gathered) -> Read:

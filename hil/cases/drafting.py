@@ -28,11 +28,16 @@ _ANY_DENIAL: Final = ("will", "subscribe", "publish")
 
 @dataclass
 class Draft:
-    """What a case will hold. `hints`: lines of comments behind it. `files`: what it needs besides, by name. `told`:
-    lines that say what was seen, whether it was taken, and which candidates there are; `candidates`: how many."""
+    """What a case will hold.
+
+    `trial`: what ends a trial before its limit, as keys of a case's. `hints`: lines of comments behind it. `files`:
+    what it needs besides, by name. `told`: lines that say what was seen, whether it was taken, and which candidates
+    there are; `candidates`: how many.
+    """
 
     conditions: list[Any] = field(default_factory=list)
     signature: Signature | None = None
+    trial: dict[str, Any] = field(default_factory=dict)
     options: list[str] | None = None
     hints: list[str] = field(default_factory=list)
     files: dict[str, bytes] = field(default_factory=dict)
@@ -92,6 +97,8 @@ def _take(made: Draft, took: Candidate, *, virtual: bool) -> None:
         _add(made.conditions, table, took.sighting)
     if took.sighting.what != "injected" and made.signature is None:
         made.signature = _signature(took.sighting)
+        settle = REMEDIES[took.sighting.what].settle
+        made.trial = {"good": "online", "settle": settle} if settle is not None else {}
         made.options = list(took.hypothesis.options) if virtual and took.hypothesis.options else None
 
 

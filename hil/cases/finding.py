@@ -21,9 +21,12 @@ def home() -> Path:
 
 
 def find(name: str) -> Path:
-    """The folder that a command means: a path, else the name of a case in the folder of all, or 'field/NAME'."""
+    """The folder that a command means: a path, else the name of a case in the folder of all, or 'field/NAME'.
+
+    `./NAME` is a path, as in a shell.
+    """
     path = Path(name).expanduser()
-    if path.exists():
+    if path.exists() or name.startswith(f".{os.sep}"):
         return path
     if not path.is_absolute() and (SHIPPED / path / FILE).exists():
         return SHIPPED / path

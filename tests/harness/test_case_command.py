@@ -116,3 +116,9 @@ def test_list_has_a_line_for_each(capsys: pytest.CaptureFixture[str], monkeypatc
     monkeypatch.setenv("HIL_CASES", str(Path("cases").resolve()))
     monkeypatch.chdir("/")
     assert said(capsys, "list").splitlines() == everything
+
+
+def test_a_dot_before_a_name_is_a_folder_here(capsys: pytest.CaptureFixture[str]) -> None:
+    said(capsys, "new", "./here", "--title", "x")
+    said(capsys, "new", "there", "--title", "x")
+    assert (Path("here/case.toml").exists(), Path("cases/there/case.toml").exists()) == (True, True)

@@ -112,6 +112,7 @@ def test_secrets_stay_behind(capsys: pytest.CaptureFixture[str], tmp_path: Path)
 
 def test_of_a_run(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     story = Story().start()
+    story.event("board", "note", settings={"wifi_pass": "hunter2secret", "host": "here"})
     story.says("wifi password is hunter2secret", "\x1b[31m[[condition]] \u202e")
     number = story.connects()
     story.gateway(number, "connack", code=5, session_present=False)

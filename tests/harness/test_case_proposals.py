@@ -166,6 +166,44 @@ def test_two_clients_with_one_id_and_one_that_is_thrown_out() -> None:
     assert facts["device"] == "client a: MQTT 5, kept session, keep-alive 30 s, connected 4 times"
 
 
+@pytest.mark.parametrize(
+    "before",
+    [
+        "Nov 20 10:00:{n:02} gw mosquitto[811]: 17000000{n:02}: ",
+        "Nov 20 10:00:{n:02} gw mosquitto[811]: ",
+        "2026-11-20T10:00:{n:02}.123456789Z 17000000{n:02}: ",
+        "mosquitto-1  | 17000000{n:02}: ",
+        "2026-11-20 10:00:{n:02}: ",
+    ],
+    ids=["journald", "syslog", "docker", "compose", "blank"],
+)
+def test_whoever_has_kept_a_brokers_log(before: str) -> None:
+    lines = [
+        f"{before.format(n=n)}{words}"
+        for n in range(0, 40, 10)
+        for words in (
+            "New client connected from 10.0.0.1:1 as a (p2, c1, k60).",
+            "Client a [10.0.0.1:1] disconnected: connection closed by client.",
+        )
+    ]
+    seen, _ = from_broker_log.look("m", "\n".join(lines), "a")
+    assert surest(seen) == {"connection-lost": 0.6}, "soon after connecting: the times of the lines are known"
+
+
+def test_words_of_newer_releases() -> None:
+    """Published logs of mosquitto 2.1 have them; 2.0.11, which was tried, has not."""
+    seen, _ = from_broker_log.look("m", "1700000000: Client a [10.0.0.1:1] disconnected: exceeded timeout.\n", "a")
+    assert surest(seen) == {"keep-alive-missed": 0.7}
+    turn = (
+        "{t}: Client a already connected, closing old connection.\n"
+        "{t}: Client a [10.0.0.1:1] disconnected: session taken over.\n"
+    )
+    taken, _ = from_broker_log.look("m", "".join(turn.format(t=1700000000 + n) for n in range(2)))
+    assert taken == [], "both lines are of one takeover"
+    taken, _ = from_broker_log.look("m", "1: Client a [10.0.0.1:1] disconnected: session taken over.\n\n" * 3)
+    assert surest(taken) == {"client-id-not-its-own": 0.8}
+
+
 # -- a console's log -----------------------------------------------------------------------------------------------
 
 
@@ -233,6 +271,32 @@ def test_what_a_log_says_of_topics_tells_a_subscription_from_a_will() -> None:
     ]
 
 
+def test_a_sketch_says_connected_in_its_own_words() -> None:
+    lines = ["Connected to MQTT broker", "Disconnected from MQTT broker, state 8"]
+    (cut_off,) = together(from_console.look("log", "\n".join(lines * 2))[0])
+    assert (cut_off.what, cut_off.where) == ("cut-off", ("log:2", "log:4"))
+    assert from_console.look("log", "Connected to WiFi\nDisconnected from WiFi\n" * 3)[0] == []
+
+
+def test_requests_without_an_answer_say_something_where_no_end_is_in_the_log() -> None:
+    (sample,) = together(from_console.look("log", "Subscribing to ssl/mqtts\nSubscribe request sent\n")[0])
+    assert (sample.what, sample.sure) == ("subscribe-denied", 0.5)
+    (again,) = together(from_console.look("log", "link up\nSubscribing to pump/7/cmd\nlink down\n" * 2)[0])
+    assert (again.what, again.sure) == ("subscribe-denied", 0.4)
+    assert from_console.look("log", "Subscribing to pump/7/cmd\n")[0] == [], "many sketches say no more of it"
+
+
+def test_a_connect_that_fails_without_a_reason_leaves_the_usual_ones() -> None:
+    seen, _ = from_console.look("log", "Connecting ...\nMQTT connect failed\n")
+    made = draft(seen)
+    assert made.signature is not None
+    assert made.signature.never[0].online
+    assert (made.conditions, made.candidates) == ([], 7), "the firmware alone, or one of six reasons"
+    assert [c.kind for c in draft(seen, choose=3).conditions] == ["device-certificate"]
+    seen, _ = from_console.look("log", "mbedtls_ssl_handshake returned -0x7780\nMQTT connect failed\n")
+    assert [each.what for each in seen] == ["client-certificate-refused"], "that says more"
+
+
 def test_a_log_without_a_word_of_the_time_never_asked_for_it() -> None:
     early = "E (5) tls: the certificate validity starts in the future"
     for line, option in (("I (1) sntp: asking 10.0.0.2", "time-wait"), ("I (1) app: hello", "time-sync")):
@@ -256,6 +320,9 @@ def test_a_log_without_a_word_of_the_time_never_asked_for_it() -> None:
             "verification info: flags 0x4, The certificate Common Name (CN) does not match with the expected CN",
             "server-not-trusted",
         ),
+        ("SSL error: 62 Chain could not be linked to a trust anchor.", "server-not-trusted"),
+        ("SSL error: Certificate is expired or not yet valid.", "server-not-trusted"),
+        ("failed, rc=-2 try again in 5 seconds", "never-online"),
         ("W (5) mqtt_client: Connection refused, not authorized", "connect-refused"),
         ("failed, rc=-4 try again in 5 seconds", "connack-missing"),
         ("failed, rc=5 try again in 5 seconds", "connect-refused"),
@@ -569,6 +636,11 @@ KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIabc\nd+ef==\n-----END EC PRIVATE
         ('WiFi.begin("net", "hunter2secret");', "hunter2secret"),
         ('{"wifi_pass": "hunter2 secret"}', "hunter2 secret"),
         ("psk=hunter2secret", "hunter2secret"),
+        ("got ip 10.0.0.7, wifiPass=hunter2secret", "hunter2secret"),
+        ("ssid: net, pw: hunter2secret", "hunter2secret"),
+        ("Authorization: Bearer hunter2secret", "hunter2secret"),
+        ('AT+CWJAP="net","hunter2secret"', "hunter2secret"),
+        ('AT+MQTTUSERCFG=0,1,"id","user","hunter2secret",0,0,""', "hunter2secret"),
         ("mqtts://joe:hunter2secret@broker:8883", "hunter2secret"),
         ("SharedAccessSignature=sr%3dhunter2secret", "hunter2secret"),
         (KEY, "MHcCAQEEIabc"),
@@ -599,6 +671,15 @@ def test_in_what_a_person_wrote_a_word_alone_is_no_secret() -> None:
     cleaned = clean(story, prose=True)
     assert cleaned.count == 2
     assert cleaned.text.startswith("The password changed, then the token expired. The new password is [redacted]")
+
+
+@pytest.mark.parametrize(
+    ("settle", "what"), [(2, "connect-refused"), (10, "cut-off"), (None, "keep-alive-missed"), (None, "crash")]
+)
+def test_a_trial_is_no_longer_than_what_is_looked_for_asks(settle: float | None, what: str) -> None:
+    made = draft([Sighting(what=what, sure=0.9, words="so", where=("log:1",))])
+    assert made.trial.get("settle") == settle
+    assert made.trial.get("good") == ("online" if settle else None)
 
 
 @pytest.mark.parametrize("text", ["bad username or password", "password is wrong", "passed 3 tests", "compass 12"])

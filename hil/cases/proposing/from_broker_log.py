@@ -1,7 +1,8 @@
 """What a mosquitto's log shows. Its wording changes between releases: what is not recognised is passed over.
 
-The lines are those of mosquitto 2.0.11, tried; newer releases say 'disconnected: connection closed by client' and the
-like, from their source.
+The lines are those of mosquitto 2.0.11, tried. Newer releases name the address, and the reason in other words, as logs
+that people have published show: 'Client a [10.0.0.7:50112] disconnected: session taken over.' What journald, syslog or
+Docker put before a line is passed over.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from typing import Any, Final
 
 from hil.cases.proposing.sighting import Sighting, rule
 from hil.diagnose.words import times
+
+_WHO: Final = r"Client (?P<client>\S+)(?: \[\S+\])?"
+"""Who a line is about: its id, in newer releases with its address."""
 
 _RULES: Final = (
     rule(r"peer did not return a certificate", "no-client-certificate", 0.85, "the client sent no certificate"),
@@ -35,19 +39,19 @@ _RULES: Final = (
         r"Denied PUBLISH from (?P<client>\S+) \(.*?'(?P<topic>[^']*)'", "publish-denied", 0.8, "a topic is not allowed"
     ),
     rule(
-        r"Client (?P<client>\S+) has exceeded timeout|disconnected: exceeded timeout",
+        _WHO + r" (has exceeded timeout|disconnected: exceeded timeout)",
         "keep-alive-missed",
         0.7,
         "silent for one and a half keep-alives",
     ),
     rule(
-        r"Client (?P<client>\S+) (disconnected due to|disconnected:) (protocol error|malformed packet)",
+        _WHO + r" (disconnected due to|disconnected:) (protocol error|malformed packet)",
         "malformed-packet",
         0.6,
         "it sent what is no MQTT",
     ),
     rule(
-        r"Client (?P<client>\S+) disconnected due to oversize packet|disconnected: oversize packet",
+        _WHO + r" (disconnected due to|disconnected:) oversize packet",
         "packet-too-large",
         0.8,
         "a packet was too large",
@@ -64,10 +68,15 @@ _SERVER_FLAWS: Final = {
 _CONNECTED: Final = re.compile(
     r"connected from (?P<peer>\S+) as (?P<client>\S+) \(p(?P<version>\d), c(?P<clean>\d), k(?P<keep>\d+)"
 )
-_CLOSED: Final = re.compile(r"Client (?P<client>\S+) (closed its connection|disconnected: connection closed by client)")
-_TAKEN: Final = re.compile(r"Client (?P<client>\S+) already connected, closing old connection")
+_CLOSED: Final = re.compile(_WHO + r" (closed its connection|disconnected: connection closed by client)")
+_TAKEN: Final = re.compile(_WHO + r" (already connected, closing old connection|disconnected: session taken over)")
 _WILL: Final = re.compile(r"Will message specified")
-_STAMP: Final = re.compile(r"^(?P<seconds>\d{9,11})(?:\.\d+)?: |^(?P<iso>\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)\S*: ")
+_STAMP: Final = re.compile(
+    r"^(?:.{0,80}?[\s|])?(?:(?P<seconds>\d{9,11})(?:\.\d+)?: |(?P<iso>\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d)\S* "
+    r"|(?P<syslog>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d) )"
+)
+"""mosquitto's own, in seconds or as `log_timestamp_format` is usually set; or that of who has kept the log: journald,
+syslog (RFC 3164, without a year), Docker."""
 _ABOUT: Final = re.compile(r"(?:Client|as|from|to|client) (?P<client>[^\s,]+)")
 _SOON: Final = 3.0  # seconds after its CONNACK within which an end is one straight after connecting
 _NOBODYS: Final = 0.6  # how much of its sureness is left to a line that names no client, where one was asked for
@@ -106,7 +115,9 @@ def look(name: str, text: str, client: str | None = None) -> tuple[list[Sighting
         elif expects_will and last is not None:
             last.facts["will"] = _STAMP.sub("", line).strip()
         elif (match := _TAKEN.search(line)) is not None:
-            clients[match["client"]].taken.append(number)
+            taken = clients[match["client"]].taken
+            if number - 1 not in taken[-1:]:  # a release that says it in both ways says it twice
+                taken.append(number)
         elif (match := _CLOSED.search(line)) is not None:
             _close(clients[match["client"]], number, _time(line))
         expects_will = _WILL.search(line) is not None
@@ -182,9 +193,15 @@ def _names_another(line: str, client: str) -> bool:
 
 
 def _time(line: str) -> float | None:
+    """When the line was written, in seconds, for what lies between two lines of one log."""
     stamp = _STAMP.match(line)
     if stamp is None:
         return None
     if stamp["seconds"]:
         return float(stamp["seconds"])
-    return datetime.datetime.fromisoformat(stamp["iso"]).timestamp()
+    try:
+        if stamp["iso"]:
+            return datetime.datetime.fromisoformat(stamp["iso"]).timestamp()
+        return datetime.datetime.strptime(f"2000 {stamp['syslog']}", "%Y %b %d %H:%M:%S").timestamp()
+    except ValueError:
+        return None

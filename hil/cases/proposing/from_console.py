@@ -1,6 +1,7 @@
-"""What a device's own log shows: mbedTLS's numbers, words of esp-tls, esp-mqtt and PubSubClient, reset causes.
+"""What a device's own log shows: mbedTLS's numbers, words of BearSSL, esp-tls, esp-mqtt and PubSubClient, reset causes.
 
-Sources: mbedTLS's error.h and x509_crt.c, esp-mqtt, arduino-esp32's NetworkClientSecure, PubSubClient.h. A log says
+Sources: mbedTLS's error.h and x509_crt.c, esp-mqtt, arduino-esp32's NetworkClientSecure, the names that the ESP8266
+core's WiFiClientSecure gives to BearSSL's errors (getLastSSLError), PubSubClient.h. A log says
 what the device believes: a refused certificate and a cut line are often one message to it, so most is less than sure.
 """
 
@@ -52,10 +53,19 @@ _RULES: Final = (
         0.7,
         "the certificate has expired",
     ),
-    rule(r"(?i)not correctly signed by the trusted CA", "server-not-trusted", 0.85, "signed by nobody it trusts"),
     rule(
-        r"(?i)\bCN\b.{0,20}mismatch|Common Name \(CN\) does not match", "server-not-trusted", 0.85, "another name in it"
+        r"(?i)not correctly signed by the trusted CA|Chain could not be linked to a trust anchor",
+        "server-not-trusted",
+        0.85,
+        "signed by nobody it trusts",
     ),
+    rule(
+        r"(?i)\bCN\b.{0,20}mismatch|Common Name \(CN\) does not match|Expected server name was not found in the chain",
+        "server-not-trusted",
+        0.85,
+        "another name in it",
+    ),
+    rule(r"Certificate is expired or not yet valid", "server-not-trusted", 0.8, "to its clock the dates do not fit"),
     rule(r"(?i)connection refused,? (bad )?protocol", "connect-refused", 0.9, "refused: protocol"),
     rule(r"(?i)connection refused,? (client )?id", "connect-refused", 0.9, "refused: client id"),
     rule(r"(?i)connection refused,? server unavailable", "connect-refused", 0.9, "refused: server unavailable"),
@@ -122,6 +132,12 @@ _RULES: Final = (
     rule(r"(?i)\bgiving up\b|no more (re)?tries|will not retry", "no-retry", 0.7, "it gives up"),
 )
 
+_FAILED: Final = re.compile(
+    r"(?i)\b(mqtt|broker|event ?grid|aws iot|iot ?hub)\b.{0,40}\bfail(ed|ure)\b"
+    r"|\bfail(ed)? to connect\b.{0,40}\b(mqtt|broker)|Error transport connect|\brc ?= ?-2\b"
+)
+"""Words for a connect that failed, and no reason: the last resort, where nothing else in the log says more."""
+
 _REFUSALS: Final = {
     "protocol": 1,
     "client id": 2,
@@ -149,6 +165,7 @@ _PUBSUB_STATES: Final = {
 _ROM: Final = re.compile(
     r"^(ets |rst:|configsip|clk_drv|mode:|load:|entry|ESP-ROM|boot:|ho \d|csum)|invalid header|flash read err"
 )
+_SAYS_MORE: Final = 0.4  # from how sure on another sighting says more than that a connect failed
 _RUNS: Final = 10  # lines behind it that are not the ROM's: something runs
 _WATCHDOGS: Final = (0x7, 0x8, 0x9, 0xB, 0xD, 0x10, 0x12)
 _BROWN_OUT: Final = 0xF
@@ -158,7 +175,7 @@ def look(name: str, text: str) -> tuple[list[Sighting], dict[str, str]]:
     """What the log `name` shows, and what it tells of the device, in words by field."""
     seen: list[Sighting] = []
     boots, causes = BootLines(), list[str]()
-    cycle = Cycle(name)
+    cycle, failed = Cycle(name), list[int]()
     lines = text.splitlines()
     for number, raw in enumerate(lines, 1):
         line = COLOUR.sub("", raw)
@@ -166,6 +183,7 @@ def look(name: str, text: str) -> tuple[list[Sighting], dict[str, str]]:
         seen += _ruled(line, where)
         seen += _numbered(line, where)
         cycle.read(line, number)
+        failed += [number] if _FAILED.search(line) else []
         if (boot := boots.read(line)) is not None:
             causes.append(boot.name)
             seen += _booted(boot.cause, boot.name, where, first=len(causes) == 1)
@@ -173,6 +191,9 @@ def look(name: str, text: str) -> tuple[list[Sighting], dict[str, str]]:
     if _ASKS_TIME.search(text) is None:
         seen = [replace(each, details={"never_asked": True}) if each.what == _EARLY else each for each in seen]
     seen = [each for each in seen if each.what != "firmware-damaged" or _stays(each, lines)]
+    if failed and not any(each.sure >= _SAYS_MORE for each in seen):
+        words = f"its connect fails, {times(len(failed))}, and the log does not say why"
+        seen.append(Sighting(what="never-online", sure=0.5, words=words, where=tuple(f"{name}:{n}" for n in failed)))
     power = f"started {times(len(causes))}: {', '.join(dict.fromkeys(causes))}" if causes else ""
     return seen, {"power": power} if power else {}
 
@@ -214,7 +235,9 @@ def _stays(damaged: Sighting, lines: list[str]) -> bool:
 
 
 def _server_flaw(words: str) -> dict[str, object]:
-    """The condition that this word of the device's fits best."""
+    """The condition that this word of the device's fits best; of dates alone its clock may as well be wrong."""
+    if words == "to its clock the dates do not fit":
+        return {}
     flaw = {"signed by nobody it trusts": "unknown-authority", "another name in it": "wrong-name"}.get(words, "expired")
     return {"cure": {"name": "server-certificate", "kind": "server-certificate", "flaw": flaw}}
 

@@ -158,6 +158,31 @@ def silent(details: Mapping[str, Any]) -> list[Hypothesis]:
     ]
 
 
+def offline(details: Mapping[str, Any]) -> list[Hypothesis]:
+    """Why a device never comes online, where nobody knows more: the firmware by itself, or one of the usual reasons."""
+    return [
+        Hypothesis(words="the firmware does it by itself, whatever the bench does"),
+        Hypothesis(
+            words="it sends no client certificate",
+            tables=[condition("no-certificate", "device-certificate", flaw="no-certificate")],
+            options=("--without", "client-certificate"),
+        ),
+        Hypothesis(words="its certificate comes without the intermediate", tables=_NO_INTERMEDIATE.tables),
+        Hypothesis(words="the intermediate of its certificate may not sign", tables=_MAY_NOT_SIGN.tables),
+        Hypothesis(
+            words="it has no time when it connects",
+            tables=[condition("no-time", "time-server", mode="silent")],
+            options=("--without", "time-sync"),
+        ),
+        Hypothesis(
+            words="connecting fails now and then, and it does not try again",
+            tables=[fault("failures", "refuse-connect", how="reset", when={"probability": 0.5})],
+            options=("--without", "retry"),
+        ),
+        Hypothesis(words="the broker's name does not resolve", tables=[condition("name", "wrong-name")]),
+    ]
+
+
 def refused_server(details: Mapping[str, Any]) -> list[Hypothesis]:
     """Why a device does not accept the server's certificate."""
     cure = details.get("cure")

@@ -21,6 +21,10 @@ Details = Mapping[str, Any]
 
 AGAIN: Final = 2
 """How often something has to come in a trial that came again and again in the field."""
+KEPT_OFFLINE: Final = 2.0
+"""Seconds online after which a device has not got a failure that would have kept it offline."""
+CUT_SOON: Final = 10.0
+"""The same for a failure by which it is cut off soon after it came online."""
 
 
 def _none(_: Details) -> list[Table]:
@@ -34,8 +38,9 @@ class Remedy:
     `words`: the thing, for people. `conditions`: what brings it about from outside, as tables of a case. `fits`: what
     may be behind it, the likeliest first, where that is more than one thing; in place of `conditions` and `options`.
     `apart`: what tells these apart. `seen`, `never`: its signature on the timeline, beside the diagnosis of that name
-    where `diagnosed`. `options`: how a virtual board's firmware is built that fails so. `ask`: what is to be found out
-    by a person.
+    where `diagnosed`. `settle`: seconds online after which a trial has passed; None: it may come at any time, and each
+    trial is watched up to its limit. `options`: how a virtual board's firmware is built that fails so. `ask`: what is
+    to be found out by a person.
     """
 
     words: str
@@ -45,6 +50,7 @@ class Remedy:
     seen: Callable[[Details], list[Table]] = _none
     never: Sequence[Table] = ()
     diagnosed: bool = True
+    settle: float | None = None
     options: tuple[str, ...] = ()
     ask: str = ""
 
@@ -59,14 +65,10 @@ def _always(*tables: Table) -> Callable[[Details], list[Table]]:
     return lambda _: list(tables)
 
 
-def _denied(what: str) -> Callable[[Details], list[Table]]:
+def _denied(details: Details) -> list[Table]:
     """The gateway plays the broker's rule: that of a policy that comes with hil, or one that drafting.py writes."""
-
-    def conditions(details: Details) -> list[Table]:
-        table = _condition("broker", "broker-policy", policy=details.get("known_policy") or POLICY)
-        return [table | {"topics": {"allowed": details["allowed"]}} if details.get("allowed") else table]
-
-    return conditions
+    table = _condition("broker", "broker-policy", policy=details.get("known_policy") or POLICY)
+    return [table | {"topics": {"allowed": details["allowed"]}} if details.get("allowed") else table]
 
 
 def _denied_seen(what: str) -> Callable[[Details], list[Table]]:
@@ -96,6 +98,7 @@ def _unreadable(words: str, what: str) -> Remedy:
         conditions=_always(_condition(what, "device-certificate", flaw=f"damaged-{what}")),
         never=({"source": "gateway", "kind": "connect"},),
         diagnosed=False,
+        settle=KEPT_OFFLINE,
         ask="what does `hil pem` say of the PEM texts in the firmware?",
     )
 
@@ -108,12 +111,14 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         seen=_tls_failed(reason="no client certificate"),
         options=("--without", "client-certificate"),
         ask="does the library support client certificates, and were both certificate and key set?",
+        settle=KEPT_OFFLINE,
     ),
     "client-chain-incomplete": Remedy(
         words="the device sends its certificate without the intermediate",
         conditions=_always(_condition("chain", "device-certificate", flaw="no-intermediate")),
         seen=_tls_failed(verify_code={"one_of": [2, 20, 21]}),
         options=("--with", "partial-chain"),
+        settle=KEPT_OFFLINE,
     ),
     "client-certificate-refused": Remedy(
         words="the broker refuses the device's certificate",
@@ -124,6 +129,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         seen=_refused_chain_seen,
         diagnosed=False,
         ask="what does `openssl verify` say of the device's chain against the authority that the broker knows?",
+        settle=KEPT_OFFLINE,
     ),
     "server-not-trusted": Remedy(
         words="the device does not accept the server's certificate",
@@ -132,33 +138,38 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         seen=_tls_failed(alert_from="device"),
         diagnosed=False,
         ask="which anchors does it have, which name does it expect, and what does its clock say when it connects?",
+        settle=KEPT_OFFLINE,
     ),
     "damaged-anchors": _unreadable("its trust anchors", "anchors"),
     "damaged-certificate": _unreadable("its certificate", "certificate"),
     "damaged-key": _unreadable("its key", "key"),
     "will-topic-denied": Remedy(
         words="the topic of the last will is not allowed, and the broker cuts the device off",
-        conditions=_denied("will"),
+        conditions=_denied,
         seen=_denied_seen("will"),
         options=("--with", "foreign-will"),
+        settle=CUT_SOON,
     ),
     "subscribe-denied": Remedy(
         words="a subscription is not allowed, and the broker cuts the device off",
-        conditions=_denied("subscribe"),
+        conditions=_denied,
         seen=_denied_seen("subscribe"),
         options=("--with", "foreign-subscribe"),
+        settle=CUT_SOON,
     ),
     "publish-denied": Remedy(
         words="a topic that it publishes on is not allowed",
-        conditions=_denied("publish"),
+        conditions=_denied,
         seen=_denied_seen("publish"),
         options=("--with", "foreign-publish"),
+        settle=CUT_SOON,
     ),
     "retain-denied": Remedy(
         words="a retained message or will is not allowed",
-        conditions=_denied("will_retain"),
+        conditions=_denied,
         seen=_always(_event("gateway", "denied", AGAIN, what={"one_of": ["will_retain", "retain"]})),
         options=("--with", "retained-will"),
+        settle=CUT_SOON,
     ),
     "cut-off": Remedy(
         words="it connects, and is cut off, again and again",
@@ -171,6 +182,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         ),
         diagnosed=False,
         ask="which will, filters and topics does it use, and which does the broker allow it?",
+        settle=CUT_SOON,
     ),
     "connect-refused": Remedy(
         words="the broker refuses the CONNECT",
@@ -178,6 +190,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         seen=lambda d: [_event("gateway", "connack", AGAIN, code={"at_least": 1})],
         diagnosed=False,
         ask="which client id, user name and certificate does the broker expect of it?",
+        settle=KEPT_OFFLINE,
     ),
     "connack-missing": Remedy(
         words="no CONNACK comes",
@@ -185,6 +198,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         seen=_always(_event("gateway", "connect", AGAIN)),
         never=(_event("gateway", "connack"),),
         diagnosed=False,
+        settle=KEPT_OFFLINE,
     ),
     "client-id-not-its-own": Remedy(
         words="two clients have one id, and throw each other out",
@@ -199,12 +213,14 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         conditions=_always(_fault("port-closed", "refuse-connect", how="reset", when={"count": 3})),
         seen=_always(_event("gateway", "close", AGAIN, fault="refuse-connect")),
         diagnosed=False,
+        settle=KEPT_OFFLINE,
     ),
     "no-answer": Remedy(
         words="nobody answers when it connects, not even to refuse",
         conditions=_always(_fault("no-answer", "refuse-connect", how="no-answer", when={"count": 3})),
         seen=_always(_event("gateway", "fault", name="refuse-connect", state="applied")),
         diagnosed=False,
+        settle=KEPT_OFFLINE,
     ),
     "network-silent": Remedy(
         words="the network is silent: no answers, no end",
@@ -218,6 +234,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         conditions=_always(_fault("stalled", "stall-handshake", step="client-hello")),
         seen=_always(_event("gateway", "tls-stalled", AGAIN)),
         diagnosed=False,
+        settle=KEPT_OFFLINE,
     ),
     "handshake-cut": Remedy(
         words="the connection ends in the TLS handshake, without an alert",
@@ -225,6 +242,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         seen=_always(_event("gateway", "close", AGAIN, how="fault")),
         diagnosed=False,
         ask="does it send a certificate at all? With TLS 1.3 a refusal looks so, too",
+        settle=KEPT_OFFLINE,
     ),
     "keep-alive-missed": Remedy(
         words="the broker has not heard from it for one and a half keep-alives",
@@ -251,15 +269,17 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         words="one connection fails, and it does not try again",
         conditions=_always(_fault("one-failure", "refuse-connect", how="reset", when={"count": 1})),
         seen=_always(_event("gateway", "close")),
-        never=({"source": "gateway", "kind": "accept", "after": 1},),
+        never=({"source": "gateway", "kind": "accept", "after": 1, "pauses": 1.2},),
         options=("--without", "retry"),
         diagnosed=False,
+        settle=KEPT_OFFLINE,
     ),
     "time-never-asked": Remedy(
         words="it has no time after its power was cut, and never asks for it",
         seen=_tls_failed(alert_from="device"),
         never=({"source": "time", "kind": "request"},),
         options=("--without", "time-sync"),
+        settle=KEPT_OFFLINE,
     ),
     "connects-before-time": Remedy(
         words="it connects before it has the time",
@@ -268,6 +288,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         seen=_always(_event("gateway", "tls-failed", alert_from="device")),
         diagnosed=False,
         ask="does it ask for the time at all, and whom?",
+        settle=KEPT_OFFLINE,
     ),
     "time-unanswered": Remedy(
         words="the time server does not answer",
@@ -275,6 +296,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         seen=_always(_event("time", "request", AGAIN)),
         never=({"online": True},),
         diagnosed=False,
+        settle=KEPT_OFFLINE,
     ),
     "plain-fallback": Remedy(
         words="something that is no TLS comes to the TLS port",
@@ -282,9 +304,13 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         options=("--with", "plain-fallback"),
         ask="does it speak plain MQTT to the TLS port?",
     ),
-    "weak-ciphers": Remedy(words="it offers no cipher suite that the broker takes", options=("--with", "weak-ciphers")),
+    "weak-ciphers": Remedy(
+        words="it offers no cipher suite that the broker takes", options=("--with", "weak-ciphers"), settle=KEPT_OFFLINE
+    ),
     "no-common-tls-version": Remedy(
-        words="it speaks no TLS version that the broker takes", options=("--with", "old-tls")
+        words="it speaks no TLS version that the broker takes",
+        options=("--with", "old-tls"),
+        settle=KEPT_OFFLINE,
     ),
     "tls-buffer-too-small": Remedy(
         words="its TLS buffer is too small",
@@ -292,6 +318,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         options=("--with", "small-tls-buffer"),
         seen=_always(_event("gateway", "close", AGAIN, by="device")),
         diagnosed=False,
+        settle=KEPT_OFFLINE,
     ),
     "heap-lost-on-failed-connect": Remedy(
         words="it has no memory left for a TLS handshake",
@@ -321,7 +348,9 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         never=({"online": True},),
     ),
     "firmware-damaged": Remedy(
-        words="there is no firmware that can start", never=({"source": "gateway", "kind": "accept"},)
+        words="there is no firmware that can start",
+        never=({"source": "gateway", "kind": "accept"},),
+        settle=KEPT_OFFLINE,
     ),
     "name-unresolved": Remedy(
         words="it does not find the broker's name",
@@ -330,6 +359,7 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         never=({"source": "gateway", "kind": "accept"},),
         diagnosed=False,
         ask="which name was it, and was the device back by itself?",
+        settle=KEPT_OFFLINE,
     ),
     "wifi-lost": Remedy(
         words="it loses its Wi-Fi",
@@ -340,6 +370,14 @@ REMEDIES: Final[Mapping[str, Remedy]] = {
         diagnosed=False,
         ask="for how long was it away, and was the device back by itself once it was there again?",
     ),
-    "never-online": Remedy(words="it never comes online", never=({"online": True},), diagnosed=False),
+    "never-online": Remedy(
+        words="it never comes online",
+        fits=hypotheses.offline,
+        apart="the broker's log of that time, a capture beside it, or the device's log with its TLS library's errors "
+        "(CORE_DEBUG_LEVEL 1 or more)",
+        never=({"online": True},),
+        diagnosed=False,
+        settle=KEPT_OFFLINE,
+    ),
     "other-cause": Remedy(words="hil diagnose names a cause", diagnosed=True),
 }
