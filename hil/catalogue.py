@@ -11,6 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from hil.natural_order import natural
+
 _HEADING = "| scenario | rule | covers | needs | waits |"
 
 GROUPS = ("tls", "mqtt", "time", "power", "soak")
@@ -57,7 +59,7 @@ def scenarios(where: Path | None = None) -> list[Scenario]:
         for path in sorted((where or folder()).glob("test_*.py"))
         for scenario in _of_module(path.name, _import(path))
     ]
-    return sorted(found, key=lambda s: (GROUPS.index(s.group) if s.group in GROUPS else len(GROUPS), s.title))
+    return sorted(found, key=lambda s: (GROUPS.index(s.group) if s.group in GROUPS else len(GROUPS), natural(s.title)))
 
 
 def markdown(listed: list[Scenario]) -> str:

@@ -21,7 +21,7 @@ _SERVICES = {
     "ntpd": "sudo systemctl stop ntp, or change {key}; systemd-timesyncd keeps this host's clock without port 123",
     "emqx": "sudo systemctl stop emqx, or take another {key}",
 }
-_CAPABILITY = "run as root, or give Python CAP_NET_BIND_SERVICE (docs/first-rig.md), or take a port above 1023"
+_CAPABILITY = "let users of this host have it, once (docs/first-rig.md, 'The time server'), or take a port above 1023"
 #: Seconds within which a port of this very host is reached.
 _PATIENCE = 5.0
 

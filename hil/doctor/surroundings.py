@@ -8,6 +8,7 @@ import os
 import stat
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding, fault, note, ok
@@ -17,6 +18,9 @@ from hil.secret import MissingSecret, Secret
 
 #: This file was written in 2026: a host clock before that is wrong, and every certificate it makes will be too.
 _EARLIEST = 2026
+#: The folder of the kept authority below `credentials.directory`: that one has the keys, what is around it need not be
+#: private.
+_AUTHORITY = "authority"
 
 
 def _external_broker(case: Case) -> Iterator[Finding]:
@@ -76,16 +80,25 @@ def _clock(case: Case) -> Iterator[Finding]:
 
 def _folders(case: Case) -> Iterator[Finding]:
     rig = case.rig
-    artifacts = rig.resolve(rig.file.artifacts)
-    existing = next(p for p in [artifacts, *artifacts.parents] if p.exists())
-    if os.access(existing, os.W_OK):
-        yield ok("artifacts", str(artifacts))
-    else:
-        yield fault("artifacts", f"{existing} may not be written", "change artifacts in the rig, or its owner")
+    yield _may_be_written("artifacts", rig.resolve(rig.file.artifacts), "artifacts")
     if rig.file.credentials.directory is not None:
         kept = rig.resolve(rig.file.credentials.directory)
-        if kept.exists() and stat.S_IMODE(kept.stat().st_mode) & 0o077:
-            yield fault("credentials", f"{kept} can be read by others", f"chmod -R go= {kept}")
+        private = kept / _AUTHORITY
+        if private.exists() and stat.S_IMODE(private.stat().st_mode) & 0o077:
+            yield fault("credentials", f"{private} can be read by others", f"chmod -R go= {private}")
+        else:
+            yield _may_be_written("credentials", kept, "credentials.directory")
+
+
+def _may_be_written(about: str, folder: Path, key: str) -> Finding:
+    """Whether there can be files in a folder that may still have to be made."""
+    existing = next(path for path in [folder, *folder.parents] if path.exists())
+    cure = f"change {key} in the rig, or the owner of {existing}"
+    if not existing.is_dir():
+        return fault(about, f"{existing} is no folder", cure)
+    if not os.access(existing, os.W_OK | os.X_OK):
+        return fault(about, f"{existing} may not be written by this user", cure)
+    return ok(about, str(folder))
 
 
 CHECKS = (
@@ -105,8 +118,8 @@ CHECKS = (
     ),
     Check(
         "folders",
-        "the artifacts folder may be written, the kept authority is read by its owner only",
-        "`artifacts` in the rig; `chmod -R go=`",
+        "the artifacts folder and that of the kept authority may be written; nobody else may read the authority",
+        "`artifacts`, `credentials.directory` in the rig, or the folder's owner; `chmod -R go=`",
         _folders,
     ),
 )

@@ -119,7 +119,7 @@ class _Guardian:
             if self._channel is None:
                 self._start()
             else:
-                self._send({"do": "take", "key": key, **duty}, descriptor)
+                self._send(_order(key, duty), descriptor)
 
     def take_back(self, key: str) -> None:
         with self._lock:
@@ -177,7 +177,7 @@ class _Guardian:
         called = mark.words("self").decode("latin-1")
         self._send({"do": "begin", "mark": mark.ours(), "words": called})
         for key, (duty, descriptor) in list(self._duties.items()):
-            self._send({"do": "take", "key": key, **duty}, descriptor)
+            self._send(_order(key, duty), descriptor)
             if duty["what"] == "lock" and descriptor is not None and len(self._starts) > 1:
                 path = Path(duty["path"])
                 lock_file.write(descriptor, replace(Holder.read(path), guardian=self.pid).as_json())
@@ -216,6 +216,11 @@ class _Guardian:
             self._start()
             what = f"another one was started, {self.pid}" if self.pid else "no other one was started"
             _say(f"its guardian, process {process.pid}, was ended by somebody; {what}")
+
+
+def _order(key: str, duty: dict[str, Any]) -> dict[str, Any]:
+    """The message with which a duty is given; it is taken back by the same key, whatever the duty itself is called."""
+    return {**duty, "do": "take", "key": key}
 
 
 class _Descriptor:

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, func, select
 
 from hil.history import schema
 from hil.history.window import Run
+from hil.natural_order import natural
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +62,12 @@ class Result:
 
 
 def results(connection: Connection, run: int) -> list[Result]:
-    """All of the run with this id, by scenario."""
+    """All of the run with this id, by scenario and board's id."""
     table, title = schema.results.c, schema.scenarios.c.title
     columns = (table.board_id, title, table.firmware_id, table.outcome, table.quarantined, table.seconds, table.reason)
     asked = select(*columns).join(schema.scenarios, table.scenario_id == schema.scenarios.c.id)
-    return [Result(*row) for row in connection.execute(asked.where(table.run_id == run).order_by(title))]
+    found = [Result(*row) for row in connection.execute(asked.where(table.run_id == run))]
+    return sorted(found, key=lambda one: (natural(one.scenario), one.board))
 
 
 BAD: Final = ("FAIL", "ERROR", "flaky")
@@ -85,4 +87,4 @@ def reasons(found: Iterable[tuple[Run, Result]]) -> dict[tuple[int, str], str]:
 
 def titles(connection: Connection) -> list[str]:
     """The titles of all scenarios that have a result, in order."""
-    return list(connection.execute(select(schema.scenarios.c.title).order_by(schema.scenarios.c.title)).scalars())
+    return sorted(connection.execute(select(schema.scenarios.c.title)).scalars(), key=natural)

@@ -59,7 +59,7 @@ firmware = Table(
     Column("revision", Text),
     Column("first_seen", Double, nullable=False),
 )
-"""`key` tells one from another (`hil.history.facts`); `hash` is the images' SHA-256, in hex."""
+"""`key` tells one from another (`hil.history.cells.Firmware`); `hash` is the images' SHA-256, in hex."""
 
 scenarios = Table(
     "scenarios",

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from hil import catalogue
+from hil.history import place
 from hil.history.witness import REVISION, VERSION
 from hil.nightly import ending, keeping, policy
 from hil.nightly.arguments import of_rig
@@ -47,6 +48,7 @@ def run(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
 
 def _plan(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> Plan:
     """What the options ask for. Raises ValueError and hil.toml.FileError."""
+    place.of_rig(rig, options.history)  # one that cannot be, or that shows a password, is told before all else
     begin = now()
     soak, deadline = (
         None if said is None else moment_after(said, begin) for said in (options.soak_until, options.deadline)

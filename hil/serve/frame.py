@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from importlib import resources
 
 from hil.history.window import LAST
+from hil.natural_order import natural
 from hil.report.html.asset import asset
 from hil.report.html.markup import Child, Html, element, joined
 from hil.serve.asked import MOST_RUNS, Asked
@@ -98,7 +99,7 @@ def _filters(view: View) -> Html:
     """The filters as a form that asks for the same page again; what else it was asked with is kept."""
     asked, window = view.asked, view.window
     rigs = sorted({run.rig for run in window.runs} | ({asked.rig} if asked.rig else set()))
-    names = sorted({board.name for board in window.boards.values() if asked.rig in (None, board.rig)})
+    names = sorted({board.name for board in window.boards.values() if asked.rig in (None, board.rig)}, key=natural)
     kept = (element("input", type="hidden", name=name, value=value) for name, value in asked.more.items())
     number = element("input", type="number", name="last", value=asked.last, min=1, max=MOST_RUNS)
     return element(

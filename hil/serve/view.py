@@ -16,6 +16,7 @@ from hil.history.questions import Drift, Regression, regressions
 from hil.history.questions.drifts import Series, judge, series
 from hil.history.runs import bad, reasons
 from hil.history.window import Board, Window, window
+from hil.natural_order import natural
 from hil.serve.asked import Asked, NoRun, NotThere
 
 
@@ -84,4 +85,6 @@ class View:
     def boards(self) -> list[Board]:
         """Those that have a result here, by rig and name."""
         seen = {board for board, _ in self.window.cells}
-        return sorted((self.window.boards[number] for number in seen), key=lambda board: (board.rig, board.name))
+        return sorted(
+            (self.window.boards[number] for number in seen), key=lambda one: (natural(one.rig), natural(one.name))
+        )

@@ -1,6 +1,6 @@
 """Runs to kill: programs of their own that take a bench's boards, say who they are, and go on until they are told.
 
-python guarded.py hold RIG BOARD [--fork] [--marked-child]    the locks alone, as `hil power` has them
+python guarded.py hold RIG BOARD [--closed ...]               the locks alone, as `hil power` has them
 python guarded.py bench RIG ARTIFACTS STATE                   a bench: flash, provision, board online
 """
 
@@ -50,6 +50,9 @@ def hold(rig: str, board: str, *words: str) -> None:
         if "--worker" in words:  # its standard input ends with its parent, and says nothing
             time.sleep(1000)
         sys.stdin.read()
+    if "--closed" in words:  # all is in order, and it goes on
+        say(event="closed")
+        time.sleep(1000)
 
 
 def bench(rig: str, artifacts: str, state: str) -> None:

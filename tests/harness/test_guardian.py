@@ -172,6 +172,19 @@ def test_after_an_orderly_end_nothing_is_done(tmp_path: Path, run: Callable[...,
     assert [child.pid for child in children.find(ending.mark)] == said["children"], "left on purpose"
 
 
+def test_a_run_that_dies_after_it_has_closed_its_bench_leaves_power_to_whoever_has_the_board_by_then(
+    tmp_path: Path, run: Callable[..., Run]
+) -> None:
+    dying = run("hold", rig(tmp_path, relay(tmp_path)), "a", "--closed")
+    guardian = Holder("", pid=dying.hears()["guardian"])
+    assert dying.process.stdin is not None
+    dying.process.stdin.close()
+    dying.hears("closed")
+    dying.kill()
+    eventually(lambda: guardian.has_died)
+    assert switched(tmp_path) == []
+
+
 def test_signals_that_end_a_run_do_not_end_its_guardian(tmp_path: Path, run: Callable[..., Run]) -> None:
     dying = run("hold", rig(tmp_path, relay(tmp_path)), "a")
     said = dying.hears()

@@ -190,6 +190,10 @@ def test_a_policy_that_is_wrong_is_told(tmp_path: Path, text: str, told: str) ->
         (["--policy", "none.toml"], "hil: none.toml: no such file"),
         (["--firmware", "nowhere"], "found nothing at "),
         (["--board", "nobody"], "found no board 'nobody'; the rig has esp32-a, esp32c3-a"),
+        (
+            ["--history", "postgresql://me:secret@host/name"],
+            "hil: --history: found a password in the URL",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_before_anything_is_begun(

@@ -15,6 +15,7 @@ from itertools import groupby, pairwise
 from hil.evidence import Interval, adjusted, fisher_more, wilson
 from hil.history.digest import Entry
 from hil.history.window import Board, Window
+from hil.natural_order import natural
 
 #: What part of those that count as mended by newer firmware may not be (Benjamini and Hochberg, over all that were).
 _MENDED = 0.05
@@ -42,7 +43,7 @@ def flaky(window: Window) -> list[Flaky]:
     asked = [one for board, scenario, entries in window.named() for one in _flaky(window, board, scenario, entries)]
     lucky = iter(adjusted([chance for _, chance in asked if chance is not None]))
     found = [one for one, chance in asked if chance is None or next(lucky) > _MENDED]
-    return sorted(found, key=lambda one: (-one.rate.low, one.board.name, one.scenario))
+    return sorted(found, key=lambda one: (-one.rate.low, natural(one.board.name), natural(one.scenario)))
 
 
 def _flaky(

@@ -21,6 +21,7 @@ from typing import Final, Literal
 from hil.evidence import adjusted, fisher_more, learnt
 from hil.history.digest import Entry
 from hil.history.window import Board, Run, Window
+from hil.natural_order import Key, natural
 
 SURE: Final = 0.05
 """The part of what is called sure that may be false."""
@@ -67,7 +68,12 @@ def regressions(window: Window) -> list[Regression]:
     cells = [_Cell(board, scenario, entries) for board, scenario, entries in window.named()]
     cells = [cell for cell in cells if cell.judged]
     found = [*_broken(window, cells), *_worse(window, cells)]
-    return sorted(found, key=lambda one: (not one.sure, one.good is None, -one.since.order, one.board.name))
+    return sorted(found, key=_place)
+
+
+def _place(one: Regression) -> tuple[bool, bool, int, Key, Key]:
+    board, scenario = natural(one.board.name), natural(one.scenario)
+    return not one.sure, one.good is None, -one.since.order, board, scenario
 
 
 class _Cell:

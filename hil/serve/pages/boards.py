@@ -9,6 +9,7 @@ from hil.history import wording
 from hil.history.digest import Entry
 from hil.history.questions import lonely
 from hil.history.window import Board
+from hil.natural_order import natural
 from hil.report.html.markup import Child, element
 from hil.serve import links, marks
 from hil.serve.asked import NotThere
@@ -62,7 +63,10 @@ def one(view: View) -> str:
             "Its scenarios",
             table(
                 ("scenario", "newest", "runs", "fails", "last seconds"),
-                (_course(view, board, title, entries) for title, entries in sorted(cells.items())),
+                (
+                    _course(view, board, title, entries)
+                    for title, entries in sorted(cells.items(), key=lambda item: natural(item[0]))
+                ),
                 "",
             ),
         ),

@@ -10,6 +10,7 @@ from hil.history import wording
 from hil.history.digest import Entry
 from hil.history.questions import Regression
 from hil.history.window import Board, Firmware
+from hil.natural_order import natural
 from hil.report.html.markup import Child, element
 from hil.serve import links, marks
 from hil.serve.asked import BadRequest, NotThere
@@ -35,7 +36,7 @@ def _line(view: View, one: Firmware) -> tuple[Child, ...]:
         links.firmware(view.asked, one),
         one.contract or "?",
         _day(one.first_seen),
-        ", ".join(sorted({board.name for board, _, _ in ran})),
+        ", ".join(sorted({board.name for board, _, _ in ran}, key=natural)),
         marks.counts(Counter(marks.verdict_of(entry) for _, _, entry in ran).items()),
     )
 
@@ -102,10 +103,14 @@ def _failed(view: View, results: list[tuple[Board, str, Entry]]) -> Iterator[tup
     for (number, title), bad in tries.items():
         if any(bad):
             failed.setdefault(title, []).append((sum(bad), len(bad), number))
-    for title, boards in sorted(failed.items(), key=lambda item: (-sum(bad for bad, _, _ in item[1]), item[0])):
+    for title, boards in sorted(
+        failed.items(), key=lambda item: (-sum(bad for bad, _, _ in item[1]), natural(item[0]))
+    ):
         on = (
             [links.board(view.asked, view.window.boards[number]), f" {wording.rate(bad, ran)}"]
-            for bad, ran, number in sorted(boards, key=lambda board: (-board[0], view.window.boards[board[2]].name))
+            for bad, ran, number in sorted(
+                boards, key=lambda board: (-board[0], natural(view.window.boards[board[2]].name))
+            )
         )
         yield links.scenario(view.asked, title), element("span", (element("span", one) for one in on), class_="several")
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from hil.history import wording
 from hil.history.questions import Drift
 from hil.history.window import Board
+from hil.natural_order import natural
 from hil.report.html.markup import Child, Html, element
 from hil.serve import charts, links
 from hil.serve.frame import page as framed
@@ -34,7 +35,8 @@ def _all(view: View, name: str) -> Html:
     """Scenario by board, each cell a course with its newest value, and by how much it has moved."""
     keys = [key for key in view.series if key[2] == name]
     boards = [board for board in view.boards() if any(key[0] == board.id for key in keys)]
-    titles = sorted({view.window.scenarios.get(key[1], ""): key[1] for key in keys}.items())
+    ids = {view.window.scenarios.get(key[1], ""): key[1] for key in keys}
+    titles = sorted(ids.items(), key=lambda item: natural(item[0]))
     moved = {(one.board.id, one.scenario): one for one in view.drifts if one.name == name}
 
     def row(title: str, scenario: int) -> Iterator[Child]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from hil.history.runs import BAD, Counts, Result, counts, results
 from hil.history.window import Run, run_of
+from hil.natural_order import natural
 from hil.report.html.markup import Child, Html, element
 from hil.report.html.overview import length
 from hil.serve import folders, links, marks
@@ -83,7 +84,7 @@ def _facts(view: View, run: Run, found: Iterable[Result]) -> Iterable[tuple[str,
 
 
 def _matrix(view: View, found: list[Result]) -> Html:
-    boards = sorted({one.board for one in found}, key=lambda number: view.window.boards[number].name)
+    boards = sorted({one.board for one in found}, key=lambda number: natural(view.window.boards[number].name))
     rows: dict[str, dict[int, Result]] = {}
     for one in found:
         rows.setdefault(one.scenario, {})[one.board] = one

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from hil.history import wording
 from hil.history.questions import Point, Trend, trend
 from hil.history.window import Board
+from hil.natural_order import natural
 from hil.report.html.markup import Child, Html, element
 from hil.report.legible import one_line
 from hil.serve import links, marks
@@ -21,7 +22,7 @@ def page(view: View) -> str:
     """Scenario by board, each cell a course."""
     boards = view.boards()
     courses = {(board.id, title): entries for board, title, entries in view.window.named()}
-    titles = sorted({title for _, title in courses})
+    titles = sorted({title for _, title in courses}, key=natural)
     runs = len(view.window.runs)
 
     def cell(board: Board, title: str) -> Child:
