@@ -12,6 +12,7 @@ import socket
 import ssl
 import threading
 import time
+from collections import deque
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,8 +26,14 @@ from hil.link.gaps import gap
 
 #: Seconds for TCP and for the TLS handshake, where the contract does not say how long it waits.
 CONNECT_WITHIN = 5.0
+#: Seconds that the broker has, at a goodbye, to acknowledge what was said before it.
+ANSWERS_WITHIN = 5.0
+#: Seconds that the broker has to close its side after a goodbye.
+CLOSES_WITHIN = 2.0
 #: Seconds that the client may take to end.
 ENDS_WITHIN = 10.0
+#: Seconds between two looks whether they are acknowledged.
+LOOK_EVERY = 0.02
 REFUSED = 0x80
 """SUBACK codes from here on say no (MQTT 3.1.1 section 3.9.3)."""
 
@@ -105,6 +112,8 @@ class Client:
         self._let_in = 0.0  # when the broker let it in this time; 0: not yet
         self._refusal = self._loss = ""
         self._over = threading.Event()  # the connection is
+        self._parting = threading.Event()  # it is, or a goodbye is to be said
+        self._said: deque[paho.MQTTMessageInfo] = deque()  # the oldest of them is not with the broker yet
         self._thread: threading.Thread | None = None
         self._paho = client = paho.Client(
             CallbackAPIVersion.VERSION2,
@@ -130,12 +139,15 @@ class Client:
         self._thread.start()
 
     def end(self, *, goodbye: bool) -> None:
-        """End it. Without a goodbye the connection just breaks, and the broker publishes the will."""
+        """End it. Without a goodbye the connection just breaks, and the broker publishes the will.
+
+        A goodbye comes after what was said before it, and takes its time: `wait_ended`.
+        """
         if self._ended.is_set():
             return
         self._ended.set()
         if goodbye and self._let_in:
-            self._paho.disconnect()
+            self._parting.set()
         else:
             self._break()
 
@@ -148,7 +160,9 @@ class Client:
 
     def publish(self, topic: str, payload: bytes, qos: int, retain: bool) -> None:
         """Send it now; at QoS 1 and 2 again after each loss of the connection, until the broker has it."""
-        self._paho.publish(topic, payload, qos, retain)
+        self._said.append(self._paho.publish(topic, payload, qos, retain))
+        while self._said and _is_told(self._said[0]):
+            self._said.popleft()
 
     def subscribe(self, topic_filter: str, qos: int) -> int | None:
         """Ask for a subscription; the number that `granted` will name, None where there is no connection."""
@@ -185,6 +199,7 @@ class Client:
         """One connection from its begin to its end; returns why it ended."""
         self._refusal = self._loss = ""
         self._over.clear()
+        self._parting.clear()
         try:
             self._paho.connect(self._endpoint.host, self._endpoint.port, keepalive=self._keep_alive)
         except (OSError, ValueError) as error:  # ssl's errors are OSErrors; ValueError: a certificate of another name
@@ -192,20 +207,49 @@ class Client:
         if self._ended.is_set():
             self._break()
         self._paho.loop_start()
-        self._over.wait()
-        self._paho.loop_stop()
+        self._parting.wait()
+        if self._over.is_set():
+            self._paho.loop_stop()
+        else:
+            self._say_goodbye()
         return self._refusal or self._loss
 
-    def _break(self) -> None:
-        """Close the connection below TLS and MQTT: no DISCONNECT, no close_notify.
+    def _say_goodbye(self) -> None:
+        """DISCONNECT, once the broker has acknowledged all that was said before.
 
-        Through a descriptor of its own, since another thread may be at work on the socket.
+        Bytes that are unread at a close make the kernel send RST, which has the other side forget what it has not read
+        yet (RFC 1122 section 4.2.2.13): a DISCONNECT, for one, so that the will would be published. So our own side is
+        closed alone, and whatever still comes is read until the broker has closed its own.
         """
+        deadline = time.monotonic() + ANSWERS_WITHIN
+        while not all(map(_is_told, self._said)) and time.monotonic() < deadline and not self._over.wait(LOOK_EVERY):
+            pass
+        line = self._second_hold()
+        self._paho.disconnect()
+        self._over.wait(ENDS_WITHIN - ANSWERS_WITHIN - CLOSES_WITHIN)
+        self._paho.loop_stop()
+        deadline = time.monotonic() + CLOSES_WITHIN
+        if line is not None:
+            with line, contextlib.suppress(OSError):
+                line.settimeout(CLOSES_WITHIN)
+                line.shutdown(socket.SHUT_WR)
+                while line.recv(65536) and time.monotonic() < deadline:
+                    pass
+
+    def _break(self) -> None:
+        """Close the connection below TLS and MQTT: no DISCONNECT, no close_notify."""
+        line = self._second_hold()
+        if line is not None:
+            with line, contextlib.suppress(OSError):
+                line.shutdown(socket.SHUT_RDWR)
+
+    def _second_hold(self) -> socket.socket | None:
+        """The connection's socket by a descriptor of our own, since another thread may be at work on it; None: gone."""
         with contextlib.suppress(OSError, ValueError):
             there = self._paho.socket()
             if there is not None:
-                with socket.socket(fileno=os.dup(there.fileno())) as line:
-                    line.shutdown(socket.SHUT_RDWR)
+                return socket.socket(fileno=os.dup(there.fileno()))
+        return None
 
     def _on_connect(self, client: paho.Client, _: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
         if code.is_failure:
@@ -220,6 +264,7 @@ class Client:
     def _on_disconnect(self, client: paho.Client, _: Any, flags: Any, code: ReasonCode, properties: Any) -> None:
         self._loss = str(code)
         self._over.set()
+        self._parting.set()
 
     def _on_message(self, client: paho.Client, _: Any, told: paho.MQTTMessage) -> None:
         self._owner.arrived(
@@ -228,3 +273,11 @@ class Client:
 
     def _on_subscribe(self, client: paho.Client, _: Any, number: int, codes: list[ReasonCode], properties: Any) -> None:
         self._owner.granted(self, number, not any(code.value >= REFUSED for code in codes))
+
+
+def _is_told(message: paho.MQTTMessageInfo) -> bool:
+    """Whether the broker has it (QoS 0: whether it is on its way), or it never will."""
+    try:
+        return message.is_published()
+    except (ValueError, RuntimeError):
+        return True

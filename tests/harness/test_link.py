@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from certificates import NAME, NOW, YEAR, Identity, pki
+from chatty_broker import ChattyBroker
 from gateway_bench import LIMIT, Bench, mosquitto
 from ptys import Device
 
@@ -20,11 +21,13 @@ from hil.console import Console
 from hil.contract import Contract
 from hil.credentials import Credentials, CredentialsError
 from hil.gateway import ServerIdentity, policies
-from hil.gateway.faults import Redeliver, RefuseConnack, RefuseSubscribe, Withhold
+from hil.gateway.faults import Latency, Redeliver, RefuseConnack, RefuseSubscribe, Withhold
 from hil.gateway.namespace import Namespace
 from hil.link import Endpoint, Link, tls_context
+from hil.link.client import Client
 from hil.schedule import Schedule
 from hil.timeline import Event, where
+from hil.wire.mqtt import Disconnect, Version, encode
 
 SILENCE = 30.0  # seconds: nothing goes silent by chance on a busy machine
 CONTRACT = """
@@ -232,6 +235,30 @@ def test_what_was_said_before_a_goodbye_is_brought_to_the_broker(linked: Linked)
     mark = linked.say("boot", '{"topic":"tell","payload":"awake"}', '{"disconnect":true}')
     linked.heard(b"awake")
     linked.told("disconnect", mark, "gateway", direction="up")
+
+
+def test_what_was_said_before_a_goodbye_is_acknowledged_before_it(linked: Linked) -> None:
+    """More than a client has under way at once, and the acknowledgements come late."""
+    linked.online()
+    linked.bench.gateway.arm(Latency(0.05, direction="down"), "a")
+    numbers = range(45)
+    mark = linked.say(*(json.dumps({"topic": "tell", "payload": number}) for number in numbers), '{"disconnect":true}')
+    linked.told("disconnect", mark, "gateway", direction="up")
+    linked.heard(b"44", after=mark)
+    seen = linked.timeline.events(where("monitor", "message", None), after=mark)
+    assert [event["payload"] for event in seen] == [b"%d" % number for number in numbers]
+
+
+def test_a_goodbye_is_not_lost_to_what_was_not_read_before_it(tmp_path: Path) -> None:
+    """A client that closed its socket on unread bytes would break the broker's writes: the will would be published."""
+    with ChattyBroker(tmp_path) as broker:
+        tls = tls_context(credentials(pki().device), NAME)
+        client = Client(contract().mqtt, contract().retry, broker.endpoint, tls, broker)
+        client.start("chatty", after=None)
+        assert broker.let_in.wait(LIMIT)
+        client.end(goodbye=True)
+        assert broker.heard.get(timeout=LIMIT) == encode(Disconnect(), Version.V311)
+        client.wait_ended()
 
 
 def test_after_a_rest_only_a_start_begins_a_life(linked: Linked) -> None:
