@@ -23,7 +23,8 @@ from hil.virtual.chips import Chip
 from hil.virtual.efuses import Efuses
 from hil.virtual.flash import BLOCK, SECTOR, Flash, erase_steps
 from hil.virtual.host import Cause, Clock, Core, Host, Manifest, Radio
-from hil.virtual.loader import Action, Erase, Loader, Program, Run, Send, SetBaud, Watch
+from hil.virtual.loader import Loader
+from hil.virtual.loader_actions import Action, Erase, Program, Run, Send, SetBaud, Watch
 from hil.virtual.registers import Registers
 from hil.virtual.serial_server import Port, SerialServer
 from hil.virtual.uart import APP_BAUD, Uart

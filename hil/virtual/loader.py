@@ -24,11 +24,11 @@ import hashlib
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Protocol
 
 from hil.virtual.chips import Chip
 from hil.virtual.flash import BLOCK, SECTOR
+from hil.virtual.loader_actions import Action, Erase, Program, Run, Send, SetBaud, Watch
 from hil.virtual.registers import Registers
 from hil.wire import slip
 from hil.wire.esp_loader import (
@@ -45,51 +45,6 @@ from hil.wire.esp_loader import (
 
 SLOW_READ = 64
 """The ROM's READ_FLASH_SLOW answers with this many bytes, however few were asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Send:
-    """Put these bytes on TX."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class Erase:
-    """Erase these whole sectors."""
-
-    offset: int
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """Program these bytes."""
-
-    offset: int
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class SetBaud:
-    """Change the UART's speed, once everything sent before has left."""
-
-    baud: int
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Leave the loader: boot what is in flash."""
-
-
-@dataclass(frozen=True, slots=True)
-class Watch:
-    """The RTC watchdog was set to reset the chip soon, or stopped again."""
-
-    armed: bool
-
-
-Action = Send | Erase | Program | SetBaud | Run | Watch
 
 
 class ReadableFlash(Protocol):

@@ -13,7 +13,8 @@ from hil.virtual.booting import boot
 from hil.virtual.chips import CHIPS, mac_of
 from hil.virtual.flash import Flash
 from hil.virtual.host import Cause
-from hil.virtual.loader import Erase, Loader, Send, SetBaud
+from hil.virtual.loader import Loader
+from hil.virtual.loader_actions import Erase, Send, SetBaud
 from hil.virtual.registers import Registers
 from hil.wire import slip
 from hil.wire.esp8266_image import FLASH_SIZES, build, parse

@@ -11,7 +11,8 @@ from virtual_parts import FLASH_SIZE, words_of
 
 from hil.virtual.chips import CHIPS, mac_of
 from hil.virtual.flash import Flash
-from hil.virtual.loader import Erase, Loader, Program, Run, Send, SetBaud
+from hil.virtual.loader import Loader
+from hil.virtual.loader_actions import Erase, Program, Run, Send, SetBaud
 from hil.virtual.registers import Registers
 from hil.wire import slip
 from hil.wire.esp_loader import SYNC_PATTERN, Command, Reply, Request, checksum
