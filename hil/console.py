@@ -13,21 +13,19 @@ secrets. A port that goes away is opened again as soon as it is back; both are `
 from __future__ import annotations
 
 import re
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hil.boot import BOOT_SIGN, BootLines
 from hil.expecting import NotSeen, Seen, Waiter
-from hil.lines import LONGEST_LINE, Found, Mark, Pattern, Search, Stream
-from hil.observing import Observer, Observers
+from hil.lines import Found, Mark, Pattern
+from hil.observing import Observer
 from hil.ports import PortFinder, PortNotFound, device_of
-from hil.rawlog import RawLog, Redactor
 from hil.reader import Reader, Turn
+from hil.received import Received
 from hil.serial_port import PortAbsent, PortError, PortLost, SerialPort
-from hil.timeline import Event, Timeline
+from hil.timeline import Timeline
 from hil.wiring import USB_UART, Wiring
 
 # A match of a regular expression at the end of an unfinished line might yet grow ('21.' of '21.5'): it counts once
@@ -70,17 +68,15 @@ class Console:
         self.log = log
         self.newline = newline
         self.wiring = wiring
-        self._boots = BootLines()
-        self._redactor = Redactor(lambda: timeline.secrets)
-        self._rawlog: RawLog | None = None
-        self._stream = Stream()
+        self._received = Received(timeline, board)
         self._consumed = 0
-        self._changed = threading.Condition()
-        self._searches: list[Waiter] = []
-        self._observers = Observers()
-        self._received = 0.0
         self._reader = Reader(
-            url, baud, f"console of {board}", take=self._take, state=self._port_state, wake=self._wake
+            url,
+            baud,
+            f"console of {board}",
+            take=self._received.take,
+            state=self._port_state,
+            wake=self._received.wake,
         )
         self._opened = False
         self._lent = 0
@@ -101,8 +97,8 @@ class Console:
             if not (isinstance(error, PortAbsent) and awaited()):
                 raise ConsoleError(f"console of {self.board}: {error}") from error
             self._reader.why_away = str(error)
-        if self.log is not None and self._rawlog is None:
-            self._rawlog = RawLog(self.log, self._redactor)
+        if self.log is not None:
+            self._received.start_log(self.log)
         self._opened = True
         self._reader.start(port, "open", None)
         return self
@@ -114,10 +110,8 @@ class Console:
         self._opened = False
         if not self._lent:
             self._reader.stop(None)
-        if self._rawlog is not None:
-            self._rawlog.close()
-            self._rawlog = None
-        self._wake()
+        self._received.end_log()
+        self._received.wake()
 
     def __enter__(self) -> Console:
         return self.open()
@@ -137,8 +131,9 @@ class Console:
 
     def wait_open(self, timeout: float = 10.0) -> None:
         """Wait until the port is there. Raises ConsoleError after `timeout` seconds, ConsoleClosed when closed."""
-        with self._changed:
-            self._changed.wait_for(lambda: self.is_open or not self._opened or self._lent > 0, timeout)
+        changed = self._received.changed
+        with changed:
+            changed.wait_for(lambda: self.is_open or not self._opened or self._lent > 0, timeout)
             self._port_now()
 
     @contextmanager
@@ -175,67 +170,12 @@ class Console:
         self._reader.start(None, "open", "taken back")
         return True
 
-    # -- what the reader brings --------------------------------------------------------------------------------------
-
-    def observe(self, observer: Observer) -> Callable[[], None]:
-        """Tell `observer` of all that comes from now on, after it was recorded. Returns a function that ends it."""
-        return self._observers.add(observer)
-
     def _port_state(self, state: str, reason: str | None) -> None:
         if state in ("lost", "closed"):
-            if self._rawlog is not None:
-                self._rawlog.settle()
-            torn = self._stream.partial
-            whole, partial = self._stream.finish()
-            self._add(self._redactor.settle(whole), partial)
-            self._observers.received(torn)
+            self._received.tear()
         self.timeline.record("console", "port", self.board, state=state, reason=reason)
-        self._observers.port(state)
-        self._wake()
-
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()
-
-    def _take(self, data: bytes) -> None:
-        if self._rawlog is not None:
-            self._rawlog.write(data)
-        whole, partial = self._stream.feed(data)
-        self._add(whole, partial)
-        self._observers.received(whole)
-        if len(partial) > LONGEST_LINE:
-            cut = len(partial) - self._redactor.unsure(partial)
-            self._add(partial[:cut], partial[cut:])
-            self._observers.received(partial[:cut])
-
-    def _add(self, whole: bytes, partial: bytes) -> None:
-        """Record whole lines as events, then show lines and unfinished line to those who expect something."""
-        pieces = self._recorded(whole) if whole else []
-        with self._changed:
-            for piece, first_event in pieces:
-                self._stream.keep(piece, first_event)
-            self._stream.partial = partial
-            self._received = time.monotonic()
-            if any([waiter.step(self._stream) for waiter in self._searches]):
-                self._changed.notify_all()
-
-    def _recorded(self, whole: bytes) -> list[tuple[bytes, int]]:
-        """Record `whole` in as many pieces as it takes to put each boot event behind its line."""
-        pieces = []
-        while whole:
-            cut = len(whole)
-            boot = None
-            sign = BOOT_SIGN.search(whole)
-            if sign is not None:
-                cut = whole.find(b"\n", sign.start()) + 1 or len(whole)
-                line = whole[whole.rfind(b"\n", 0, cut - 1) + 1 : cut].rstrip(b"\n").decode("utf-8", "backslashreplace")
-                boot = self._boots.read(line)
-            piece, whole = whole[:cut], whole[cut:]
-            text = piece.removesuffix(b"\n").decode("utf-8", "backslashreplace")
-            pieces.append((piece, self.timeline.record_lines("console", "line", self.board, text).start))
-            if boot is not None:
-                self.timeline.record("board", "boot", self.board, cause=boot.cause, name=boot.name, line=boot.line)
-        return pieces
+        self._received.observers.port(state)
+        self._received.wake()
 
     # -- sending -----------------------------------------------------------------------------------------------------
 
@@ -270,8 +210,9 @@ class Console:
                 port.set_lines(dtr=dtr, rts=rts)
         except ConsoleError as error:
             if isinstance(error.__cause__, PortLost):  # who waits for a port next is to wait for the one that comes
-                with self._changed:
-                    self._changed.wait_for(lambda: self._reader.port is not port, 2.0)
+                changed = self._received.changed
+                with changed:
+                    changed.wait_for(lambda: self._reader.port is not port, 2.0)
             raise
 
     def _port_now(self) -> SerialPort:
@@ -297,8 +238,11 @@ class Console:
 
     def mark(self) -> Mark:
         """The place 'now' in this console's stream, for `expect(..., after=mark)` and `lines(after=mark)`."""
-        with self._changed:
-            return Mark(self._stream.end)
+        return self._received.mark()
+
+    def observe(self, observer: Observer) -> Callable[[], None]:
+        """Tell `observer` of all that comes from now on, after it was recorded. Returns a function that ends it."""
+        return self._received.observers.add(observer)
 
     def expect(self, pattern: Pattern, timeout: float, after: Mark | None = None) -> Seen:
         """Wait up to `timeout` seconds for `pattern` and return the first match.
@@ -314,22 +258,17 @@ class Console:
         if after is not None and not isinstance(after, Mark):
             raise TypeError("after= takes console.mark(); a place on the timeline means nothing to a console")
         deadline = time.monotonic() + timeout
-        waiter = Waiter(Search(pattern, self._consumed if after is None else after.offset))
-        with self._changed:
-            waiter.step(self._stream)
-            self._searches.append(waiter)
-        turn = self._reader.turn()
-        try:
-            leads = waiter.found is None and turn.begin()
-            found = self._await(waiter, deadline, turn if leads else None)
-        finally:
-            turn.end()
-            with self._changed:
-                self._searches.remove(waiter)
+        with self._received.searched(pattern, self._consumed if after is None else after.offset) as waiter:
+            turn = self._reader.turn()
+            try:
+                leads = waiter.found is None and turn.begin()
+                found = self._await(waiter, deadline, turn if leads else None)
+            finally:
+                turn.end()
         if found is None:
             raise NotSeen(self.timeline.redacted(self._not_seen(pattern, timeout)))
         self._consumed = found.end
-        return self._seen(found)
+        return self._received.seen(found)
 
     def _await(self, waiter: Waiter, deadline: float, turn: Turn | None) -> Found | None:
         while turn is not None:
@@ -340,65 +279,42 @@ class Console:
                 break
         if turn is not None:
             turn.end()
-        with self._changed:
+        changed = self._received.changed
+        with changed:
             while True:
                 left = self._patience(waiter.found, deadline)
                 if left <= 0:
                     return waiter.found
                 # At most a second at once: an interrupt that came just before the wait is seen only after it.
-                self._changed.wait(min(left, 1.0))
+                changed.wait(min(left, 1.0))
 
     def _patience(self, found: Found | None, deadline: float) -> float:
         """How many seconds to wait on, having `found` this; 0 for no longer. Raises if nothing more can come."""
         now = time.monotonic()
         if found is not None:
-            return min(self._received + QUIET, deadline) - now if found.open_end else 0
+            return min(self._received.newest + QUIET, deadline) - now if found.open_end else 0
         if not self._opened:
             raise ConsoleClosed(f"the console of {self.board} was closed: nothing more will come")
         if self._reader.failure:
             raise ConsoleError(f"console of {self.board}: {self._reader.failure}")
         return deadline - now
 
-    def _seen(self, found: Found) -> Seen:
-        last = max(found.start, found.end - 1)
-
-        def event() -> Event | None:
-            with self._changed:
-                number = self._stream.event_at(last)
-            return None if number is None else self.timeline.events(after=number, before=number + 1)[0]
-
-        return Seen(found.text, found.groups, found.named, Mark(found.end), event)
-
     def lines(self, after: Mark | None = None) -> list[str]:
         """The finished lines so far, from the one that holds `after` on; at most what 64 MiB hold, the newest."""
-        with self._changed:
-            ranges = list(self._stream.events(0 if after is None else after.offset))
-        return [e["text"] for r in ranges for e in self.timeline.events(after=r.start, before=r.stop)]
+        return self._received.lines(0 if after is None else after.offset)
 
     def received(self, after: Mark) -> bytes:
         """What has come from `after` on, an unfinished line included, with LF as line ends: as it is, secrets too."""
-        with self._changed:
-            return self._stream.since(after.offset)
+        return self._received.since(after.offset)
 
     @property
     def partial(self) -> str:
         """What has come of a line that is not finished yet."""
-        with self._changed:
-            data = self._stream.partial
-        data = data[: len(data) - self._redactor.unsure(data)]
-        return self.timeline.redacted(data.decode("utf-8", "backslashreplace"))
+        return self._received.partial()
 
     def last_lines(self, most: int = 20) -> list[str]:
         """The newest lines, an unfinished one included, for messages."""
-        with self._changed:
-            size = len(self._stream.partial)
-            begin = max(self._stream.start, self._stream.end - size - 256 * most)
-            data = self._stream.since(begin)
-        if begin > self._stream.start:
-            data = data[data.find(b"\n") + 1 :]  # half a line may show half a secret
-        text = self.timeline.redacted(data[: len(data) - size].decode("utf-8", "backslashreplace"))
-        lines = text.removesuffix("\n").split("\n") if text else []
-        return (lines + ([self.partial] if size else []))[-most:]
+        return self._received.last_lines(most)
 
     def _not_seen(self, pattern: Pattern, timeout: float) -> str:
         wanted = repr(pattern.pattern) if isinstance(pattern, re.Pattern) else repr(pattern)

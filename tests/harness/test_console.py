@@ -309,7 +309,7 @@ def test_an_interrupt_while_waiting_leaves_the_console_usable(device: Device, co
     """Ctrl-C and pytest-timeout raise in whoever waits: reading must go on, and closing must not hang."""
 
     def interrupt_who_waits() -> None:
-        while not console._searches:
+        while not console._received._searches:
             time.sleep(0)
         os.kill(os.getpid(), signal.SIGINT)
 
