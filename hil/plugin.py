@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from hil import plugin_markers as markers
 from hil import plugin_options as options
 from hil.plugin_summary import Summary
 from hil.report import verdicts as reports
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from hil.board import Board
     from hil.broker.monitor import Monitor
     from hil.gateway import Gateway
-    from hil.history.sentence import Quarantine
-    from hil.history.witness import Witness
     from hil.rig import Rig
     from hil.timeline import Timeline
     from hil.timeserver import TimeServer
@@ -37,21 +36,8 @@ _rig_key: pytest.StashKey[Rig] = pytest.StashKey()
 _bench_key: pytest.StashKey[Bench] = pytest.StashKey()
 _fault_key: pytest.StashKey[str] = pytest.StashKey()
 _mark_key: pytest.StashKey[int] = pytest.StashKey()
-_quarantine_key: pytest.StashKey[Quarantine] = pytest.StashKey()
-_witness_key: pytest.StashKey[Witness] = pytest.StashKey()
 
 FIXTURES = {"rig", "bench", "board", "online_board", "monitor", "gateway", "time_server", "timeline", "finding", "warn"}
-
-#: Markers that select groups of scenarios, with what they select.
-GROUPS = {
-    "tls": "scenarios about TLS: server certificates, client certificates, handshakes",
-    "mqtt": "scenarios about MQTT: topics, sessions, acknowledgements, connecting again",
-    "time": "scenarios about the clock: no time, wrong time, a time server that lies",
-    "power": "scenarios that cut the power",
-    "soak": "scenarios that last as long as --soak says",
-    "long": "scenarios that take a minute or so, mostly for putting other credentials into the board again and again",
-    "quick": "a choice of scenarios for each commit: the most telling ones that take little time",
-}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -59,14 +45,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for line in (
-        "needs(*what): what a test needs of board and bench, such as 'power-cut' or 'gateway'; without it the test is "
-        "reported as not applicable, with the reason (docs/writing-tests.md lists them all)",
-        "scenario(title, covers=(), waits=''): judges a board by its broker-side behaviour; its line in the summary, "
-        "what it covers elsewhere, and how long it waits; see docs/scenarios.md",
-        *(f"{name}: {words}" for name, words in GROUPS.items()),
-    ):
-        config.addinivalue_line("markers", line)
+    markers.add(config)
     if not hasattr(config, "workerinput"):  # a worker's reports go to the process that started it
         config.pluginmanager.register(Summary(config, lambda: _rig(config)), "hil-summary")
     if (config.getoption("tx", None) or hasattr(config, "workerinput")) and _rig_may_be_there(config):
@@ -292,11 +271,10 @@ def _skip_if_not_applicable(request: pytest.FixtureRequest, bench: Bench, board:
 
     if (reason := needs.speaks(bench, bench.boards[board])) is not None:
         pytest.skip(f"not applicable: {reason}")
-    for mark in request.node.iter_markers("needs"):
-        for need in mark.args:
-            reason = bench.lacks(bench.boards[board], need)
-            if reason is not None:
-                pytest.skip(f"not applicable: {reason}")
+    for need in markers.needs(request.node):
+        reason = bench.lacks(bench.boards[board], need)
+        if reason is not None:
+            pytest.skip(f"not applicable: {reason}")
 
 
 @pytest.hookimpl(wrapper=True)
@@ -306,94 +284,11 @@ def pytest_runtest_makereport(
     ended = time.monotonic()  # what follows takes its time: a diagnosis above all
     report = yield
     bench = item.config.stash.get(_bench_key, None)
-    if bench is None or not _is_ours(item, "board"):
-        return report
-    from hil.side_by_side import left_behind
+    if bench is not None and _is_ours(item, "board"):
+        from hil import plugin_phase
 
-    run, timeline = map(str, left_behind(item.config, bench))
-    board = item.callspec.params.get("board", "") if hasattr(item, "callspec") else ""
-    scenario = item.get_closest_marker("scenario")
-    title = str(scenario.args[0]) if scenario and scenario.args else getattr(item, "originalname", item.name)
-    report.user_properties += [
-        (reports.BOARD, board),
-        (reports.SCENARIO, title),
-        (reports.BROKER, bench.broker_words),
-        (reports.ARTIFACTS, run),
-    ]
-    if report.when != "call" and _falls_short(item, call):
-        report.user_properties.append((reports.JUDGED, True))
-    sections: list[tuple[str, str]] = list(report.sections)
-    if report.failed and item.stash.get(_mark_key, None) is not None:
-        from hil.report.numbers import DIAGNOSIS
-
-        mark = item.stash[_mark_key]
-        report.sections.append((f"{DIAGNOSIS}{board}", bench.diagnosis(board, after=mark)))
-        stretch = bench.stretch(board, after=mark)
-        report.sections.append((f"timeline of {board} ({timeline})", stretch))
-    excused = _quarantined(item, report, board, title) if report.failed else None
-    _account_for(item, report, bench, run, sections, ended)
-    if excused is not None:
-        report.outcome = "skipped"  # what pytest makes of a failure that was expected
-        report.wasxfail = excused
+        plugin_phase.tell(item, call, report, bench, ready=item.stash.get(_mark_key, None), ended=ended)
     return report
-
-
-def _falls_short(item: pytest.Item, call: pytest.CallInfo[None]) -> bool:
-    """Whether an assertion failed once the board was ready: not to come online is to fail, wherever it shows."""
-    return _mark_key in item.stash and call.excinfo is not None and call.excinfo.errisinstance(AssertionError)
-
-
-def _quarantined(item: pytest.Item, report: pytest.TestReport, board: str, scenario: str) -> str | None:
-    """What the quarantine list says of a failure that it lets pass; what has expired is told, and fails."""
-    if _quarantine_key not in item.config.stash:
-        from hil.history.sentence import Quarantine
-
-        item.config.stash[_quarantine_key] = Quarantine(_rig(item.config), item.config.getoption("--history"))
-    found = item.config.stash[_quarantine_key].ruling(scenario, board)
-    if found is None:
-        return None
-    holds, words = found
-    report.user_properties.append((reports.QUARANTINED if holds else reports.EXPIRED, words))
-    if not holds:
-        report.sections.append(("quarantine", words))
-    return words if holds else None
-
-
-def _account_for(
-    item: Any, report: pytest.TestReport, bench: Bench, run: str, sections: list[tuple[str, str]], ended: float
-) -> None:
-    """Put what results.jsonl shall say of this phase on the report, for the process that writes it."""
-    from hil.report import results
-    from hil.side_by_side import told
-
-    about = {
-        "test": results.without_group(item.nodeid),
-        "name": item.name,
-        "board": reports.told(report, reports.BOARD)[0],
-        "scenario": reports.told(report, reports.SCENARIO)[0],
-        "about": " ".join((getattr(item, "obj", None).__doc__ or "").split("\n\n")[0].split()),
-        "file": report.location[0],
-        "line": report.location[1],
-        "groups": [name for name in GROUPS if item.get_closest_marker(name)],
-        "worker": told(item.config).get("workerid"),
-        "broker": bench.broker_words,
-        "artifacts": run,
-    }
-    if (report.when == "call" or reports.told(report, reports.JUDGED)) and _mark_key in item.stash:
-        about |= _witness(item.config).account(bench, about["board"], item.stash[_mark_key])
-    text = report.longreprtext if report.failed else ""
-    redacted = bench.timeline.redacted
-    found = results.account(report, about=about, sections=sections, text=text, redacted=redacted, ended=ended)
-    setattr(report, results.ACCOUNT, found)
-
-
-def _witness(config: pytest.Config) -> Witness:
-    if _witness_key not in config.stash:
-        from hil.history.witness import Witness
-
-        told = config.getoption("--firmware-version"), config.getoption("--firmware-revision")
-        config.stash[_witness_key] = Witness.told(*told)
-    return config.stash[_witness_key]
 
 
 def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:

@@ -50,7 +50,7 @@ def test_an_unrelated_run_loads_nothing_of_weight(tmp_path: Path) -> None:
         "def test_nothing():\n"
         "    loaded = [m for m in sys.modules if m.split('.')[0] in ('pydantic', 'serial', 'paho', 'cryptography')]\n"
         "    assert not loaded\n"
-        "    plugin = ['hil.plugin', 'hil.plugin_options', 'hil.plugin_summary']\n"
+        "    plugin = ['hil.plugin', 'hil.plugin_markers', 'hil.plugin_options', 'hil.plugin_summary']\n"
         "    ours = ['hil', *plugin, 'hil.report', 'hil.report.verdicts']\n"
         "    assert sorted(m for m in sys.modules if m.startswith('hil')) == ours\n"
     )
