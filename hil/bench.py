@@ -17,8 +17,9 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
-from hil import facts, needs, parts
+from hil import facts, needs
 from hil.attempts import attempts
 from hil.background import Loop
 from hil.board import Board
@@ -29,10 +30,22 @@ from hil.diagnose import Case, cannot_tell, diagnose
 from hil.diagnose import render as render_diagnoses
 from hil.firmware import FirmwareError
 from hil.flash import FlashError
+from hil.folders import new_run_folder
 from hil.gateway import Fault, Gateway, GatewayError, PresentCertificate, RevokeClient, TrustClients
 from hil.guardian import identity, supply
 from hil.guardian.guardian import Watch
 from hil.guardian.locks import Locks, Taken
+from hil.parts.board import make_board, setting_names
+from hil.parts.broker_side import (
+    authority,
+    make_broker,
+    make_gateway,
+    make_monitor,
+    make_time_server,
+    policy,
+    serve,
+    server_names,
+)
 from hil.power import PowerError
 from hil.provision import ProvisionError
 from hil.rig import Rig
@@ -42,6 +55,8 @@ from hil.timeserver import TimeServer, TimeServerError, TrueTime
 from hil.tools.used import of_boards, of_broker
 from hil.tools.versions import Told, Versions
 from hil.virtual_board import VirtualBoardError, VirtualBoardUnavailable
+
+_Part = TypeVar("_Part")
 
 #: What can go wrong on a bench, each with a message of one line that says the cure.
 FAULTS = (
@@ -108,7 +123,7 @@ class Bench:
         broker: SharedBroker | None = None,
     ) -> None:
         self.rig = rig
-        self.artifacts = artifacts or parts.run_folder(rig)
+        self.artifacts = artifacts or new_run_folder(rig)
         self.artifacts.mkdir(parents=True, exist_ok=True)
         self._facts = facts.write(rig, self.artifacts)
         self.timeline = Timeline(self.artifacts / "timeline.jsonl")
@@ -131,7 +146,7 @@ class Bench:
         self._time_server: TimeServer | None = None
         self.gateway: Gateway | None = None
         self._calm_at: dict[str, int] = {}
-        self._policy = parts.policy(rig)
+        self._policy = policy(rig)
         self._power_as_idle = True
         self._writers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="hil-writer")
         self._first_writing: dict[str, Future[None]] = {}
@@ -141,7 +156,7 @@ class Bench:
         try:
             chosen = [] if boards == [] else rig.select(boards)
             self._locks.take(board.name for board in chosen)
-            self.authority = parts.authority(rig)
+            self.authority = authority(rig)
             if broker_side:
                 self._open_broker_side()
             for board in chosen:
@@ -177,7 +192,7 @@ class Bench:
         return "none" if broker is None else f"{broker.kind} at {broker.host}:{broker.port}"
 
     @staticmethod
-    def _there(part: parts.Part | None, name: str) -> parts.Part:
+    def _there(part: _Part | None, name: str) -> _Part:
         if part is None:
             raise BenchError(f"this bench was opened without its {name}")
         return part
@@ -191,16 +206,16 @@ class Bench:
         self._tools.ask([of_broker(self.rig)])
         loop = Loop()
         self._exit.callback(loop.close)
-        self._broker = broker = parts.make_broker(self.rig, self.timeline, self.artifacts, self._shared_broker)
+        self._broker = broker = make_broker(self.rig, self.timeline, self.artifacts, self._shared_broker)
         self._exit.callback(broker.close)
         broker.start()
-        self._monitor = parts.make_monitor(broker, self.timeline)
+        self._monitor = make_monitor(broker, self.timeline)
         self._monitor.start()
         self._exit.callback(self._monitor.close)
-        self._time_server = parts.make_time_server(self.rig, self.timeline, loop)
+        self._time_server = make_time_server(self.rig, self.timeline, loop)
         self._time_server.start()
         self._exit.callback(self._time_server.close)
-        self.gateway = parts.make_gateway(self.rig, broker, self.timeline, loop, self.authority)
+        self.gateway = make_gateway(self.rig, broker, self.timeline, loop, self.authority)
         if self.gateway is not None:
             self.gateway.start()
             self._exit.callback(self.gateway.close)
@@ -221,11 +236,11 @@ class Bench:
         if self._broker is not None:  # it is a run, of which somebody will want a report
             self._tools.ask(of_boards(self.rig, [self.rig.boards[name]]))
         if self.gateway is not None:
-            parts.serve(self.rig, self.gateway, name)
+            serve(self.rig, self.gateway, name)
         for duty in (supply.duty(self.rig, name, self._state), supply.access_point(self.rig, name)):
             self._watch.power(duty)
-        names = parts.setting_names(self.rig, name, self.gateway, self._broker, self._time_server, self.timeline)
-        board = parts.make_board(
+        names = setting_names(self.rig, name, self.gateway, self._broker, self._time_server, self.timeline)
+        board = make_board(
             self.rig, name, names, self.authority, self.timeline, self.artifacts, self._state, self._exit
         )
         self.boards[name] = board
@@ -332,7 +347,7 @@ class Bench:
         An identity is shown as it is, such as one of `broken.large_server`. Raises BenchError for what no server shows.
         """
         if isinstance(flaw, str):
-            flaw = broken.server(self.authority, parts.server_names(self.rig), Flaw.named(flaw))
+            flaw = broken.server(self.authority, server_names(self.rig), Flaw.named(flaw))
         try:
             fault = PresentCertificate(flaw.chain_pem, flaw.key_pem, flaw.flaw or "another certificate")
         except ValueError as error:

@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 
 from rich.console import Console as Screen
 
-from hil import parts, provisioning, reset
+from hil import provisioning, reset
 from hil.bench import FAULTS, Bench, BenchError
 from hil.bisect import command as bisect
 from hil.board import Board, NotPromised
 from hil.doctor import command as doctor
+from hil.folders import state_folder
 from hil.guardian import identity
 from hil.guardian.locks import locked
 from hil.nightly import command as nightly
+from hil.parts.board import make_power
 from hil.reproduce import command as reproduce
 from hil.rig import Rig, RigBoard
 from hil.shrink import command as shrink
@@ -33,7 +35,7 @@ _screen = Screen(highlight=False)
 
 
 def _open(rig: Rig, chosen: list[RigBoard], *, broker_side: bool) -> Bench:
-    return Bench(rig, boards=[b.name for b in chosen], state=parts.state_folder(rig), broker_side=broker_side)
+    return Bench(rig, boards=[b.name for b in chosen], state=state_folder(rig), broker_side=broker_side)
 
 
 @contextlib.contextmanager
@@ -90,15 +92,13 @@ def power(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
     for board in chosen:
         virtual = _virtual(rig, board)
         if board.config.virtual and virtual is None:
-            command = (
-                f"python -m hil.virtual {board.config.virtual} --dir {parts.state_folder(rig)} --name {board.name}"
-            )
+            command = f"python -m hil.virtual {board.config.virtual} --dir {state_folder(rig)} --name {board.name}"
             print(f"hil: virtual board {board.name} does not run; start it with: {command}", file=sys.stderr)
             return 1
-        switch = parts.make_power(rig, board, virtual, None)
+        switch = make_power(rig, board, virtual, None)
         # A look at the state disturbs nobody; whoever switches has to have the board.
         needed = [] if options.action == "status" else [board.name]
-        with locked(rig, needed, state=parts.state_folder(rig)), contextlib.closing(switch):
+        with locked(rig, needed, state=state_folder(rig)), contextlib.closing(switch):
             if options.action in ("off", "cycle"):
                 switch.off()
             if options.action == "cycle":
@@ -112,7 +112,7 @@ def power(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:
 
 
 def _virtual(rig: Rig, board: RigBoard) -> VirtualBoard | None:
-    return running(board.name, parts.state_folder(rig)) if board.config.virtual else None
+    return running(board.name, state_folder(rig)) if board.config.virtual else None
 
 
 def reset_board(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> int:

@@ -236,7 +236,7 @@ class Controller:
         return self._group_of.get(nodeid)
 
     def _begin(self) -> None:
-        from hil.parts import run_folder as new_run_folder
+        from hil.folders import new_run_folder
 
         if self._given is not None:
             run_folder.make_room(self._given)
@@ -248,9 +248,9 @@ class Controller:
 
     def _share_broker(self, rig: Rig, folder: Path) -> None:
         """Start the broker here where the rig has the workers share one: it outlives each of them."""
-        from hil import parts
         from hil.broker import BrokerError
         from hil.guardian.guardian import Watch
+        from hil.parts.broker_side import make_broker, shared_broker
         from hil.rig_file import ExternalBroker
         from hil.timeline import Timeline
 
@@ -261,14 +261,14 @@ class Controller:
         timeline = Timeline(folder / run_folder.TIMELINE)
         watch.timeline(folder / run_folder.TIMELINE)
         self._closing.callback(timeline.close)
-        broker = parts.make_broker(rig, timeline, folder)
+        broker = make_broker(rig, timeline, folder)
         self._closing.callback(broker.close)
         try:
             broker.start()
         except BrokerError as error:
             self._closing.close()
             pytest.exit(f"hil: {error}", returncode=pytest.ExitCode.USAGE_ERROR)
-        self._broker = parts.shared_broker(broker).plain()
+        self._broker = shared_broker(broker).plain()
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

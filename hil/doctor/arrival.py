@@ -7,14 +7,16 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hil import parts, reset
+from hil import reset
 from hil.attempts import Attempt, attempts
 from hil.bench import Bench, BenchError
 from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding, fault, note, ok
 from hil.doctor.line import HINDRANCES, opened, reason
 from hil.doctor.syn import SynWatch
+from hil.folders import state_folder
 from hil.gateway import GatewayError
+from hil.parts.broker_side import serve
 from hil.rig import RigBoard
 from hil.rig_file import ExternalBroker
 from hil.timeline import NoSuchEvent, where
@@ -92,10 +94,10 @@ def _waited_for(case: Case, board: RigBoard, port: int) -> Arrival:
     within, name = board.contract.online.within, board.name
     with contextlib.ExitStack() as closing:
         bench = closing.enter_context(
-            Bench(case.rig, boards=[], artifacts=case.artifacts, state=parts.state_folder(case.rig))
+            Bench(case.rig, boards=[], artifacts=case.artifacts, state=state_folder(case.rig))
         )
         if bench.gateway is not None:
-            parts.serve(case.rig, bench.gateway, name)
+            serve(case.rig, bench.gateway, name)
         watch = None
         with contextlib.suppress(OSError):
             watch = closing.enter_context(contextlib.closing(SynWatch(port)))

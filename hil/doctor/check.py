@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from hil import parts
 from hil.doctor.finding import Finding
 from hil.doctor.host import Host
+from hil.folders import new_run_folder
 from hil.rig import Rig, RigBoard
 
 
@@ -31,7 +31,7 @@ class Case:
     @cached_property
     def artifacts(self) -> Path:
         """The folder for what a check that touches boards leaves behind, made when it is first wanted."""
-        return parts.run_folder(self.rig)
+        return new_run_folder(self.rig)
 
     @property
     def real(self) -> list[RigBoard]:

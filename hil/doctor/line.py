@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 
-from hil import parts
 from hil.console import ConsoleError
 from hil.doctor.check import Case
 from hil.flash import FlashError
+from hil.folders import state_folder
 from hil.guardian.locks import Taken, locked
+from hil.parts.board import Line, open_line
 from hil.power import PowerError
 from hil.rig import RigBoard
 from hil.timeline import Timeline
@@ -20,14 +21,14 @@ HINDRANCES = (ConsoleError, FlashError, PowerError, VirtualBoardError, Taken)
 
 
 @contextlib.contextmanager
-def opened(case: Case, board: RigBoard) -> Iterator[parts.Line]:
+def opened(case: Case, board: RigBoard) -> Iterator[Line]:
     """Inside, the board is this process's, has power, and its console is open. Raises one of HINDRANCES.
 
     Afterwards it has its power as it had it before, and the locks are free.
     """
-    state = parts.state_folder(case.rig)
+    state = state_folder(case.rig)
     with locked(case.rig, [board.name], state=state), contextlib.ExitStack() as closing:
-        line = parts.open_line(case.rig, board, Timeline(), case.artifacts, state, closing)
+        line = open_line(case.rig, board, Timeline(), case.artifacts, state, closing)
         if line.power.can_cut:
             was_off = line.power.is_on() is False
             closing.callback(line.power.off if was_off else line.power.on)

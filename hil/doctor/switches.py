@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from hil.doctor.check import Case, Check
 from hil.doctor.finding import Finding, fault, note, ok
-from hil.parts import make_power
+from hil.parts.board import make_power
 from hil.power import PowerError
 
 

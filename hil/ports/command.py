@@ -154,7 +154,7 @@ def _port_words(board: RigBoard, entries: list[Entry]) -> str:
 
 
 def _last_seen(rig: Rig, name: str) -> str:
-    from hil.parts import register
+    from hil.parts.board import register
 
     seen = register(rig).read(name)
     if seen is None:
@@ -163,7 +163,7 @@ def _last_seen(rig: Rig, name: str) -> str:
 
 
 def _accept(rig: Rig | None, name: str) -> int:
-    from hil.parts import register
+    from hil.parts.board import register
 
     if rig is None:
         print("hil: --accept needs --rig: the rig that the board belongs to", file=sys.stderr)

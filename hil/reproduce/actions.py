@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from hil import parts
 from hil.cases import Case, load
 from hil.cases.applying import rig_for
 from hil.cases.case import FirmwareTable
 from hil.cases.finding import find
+from hil.folders import new_run_folder
 from hil.report.legible import legible
 from hil.reproduce.attempt import NoSignature, signature_of
 from hil.reproduce.comparing import Plan
@@ -82,7 +82,7 @@ def reproduce(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace)
 def _folder(rig: Rig, options: argparse.Namespace) -> Path:
     """Where to leave the artifacts. Raises ValueError for a folder that holds a run already."""
     if options.run is None:
-        return parts.run_folder(rig)
+        return new_run_folder(rig)
     folder = Path(options.run)
     if (folder / "timeline.jsonl").exists():
         raise ValueError(f"--run: {folder} holds a run already; name a new folder")

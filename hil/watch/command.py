@@ -70,8 +70,8 @@ def open_bench(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) ->
     why_not = unable()
     if why_not:
         return _complain(f"{why_not}; without a screen: hil monitor", _FAILED)
-    from hil import parts
     from hil.bench import Bench
+    from hil.folders import state_folder
     from hil.watch.acting import Acting
     from hil.watch.app import Watch
     from hil.watch.filtering import FilterError, parse
@@ -83,7 +83,7 @@ def open_bench(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) ->
         return _complain(str(error), _USAGE)
     names = [board.name for board in chosen]
     print(f"opening the bench: {rig.name}, {', '.join(names)}", flush=True)
-    with Bench(rig, boards=names, state=parts.state_folder(rig)) as bench:
+    with Bench(rig, boards=names, state=state_folder(rig)) as bench:
         if options.as_is:
             bench.leave_power_alone()
         with contextlib.closing(Acting(bench)) as acting:

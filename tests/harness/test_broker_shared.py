@@ -8,8 +8,8 @@ from pathlib import Path
 import paho.mqtt.client as paho
 import pytest
 
-from hil import parts
 from hil.broker import BrokerError, Joined, Mosquitto, SharedBroker, find_mosquitto
+from hil.parts.broker_side import shared_broker
 from hil.timeline import Timeline, where
 
 LIMIT = 30.0
@@ -19,7 +19,7 @@ LIMIT = 30.0
 def test_each_process_has_the_lines_of_its_own_boards(tmp_path: Path) -> None:
     starter, mine = Timeline(), Timeline()
     with Mosquitto(starter, tmp_path) as broker:
-        told = json.dumps(parts.shared_broker(broker).plain())
+        told = json.dumps(shared_broker(broker).plain())
         shared = SharedBroker.of(json.loads(told))
         assert (shared.kind, shared.port, shared.capabilities) == ("mosquitto", broker.port, broker.capabilities)
         with Joined(mine, shared) as joined:

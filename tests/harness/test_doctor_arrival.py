@@ -16,11 +16,11 @@ import pytest
 from fake_host import CONTRACT
 from test_doctor_network import needs_namespaces
 
-from hil import parts
 from hil import rig as rigs
 from hil.attempts import Attempt, End
 from hil.cli import main
 from hil.doctor.arrival import Arrival, judge
+from hil.folders import state_folder
 from hil.guardian.locks import locked
 
 HALF_WAY = Attempt(1, "kit", 0.0, 1.0, End.SERVER_REFUSED, "unknown_ca", ())
@@ -144,7 +144,7 @@ def test_a_board_that_was_provisioned_for_this_bench_arrives(
 def test_a_board_that_another_run_has_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     port = free_port()
     loaded = rigs.load(rig(tmp_path, port, 2.0))
-    with locked(loaded, ["kit"], state=parts.state_folder(loaded)):
+    with locked(loaded, ["kit"], state=state_folder(loaded)):
         said = run(tmp_path, port, capsys)
     assert said["level"] == "fault"
     assert f"is held by {getpass.getuser()}, pid {os.getpid()}" in said["found"]

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from hil import parts
 from hil import rig as rigs
 from hil.bench import Bench, BenchError
 from hil.broker import find_mosquitto
 from hil.credentials import Authority
+from hil.parts import broker_side
 from hil.timeline import where
 
 CONTRACT = Path(__file__).parents[2] / "rigs" / "contracts" / "reference.toml"
@@ -96,7 +96,7 @@ def test_without_mosquitto_the_embedded_broker_steps_in(
     text = rig.path.read_text()
     auto = tmp_path / "auto.toml"
     auto.write_text(text[: text.index("[broker]")] + text[text.index("[boards.one]") :])
-    monkeypatch.setattr(parts, "find_mosquitto", lambda: None)
+    monkeypatch.setattr(broker_side, "find_mosquitto", lambda: None)
     with Bench(rigs.load(auto), artifacts=tmp_path / "run") as bench:
         assert bench.broker.kind == "embedded"
         assert "cannot do mqtt5; use mosquitto" in str(bench.lacks(bench.boards["one"], "broker:mqtt5"))

@@ -19,7 +19,6 @@ import pytest
 from gateway_bench import LIMIT, Bench, Device, mosquitto
 from gateway_process import GatewayProcess
 
-from hil import parts
 from hil import rig as rigs
 from hil.background import Loop
 from hil.broker import Mosquitto
@@ -27,6 +26,7 @@ from hil.gateway import Limits
 from hil.gateway.crowd import Crowd, Refusal
 from hil.gateway.descriptors import Descriptors
 from hil.gateway.refusals import SINGLY, Refusals
+from hil.parts import broker_side
 from hil.timeline import Timeline, where
 from hil.wire.mqtt import Pingreq, Pingresp
 
@@ -219,13 +219,13 @@ def test_it_wants_a_client_certificate_unless_the_rig_says_otherwise(
     )
     rig = rigs.load(tmp_path / "rig.toml")
     timeline, loop = Timeline(), Loop()
-    authority = parts.authority(rig)
-    gateway = parts.make_gateway(rig, broker, timeline, loop, authority)
+    authority = broker_side.authority(rig)
+    gateway = broker_side.make_gateway(rig, broker, timeline, loop, authority)
     assert gateway is not None
     with gateway:
         import ssl
 
-        parts.serve(rig, gateway, "a")
+        broker_side.serve(rig, gateway, "a")
         context = ssl.create_default_context(cadata=authority.trust_anchors_pem.decode())
         with (
             contextlib.suppress(OSError),

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from pki_files import needs_openssl, verdict
 
-from hil import parts
 from hil import rig as rigs
 from hil.credentials import CredentialsError, Flaw, broken
 from hil.credentials.identity import certificates
+from hil.parts import broker_side
+from hil.parts.board import credentials
 from hil.toml import FileError
 
 CONTRACT = Path(__file__).parents[2] / "rigs" / "contracts" / "reference.toml"
@@ -37,8 +38,8 @@ def rig(folder: Path, said: str = 'pki = "pki.toml"', pki: str = PKI, board: str
 @needs_openssl
 def test_board_and_gateway_get_chains_of_the_same_hierarchy(tmp_path: Path) -> None:
     bench = rig(tmp_path)
-    authority = parts.authority(bench)
-    device = parts.credentials(bench, bench.boards["one"], authority)
+    authority = broker_side.authority(bench)
+    device = credentials(bench, bench.boards["one"], authority)
     server = authority.issue_server(["gateway.hil.test"])
     (tmp_path / "anchors.pem").write_bytes(device.trust_anchors_pem)
     for name, chain, purpose in (("device", device.chain_pem, "sslclient"), ("server", server.chain_pem, "sslserver")):
@@ -52,19 +53,19 @@ def test_board_and_gateway_get_chains_of_the_same_hierarchy(tmp_path: Path) -> N
 
 def test_the_next_run_has_the_same_certificate(tmp_path: Path) -> None:
     first, second = rig(tmp_path), rig(tmp_path, f'pki = "{tmp_path}"')
-    one, other = (parts.credentials(r, r.boards["one"], parts.authority(r)) for r in (first, second))
+    one, other = (credentials(r, r.boards["one"], broker_side.authority(r)) for r in (first, second))
     assert one == other
 
 
 def test_a_hierarchy_of_a_root_alone_and_a_root_whose_key_is_elsewhere(tmp_path: Path) -> None:
     bench = rig(tmp_path, pki="[authorities.root]\n[devices.one]\n")
-    authority = parts.authority(bench)
+    authority = broker_side.authority(bench)
     assert len(certificates(authority.issue_server(["a.test"]).chain_pem)) == 1
     (tmp_path / "two").mkdir()
     bench = rig(tmp_path / "two")
-    parts.authority(bench)
+    broker_side.authority(bench)
     (tmp_path / "two/pki/authorities/root/1.1/private.key").unlink()
-    authority = parts.authority(bench)
+    authority = broker_side.authority(bench)
     authority.issue_server(["a.test"])
     with pytest.raises(CredentialsError, match="the key of the root CN=root is not here"):
         broken.server(authority, ["a.test"], Flaw.NO_CERT_SIGN)
@@ -73,8 +74,8 @@ def test_a_hierarchy_of_a_root_alone_and_a_root_whose_key_is_elsewhere(tmp_path:
 def test_the_authority_can_be_named_and_constraints_are_seen_before_a_handshake_is(tmp_path: Path) -> None:
     limited = PKI.replace("[authorities.site]", '[authorities.site]\nname_constraints.excluded = ["dns:hil.test"]')
     with pytest.raises(CredentialsError, match=r"authorities\.site\.name_constraints: do not allow"):
-        parts.authority(rig(tmp_path, pki=limited))
-    authority = parts.authority(rig(tmp_path, 'pki = "pki.toml"\nauthority = "nz"', limited))
+        broker_side.authority(rig(tmp_path, pki=limited))
+    authority = broker_side.authority(rig(tmp_path, 'pki = "pki.toml"\nauthority = "nz"', limited))
     assert len(certificates(authority.issue_server(["gateway.hil.test"]).chain_pem)) == 2
 
 

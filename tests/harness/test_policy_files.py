@@ -12,12 +12,13 @@ import pytest
 from gateway_bench import Bench, mosquitto
 from policy_probes import meet, only
 
-from hil import parts, rig
+from hil import rig
 from hil.broker import Mosquitto
 from hil.gateway import Namespace, TopicSpaces, policies
 from hil.gateway.policies import table
 from hil.gateway.policy import Certainty
 from hil.gateway.rules import KINDS, What
+from hil.parts import broker_side
 from hil.toml import FileError
 from hil.wire.mqtt import Version, Will
 
@@ -246,18 +247,20 @@ def rig_with(folder: Path, gateway: str) -> Path:
 
 
 def test_a_rig_names_a_policy_and_its_topics(tmp_path: Path) -> None:
-    plain = parts.policy(rig.load(rig_with(tmp_path, 'policy = "aws-iot"')))
+    plain = broker_side.policy(rig.load(rig_with(tmp_path, 'policy = "aws-iot"')))
     assert (plain.name, plain.topics) == ("aws-iot", None)
-    short = parts.policy(rig.load(rig_with(tmp_path, 'policy = "hivemq"\nnamespace = { allowed = ["d/{board}/#"] }')))
+    short = broker_side.policy(
+        rig.load(rig_with(tmp_path, 'policy = "hivemq"\nnamespace = { allowed = ["d/{board}/#"] }'))
+    )
     assert (short.name, short.topics) == ("hivemq", Namespace(("d/{board}/#",)))
     spaces = '[gateway.topics]\ntopic_spaces = { s = ["d/${client.authenticationName}/#"] }\n'
     spaces += 'permission_bindings = [{ group = "$all", space = "s", permission = "publisher" }]\n'
-    full = parts.policy(rig.load(rig_with(tmp_path, f'policy = "eventgrid"\n{spaces}')))
+    full = broker_side.policy(rig.load(rig_with(tmp_path, f'policy = "eventgrid"\n{spaces}')))
     assert isinstance(full.topics, TopicSpaces)
     (tmp_path / "policies").mkdir()
     shutil.copy(policies.path_of("emqx"), tmp_path / "policies" / "ours.toml")
-    assert parts.policy(rig.load(rig_with(tmp_path, 'policy = "policies/ours.toml"'))).name == "emqx"
-    both = parts.policy(rig.load(rig_with(tmp_path, 'namespace = { allowed = ["d/#"], will = "refuse" }')))
+    assert broker_side.policy(rig.load(rig_with(tmp_path, 'policy = "policies/ours.toml"'))).name == "emqx"
+    both = broker_side.policy(rig.load(rig_with(tmp_path, 'namespace = { allowed = ["d/#"], will = "refuse" }')))
     assert (both.name, both.rule("will", V5).action, both.rule("publish", V311).action) == ("r", "refuse", "disconnect")
 
 
@@ -300,4 +303,4 @@ def test_the_tables_of_the_page_can_be_read_as_policies(tmp_path: Path) -> None:
     for block in gateways:
         text = rig_with(tmp_path, "").read_text().replace("[gateway]\n\n", block)
         (tmp_path / "rig.toml").write_text(text)
-        assert parts.policy(rig.load(tmp_path / "rig.toml")).topics is not None
+        assert broker_side.policy(rig.load(tmp_path / "rig.toml")).topics is not None

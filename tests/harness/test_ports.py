@@ -14,7 +14,7 @@ from hil import rig as rigs
 from hil.console import Console, ConsoleError
 from hil.flash import FlashError, Image
 from hil.flash.esptool import Esptool
-from hil.parts import port_of
+from hil.parts.board import port_of
 from hil.ports import PortFinder, PortNotFound, PortTable, UsbPort, connected, device_of, find
 from hil.ports.known import KNOWN, recognised
 from hil.timeline import Timeline, where

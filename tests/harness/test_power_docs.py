@@ -11,7 +11,7 @@ from power_devices import PASSWORD, ShellyGen1
 
 from hil import rig as rigs
 from hil.cli import main
-from hil.parts import make_power
+from hil.parts.board import make_power
 from hil.power.kinds import Power
 from hil.power.outlet import OutletPower
 from hil.toml import FileError

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from hil import parts
 from hil import rig as rigs
 from hil.bench import Bench, BenchError
 from hil.guardian import making_safe, supply
 from hil.guardian.guardian import Watch
+from hil.parts.board import make_access_point
 from hil.power.none import NoSwitch
 from hil.surroundings import WIFI_LOSS, loss
 from hil.timeline import Timeline, where
@@ -31,7 +31,7 @@ def test_the_access_point_of_a_real_board_is_switched(tmp_path: Path) -> None:
     found = rig(
         tmp_path, f'access_point = {{ kind = "command", on = "echo on >> {said}", off = "echo off >> {said}" }}'
     )
-    switch = parts.make_access_point(found, found.boards["a"], NoSwitch(board="a"))
+    switch = make_access_point(found, found.boards["a"], NoSwitch(board="a"))
     assert switch is not None
     timeline = Timeline()
     (cut,) = loss(WIFI_LOSS, "a", switch, timeline, off=0.01).run(timeout=60)
@@ -65,7 +65,7 @@ def test_a_bench_tells_its_guardian_of_it(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_without_one_there_is_none(tmp_path: Path) -> None:
     found = rig(tmp_path, "")
-    assert parts.make_access_point(found, found.boards["a"], NoSwitch(board="a")) is None
+    assert make_access_point(found, found.boards["a"], NoSwitch(board="a")) is None
 
 
 @pytest.mark.parametrize(

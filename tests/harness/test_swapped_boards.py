@@ -12,12 +12,12 @@ from test_flash_esptool import WROTE, Bench
 from usb_tree import Tree
 from virtual_parts import board_process
 
-from hil import parts
 from hil import rig as rigs
 from hil.flash import FlashError, Image
 from hil.flash.avrdude import BOARDS, Avrdude
 from hil.flash.bossac import Bossac
 from hil.flash.upload import Line
+from hil.parts.board import open_line
 from hil.ports.recognition import Recognition
 from hil.ports.seen import Register, Seen
 from hil.timeline import Timeline
@@ -152,7 +152,7 @@ def test_two_boards_whose_ports_were_swapped(tmp_path: Path) -> None:
         image = tmp_path / "app.bin"
         image.write_bytes(b"\xe9" * 4096)
         before = (tmp_path / "two" / "two.flash").read_bytes()
-        line = parts.open_line(rig, rig.boards["one"], Timeline(), tmp_path, tmp_path / "state", closing)
+        line = open_line(rig, rig.boards["one"], Timeline(), tmp_path, tmp_path / "state", closing)
         with pytest.raises(FlashError) as raised:
             line.flasher.flash([Image(0x10000, image)])
         words = str(raised.value)

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hil import parts
 from hil.bench import Bench
 from hil.board import Board
 from hil.credentials import Authority, Credentials, CredentialsError, ServerIdentity
 from hil.credentials.issue import Validity, authority_usage, new_key, sign, subject_of
 from hil.gateway.faults import Resumption
+from hil.parts.broker_side import server_names
 from hil.timeline import Event, NoSuchEvent, Timeline, where
 
 pytestmark = [pytest.mark.tls, pytest.mark.needs("own-tls", "gateway", "retry")]
@@ -51,7 +51,7 @@ def test_follows_a_rotation_of_all_certificates(bench: Bench, board: Board, find
     next. It trusts the old root and the new one while it holds both, and the new one alone after that."""
     assert bench.gateway is not None
     old, new = bench.authority, Authority.create("hil bench, next")
-    client_id, moved = board.contract.mqtt.client_id, new.issue_server(parts.server_names(bench.rig))
+    client_id, moved = board.contract.mqtt.client_id, new.issue_server(server_names(bench.rig))
     board.power_cycle()
     board.wait_online()
     # A session that is resumed shows no certificate that anybody could look at.
@@ -154,7 +154,7 @@ def _met_while_good(bench: Bench, board: Board) -> tuple[ServerIdentity, Event]:
     for seconds in LIVES:
         now = datetime.now(UTC).replace(microsecond=0)
         life = Validity(now - timedelta(days=1), now + timedelta(seconds=1 + seconds))
-        identity = bench.authority.issue_server(parts.server_names(bench.rig), validity=life)
+        identity = bench.authority.issue_server(server_names(bench.rig), validity=life)
         with bench.presenting(board, identity):
             met = _meets_again(bench, board)
         if met.kind == "tls":
