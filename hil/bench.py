@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from hil import facts, needs
 from hil.attempts import attempts
+from hil.attribution import Attribution
 from hil.background import Loop
 from hil.board import Board
 from hil.broker import Broker, BrokerError, Monitor, MonitorError, SharedBroker, session
@@ -378,10 +379,11 @@ class Bench:
 
     def stretch(self, board: str, *, after: int = 0) -> str:
         """What concerns one board from position `after` on: its connections in words, then the events, merged."""
+        whose = Attribution({name: one.contract.promises() for name, one in self.rig.boards.items()})
         seen = [
             e
             for e in self.timeline.events(after=after)
-            if e.board in (None, board) and (e.source, e.kind) not in _CHATTER
+            if whose.of(e) in (None, board) and (e.source, e.kind) not in _CHATTER
         ]
         connections = [f"  {attempt}" for attempt in attempts(seen, board)]
         return "\n".join([*connections[-12:], "", render(seen, most=80)] if connections else [render(seen, most=80)])

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from hil.nightly.changes import Onset
-from hil.report.junit import message_of
+from hil.report.failure import message_of
 from hil.report.legible import one_line
 from hil.report.results import Result
 

@@ -9,20 +9,20 @@ so on.
 
 from __future__ import annotations
 
-import re
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
+from hil.report.evidence import shown_by
+from hil.report.failure import message_of
 from hil.report.legible import legible, one_line
 from hil.report.runs import Run
 from hil.report.summary import summary
 from hil.report.verdicts import BOARD, FINDING, FLAKY, RETRIED, SCENARIO, WARNING
 
 _SKIPPED = ("n/a", "quarantined", FLAKY)
-_MODULES = re.compile(r"^(?:[a-z_]\w*\.)+(?=[A-Z]\w*: )")
 #: The name of the property.
 FLAKY_PROPERTY = "hil.flaky"
 
@@ -99,18 +99,15 @@ def _verdict(case: ET.Element, test: Mapping[str, Any]) -> None:
     elif verdict in ("FAIL", "ERROR", "unfinished"):
         element = ET.SubElement(case, "failure" if verdict == "FAIL" else "error", type=verdict)
         element.set("message", one_line(message_of(failure)))
-        causes = [f"{one['title']} [{one['cause']}, {one['confidence']:.0%}]" for one in test["diagnoses"]]
+        causes = [line for one in test["diagnoses"] for line in _caused(one)]
         element.text = _clean("\n".join([*causes, *([""] if causes else []), failure or message_of("")]))
 
 
-def message_of(failure: str) -> str:
-    """What pytest marks as the error in a failure: the first line that begins with an E; the last one without such.
-
-    Of an exception the class's name alone, without its modules.
-    """
-    marked = (line[1:].strip() for line in failure.splitlines() if line.startswith("E  "))
-    found = next(marked, "") or (failure.strip().splitlines()[-1:] or ["the run ended before this test did"])[0]
-    return _MODULES.sub("", found)
+def _caused(diagnosis: Mapping[str, Any]) -> Iterable[str]:
+    """A cause in two lines: what it is, and what it did here with the numbers of the events that show it."""
+    yield f"{diagnosis['title']} [{diagnosis['cause']}, {diagnosis['confidence']:.0%}]"
+    shown = shown_by(diagnosis)
+    yield f"  {diagnosis['explanation']}{f' ({shown})' if shown else ''}"
 
 
 def _clean(text: object) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from hil.report.alike import Alike, alike
-from hil.report.junit import message_of
+from hil.report.evidence import shown_by
+from hil.report.failure import message_of
 from hil.report.legible import one_line
 from hil.report.runs import Run
 from hil.report.summary import VERDICTS, summary
@@ -18,7 +19,6 @@ _SIGN = {
     **{"unfinished": "⏹️", "retried": "🔁"},
 }
 _MOST_FAILURES = 20
-_MOST_NUMBERS = 6
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~&$@:-])")
 
 
@@ -66,14 +66,8 @@ def _since(one: Alike) -> str:
 
 def _caused(diagnosis: Mapping[str, Any]) -> str:
     why = f"{plain(diagnosis['title'])} ({diagnosis['confidence']:.0%}): {plain(diagnosis['explanation'])}"
-    return why + _shown(diagnosis)
-
-
-def _shown(diagnosis: Mapping[str, Any]) -> str:
-    """The numbers of the events that show it, on the run's timeline."""
-    numbers = [f"\\#{number}" for number in diagnosis["evidence"]]
-    more = f" and {len(numbers) - _MOST_NUMBERS} more" if len(numbers) > _MOST_NUMBERS else ""
-    return f" Shown by {', '.join(numbers[:_MOST_NUMBERS])}{more}." if numbers else ""
+    shown = shown_by(diagnosis)
+    return f"{why} {plain(shown.capitalize())}." if shown else why
 
 
 def _named(test: Mapping[str, Any]) -> str:

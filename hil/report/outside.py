@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from hil.attribution import Attribution
 from hil.report.results import Result
 from hil.report.runs import Part, Run
 from hil.timeline import Event
@@ -20,7 +21,8 @@ _OF_CONNECTIONS = ("accept", "tls", "tls-failed", "connect", "connack", "denied"
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Of one board of one bench; `board` '' for what no board had to do with, where the bench had none.
+    """Of one board of one bench; `board` '' for what no board of it had to do with: where it had none, or where a
+    broker that is shared brought messages of others.
 
     `tests`: those of that board there, in order of their beginning, each with the time at which it ended (monotonic
     seconds); `events`: what was seen outside of them.
@@ -61,11 +63,31 @@ def outside(run: Run) -> Iterator[Outside]:
     for part in run.parts:
         here = [(result, run.ended_of(result)) for result in run.results if run.part_of(result) is part]
         seen = {board for _, _, board in part.events.kinds() if board is not None}
-        for board in [name for name in run.boards if name in seen] + sorted(seen - set(run.boards)) or [""]:
+        boards = [name for name in run.boards if name in seen] + sorted(seen - set(run.boards))
+        for board in boards if boards and len(run.parts) == 1 else [*boards, ""]:
             own = [(result, ended) for result, ended in here if result.board == board]
-            events = list(_events(part, board, _merged(own), _merged(here)))
+            whose = _Whose(run.attribution, board, frozenset(boards))
+            events = list(_events(part, whose, _merged(own), _merged(here)))
             if events:
                 yield Outside(part, board, own, events)
+
+
+@dataclass(frozen=True, slots=True)
+class _Whose:
+    """Which events stand where, among the `boards` of a bench. `board`: '' for what has to do with none of them."""
+
+    attribution: Attribution
+    board: str
+    boards: frozenset[str]
+
+    def own(self, event: Event) -> bool:
+        """Whether it is this board's; messages that a shared broker brought from other benches' boards are of ''."""
+        whose = self.attribution.of(event)
+        return whose is not None and (whose if whose in self.boards else "") == self.board
+
+    def shared(self, event: Event) -> bool:
+        """Whether it is of no board, and therefore shown with each, or with '' where there is none."""
+        return self.attribution.of(event) is None and bool(self.board or not self.boards)
 
 
 _Times = list[tuple[float, float]]
@@ -82,13 +104,13 @@ def _merged(tests: Iterable[tuple[Result, float]]) -> _Times:
     return found
 
 
-def _events(part: Part, board: str, own: _Times, anybody: _Times) -> Iterator[Event]:
+def _events(part: Part, whose: _Whose, own: _Times, anybody: _Times) -> Iterator[Event]:
     """The board's events outside of its own tests, and those of no board outside of all tests."""
     first = 0
     for began, ended in [*own, (float("inf"), float("inf"))]:
         last, after = part.events.span(began, ended)
-        for event in part.events.window(first, last, lambda source, kind, whose: whose in (None, board)):
-            if event.board is not None or not _in(anybody, event.monotonic):
+        for event in part.events.window(first, last, lambda source, kind, board: board in (None, whose.board)):
+            if whose.own(event) or (whose.shared(event) and not _in(anybody, event.monotonic)):
                 yield event
         first = after
 

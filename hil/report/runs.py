@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from hil import facts
+from hil.attribution import Attribution
 from hil.diagnose import CANNOT_TELL, Diagnosis, boards, cannot_tell, diagnose, stretches
 from hil.diagnose.case import Case
 from hil.diagnose.looking_back import looked_at
@@ -87,6 +89,11 @@ class Run:
         told += [result.phases[-1].wall for result in self.results]
         return max(told, default=self.began)
 
+    @cached_property
+    def attribution(self) -> Attribution:
+        """Whose the messages are that a monitor saw; workers that share a broker see those of each other's boards."""
+        return Attribution.told_by(event for part in self.parts for event in part.of(("board", "contract")))
+
     def part_of(self, result: Result) -> Part | None:
         """The bench that a test ran on; None where its timeline is not there."""
         named = {part.name: part for part in self.parts}
@@ -101,12 +108,16 @@ class Run:
         return max(result.ended, min(later, default=part.events[-1].monotonic))
 
     def events_of(self, result: Result) -> list[Event]:
-        """What the timeline shows of a test: its board's events, and those of no board, from set-up to tear-down."""
+        """What the timeline shows of a test: its board's events, and those of no board, from set-up to tear-down.
+
+        Messages on topics of other boards are theirs: see `hil.attribution`.
+        """
         part = self.part_of(result)
         if part is None:
             return []
         first, last = part.events.span(result.began, self.ended_of(result))
-        return list(part.events.window(first, last, lambda source, kind, board: board in (None, result.board)))
+        found = part.events.window(first, last, lambda source, kind, board: board in (None, result.board))
+        return [event for event in found if self.attribution.of(event) in (None, result.board)]
 
     def diagnoses(self, result: Result) -> list[Diagnosis]:
         """The probable causes of a failure, ranked; empty where the test did not fail, or nobody looked on."""

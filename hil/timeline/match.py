@@ -73,3 +73,8 @@ def _agrees(wanted: Any, found: Any) -> bool:
 def words_of(match: Predicate) -> str:
     """What a predicate looks for, for a message."""
     return str(match) if isinstance(match, Match) else f"event that fits {getattr(match, '__name__', match)}"
+
+
+def board_of(match: Predicate) -> str | None:
+    """The board whose events alone a predicate is known to fit; None: any."""
+    return match.about[2] if isinstance(match, Match) else None

@@ -12,7 +12,7 @@ from typing import Any
 from hil.timeline.burst import Batch, Burst, Lines, Record, Row
 from hil.timeline.event import Event, Predicate
 from hil.timeline.jsonl import about, members, moment
-from hil.timeline.match import words_of
+from hil.timeline.match import board_of, words_of
 
 Listener = Callable[[Event], None]
 
@@ -21,7 +21,7 @@ SHORTEST_SECRET = 4
 
 
 class NoSuchEvent(AssertionError):
-    """`Timeline.wait` ran out of time. The message holds the stretch of the timeline that was searched."""
+    """`Timeline.wait` ran out of time. The message holds the stretch that was searched, of the board that was meant."""
 
 
 class UnwantedEvent(AssertionError):
@@ -181,7 +181,8 @@ class Timeline:
         found = self._first(match, timeout, after)
         if found is not None:
             return found
-        raise NoSuchEvent(f"no {words_of(match)} within {timeout:g} s\n{self.excerpt(after=after)}")
+        stretch = self.excerpt(after=after, board=board_of(match))
+        raise NoSuchEvent(f"no {words_of(match)} within {timeout:g} s\n{stretch}")
 
     def wait_count(self, match: Predicate, count: int, *, timeout: float, after: int = 0) -> list[Event]:
         """The first `count` matching events; waits up to `timeout` seconds in all. Raises like `wait`."""
@@ -191,9 +192,8 @@ class Timeline:
         while len(found) < count:
             event = self._first(match, max(0.0, deadline - time.monotonic()), position)
             if event is None:
-                raise NoSuchEvent(
-                    f"{len(found)} of {count} times {words_of(match)} within {timeout:g} s\n{self.excerpt(after=after)}"
-                )
+                stretch = self.excerpt(after=after, board=board_of(match))
+                raise NoSuchEvent(f"{len(found)} of {count} times {words_of(match)} within {timeout:g} s\n{stretch}")
             found.append(event)
             position = event.sequence + 1
         return found
@@ -205,12 +205,16 @@ class Timeline:
         """
         found = self._first(match, seconds, after)
         if found is not None:
-            raise UnwantedEvent(f"unwanted: {found}\n{self.excerpt(after=after, before=found.sequence + 1)}")
+            stretch = self.excerpt(after=after, before=found.sequence + 1, board=board_of(match))
+            raise UnwantedEvent(f"unwanted: {found}\n{stretch}")
 
-    def excerpt(self, *, after: int = 0, before: int | None = None, most: int = 60) -> str:
-        """The stretch as text, a line an event, times in seconds from its first; at most `most` lines, the newest."""
+    def excerpt(self, *, after: int = 0, before: int | None = None, most: int = 60, board: str | None = None) -> str:
+        """The stretch as text, a line an event, times in seconds from its first; at most `most` lines, the newest.
+
+        `board`: of this one and of none; of all without.
+        """
         window = self.events(after=after, before=before)
-        return render(window, most=most)
+        return render([e for e in window if board is None or e.board in (None, board)], most=most)
 
     def __iter__(self) -> Iterator[Event]:
         return iter(self.events())

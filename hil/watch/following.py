@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from hil.attribution import Attribution
 from hil.ports.processes import held
 from hil.run_folder import TIMELINE, NoRun, parts_of, timelines_of_workers
 from hil.timeline import events_of_line
@@ -60,6 +61,7 @@ class Follower:
         self.bad_lines = 0
         self._tail = tail
         self._files: dict[Path, _File] = {}
+        self._attribution = Attribution()
 
     def read(self) -> list[Row]:
         """The rows that came since the last call, at most CHUNK bytes of each file; empty if nothing came.
@@ -82,7 +84,8 @@ class Follower:
             for event in events:
                 if file.began is None:
                     file.began = event.monotonic
-                yield Row(event, file.worker or worker)
+                self._attribution.take(event)
+                yield Row(event, file.worker or worker, self._attribution.of(event))
 
     @property
     def began(self) -> float | None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from hil.attribution import Attribution
 from hil.bench import Bench
+from hil.timeline import Event
 from hil.watch.row import Row
 from hil.watch.source import AT_ONCE, LIVE
 
@@ -14,6 +16,7 @@ class OpenedBench:
         self.title = f"{bench.rig.name}, {bench.artifacts.name}"
         self._timeline = bench.timeline
         self._next = 0
+        self._attribution = Attribution()
         first = bench.timeline.events(before=1)
         self._began = first[0].monotonic if first else None
 
@@ -26,7 +29,11 @@ class OpenedBench:
         """What has come since."""
         events = self._timeline.events(after=self._next, before=self._next + AT_ONCE)
         self._next += len(events)
-        return [Row(event) for event in events]
+        return [self._row(event) for event in events]
+
+    def _row(self, event: Event) -> Row:
+        self._attribution.take(event)
+        return Row(event, board=self._attribution.of(event))
 
     def state(self) -> str:
         """It is open as long as it is watched."""

@@ -25,17 +25,19 @@ _TEXTS = {("console", "line"): "", ("console", "sent"): "» ", ("broker", "log")
 class Row:
     """`key` is its place in the order of time; `worker` saw it, "" where there is but one.
 
-    `text` is harmless: see hil.report.legible. `board` and `lane` are columns of their own. What few rows are asked for
-    is made when it is: of a flood most are never seen.
+    `board`: whose it is, as `hil.attribution` has it; without, the event's own. `text` is harmless: see
+    hil.report.legible. `board` and `lane` are columns of their own. What few rows are asked for is made when it is: of
+    a flood most are never seen.
     """
 
     __slots__ = ("_searched", "_text", "_tone", "board", "event", "key", "lane", "worker")
 
-    def __init__(self, event: Event, worker: str = "") -> None:
+    def __init__(self, event: Event, worker: str = "", board: str | None = None) -> None:
         self.event = event
         self.worker = worker
         self.key = (event.monotonic, worker, event.sequence)
-        self.board = None if event.board is None else legible(event.board, keep="")
+        whose = event.board if board is None else board
+        self.board = None if whose is None else legible(whose, keep="")
         self.lane = lane(event)
         self._tone: int | None = None
         self._text: str | None = None

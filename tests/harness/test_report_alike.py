@@ -12,8 +12,8 @@ from run_folders import failing_run
 from hil.report import files, runs, since
 from hil.report.alike import alike
 from hil.report.ending import leave_reports
+from hil.report.failure import message_of
 from hil.report.html import overview
-from hil.report.junit import message_of
 from hil.report.markdown import as_markdown
 from hil.report.summary import VERDICTS, summary
 from hil.report.terminal import as_terminal

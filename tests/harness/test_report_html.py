@@ -79,7 +79,7 @@ def test_a_chunk_holds_the_test_s_events_and_comes_back(run: runs.Run) -> None:
     for index, one in enumerate(events):
         sequence += told["s"][index]
         at += told["t"][index]
-        source, kind, row, _, _ = told["kinds"][told["k"][index]]
+        source, kind, row, _ = told["kinds"][told["k"][index]]
         assert (sequence, source, kind, told["lanes"][row]) == (one.sequence, one.source, one.kind, lane(one))
         assert at / 1e6 == pytest.approx(one.monotonic - failed.began, abs=2e-6)
     assert told["diagnoses"][0]["cause"] == "will-topic-denied"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,8 @@ def test_reports_of_several_workers_have_the_merged_numbers(parallel: Path) -> N
     }
     shown = f"Shown by {', '.join(f'{chr(92)}#{number}' for number in evidence[:6])}"
     assert shown in files.FORMS["markdown"].render(run)
+    (text,) = [one.text for one in ET.fromstring(files.FORMS["junit"].render(run)).iter("failure")]
+    assert f"(shown by {', '.join(f'#{number}' for number in evidence[:6])})\n" in (text or "")
 
 
 def test_a_timeline_that_grew_is_merged_again_and_one_that_cannot_be_is_read_apart(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -97,6 +98,24 @@ def test_secrets_are_blanked_everywhere(tmp_path: Path) -> None:
 def test_the_file_is_private(tmp_path: Path) -> None:
     Timeline(tmp_path / "t.jsonl").close()
     assert (tmp_path / "t.jsonl").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_stretch_is_of_the_board_that_was_waited_for() -> None:
+    timeline = Timeline()
+    for board in ("a", "b", None):
+        timeline.record("power", "on", board, switch=f"of-{board}")
+    with pytest.raises(NoSuchEvent) as missing:
+        timeline.wait(where("power", "off", "a"), timeout=0)
+    with pytest.raises(NoSuchEvent) as too_few:
+        timeline.wait_count(where("power", "off", "a"), 2, timeout=0)
+    with pytest.raises(UnwantedEvent) as unwanted:
+        timeline.never(where("power", "on", "b"), seconds=0)
+    with pytest.raises(NoSuchEvent) as of_any:
+        timeline.wait(where("power", "off"), timeout=0)
+    shown = [
+        re.findall(r"switch=of-(\w+)$", str(one.value), re.MULTILINE) for one in (missing, too_few, unwanted, of_any)
+    ]
+    assert shown == [["a", "None"], ["a", "None"], ["b", "b"], ["a", "b", "None"]]
 
 
 payloads = st.recursive(

@@ -1,9 +1,9 @@
 """What the page needs to show one test: compressed, and unpacked by the browser only when the test is opened.
 
 A chunk is JSON, deflated (RFC 1951) and in base64, whose alphabet no HTML parser can stumble over. Events stand in it
-as columns: `t`, microseconds since the one before; `k`, an index into `kinds` (source, kind, row of `lanes`, tone,
-whether it is a board's); `s`, the difference of sequence numbers; `d`, an index into `texts`: '=' and the event's text,
-where that is all its data, or else its data as JSON.
+as columns: `t`, microseconds since the one before; `k`, an index into `kinds` (source, kind, row of `lanes`, tone);
+`s`, the difference of sequence numbers; `d`, an index into `texts`: '=' and the event's text, where that is all its
+data, or else its data as JSON.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _micro(seconds: float) -> int:
 
 
 def _columns(events: Sequence[Event], began: float, rows: Mapping[str, int]) -> dict[str, Any]:
-    kinds: dict[tuple[str, str, int, int, bool], int] = {}
+    kinds: dict[tuple[str, str, int, int], int] = {}
     texts: dict[str, int] = {}
     t, k, s, d = [], [], [], []
     before, sequence = 0, -1
@@ -121,7 +121,7 @@ def _columns(events: Sequence[Event], began: float, rows: Mapping[str, int]) -> 
         at = max(before, _micro(event.monotonic - began))
         t.append(at - before)
         before = at
-        kind = (event.source, event.kind, rows[lane(event)], tone(event), event.board is not None)
+        kind = (event.source, event.kind, rows[lane(event)], tone(event))
         k.append(kinds.setdefault(kind, len(kinds)))
         s.append(event.sequence - sequence)
         sequence = event.sequence

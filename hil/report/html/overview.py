@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from hil.report.alike import BAD, Alike, alike
+from hil.report.failure import message_of
 from hil.report.html.chunks import TITLE
 from hil.report.html.markup import Html, element, joined
-from hil.report.junit import message_of
 from hil.report.legible import one_line
 from hil.report.outside import Outside
 from hil.report.summary import VERDICTS
