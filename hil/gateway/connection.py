@@ -200,6 +200,8 @@ class Connection:
             self.end("device", "disconnect")
         elif self.traffic.left_by == "takeover" or self._station.superseded(self):
             self.end("broker", "takeover")
+        elif self.patience.exhausted:  # a broker counts the same keep-alive: on a busy host it may be the first to look
+            self._silence()
         elif self.traffic.left_by == "broker":
             self.end("broker", "disconnect")
         else:
@@ -262,7 +264,7 @@ class Connection:
 
     def _silence(self) -> None:
         """The board has been silent for longer than its keep-alive allows."""
-        if self.traffic.version is Version.V5:
+        if self.traffic.version is Version.V5 and self.traffic.left_by != "broker":
             self.traffic.answer(Disconnect(_KEEP_ALIVE_TIMEOUT))
         self.end("gateway", "keep-alive")
 

@@ -39,6 +39,11 @@ class Patience:
         """Whole packets have come."""
         self._heard = self._loop.time()
 
+    @property
+    def exhausted(self) -> bool:
+        """Whether the silence has lasted for longer than the keep-alive allows, noticed or not."""
+        return self._grace > 0 and not self._held and self._loop.time() >= self._heard + self._grace
+
     def hold(self, held: bool) -> None:
         """While the board is not being read, its silence is not its own."""
         self._held = held

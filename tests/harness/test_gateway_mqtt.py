@@ -298,6 +298,29 @@ def test_a_silent_device_is_closed_after_one_and_a_half_keep_alives_and_its_will
     assert device.is_closed()
 
 
+@pytest.mark.parametrize(("version", "told"), [(V311, False), (V5, False), (V5, True)])
+def test_a_silence_that_the_broker_notices_first_is_a_silence_all_the_same(
+    tmp_path: Path, version: Version, told: bool
+) -> None:
+    """On a busy host the gateway comes to look only after the broker, which counts the same keep-alive, has closed."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    with listener, Bench(tmp_path, listener.getsockname()[:2], monitor=False) as bench:
+        device = bench.device(version=version)
+        device.send(Connect("silent", version=version, keep_alive=60))
+        upstream, _ = listener.accept()
+        with upstream:
+            upstream.sendall(encode(Connack(), version))
+            assert isinstance(device.receive(), Connack)
+            (connection,) = bench.gateway._house.connections
+            connection.patience._heard -= 90  # as long ago as it may be
+            if told:
+                upstream.sendall(encode(Disconnect(0x8D), version))
+        assert close_of(bench) == ("gateway", "keep-alive")
+        if version is V5:
+            assert device.receive() == Disconnect(0x8D)
+        assert device.is_closed()
+
+
 def test_pings_keep_a_connection_open_beyond_its_keep_alive(bench: Bench) -> None:
     device = bench.device()
     device.connect(keep_alive=2)

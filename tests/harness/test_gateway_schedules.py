@@ -105,7 +105,7 @@ def test_for_so_many_seconds(bench: Bench) -> None:
 
 def test_a_count_and_seconds_end_what_lasts(bench: Bench) -> None:
     """One connection falls into the hole; for that the fault is over at once, but the hole stays for its time."""
-    bench.gateway.arm(BlackHole(), "a", Schedule(count=1, seconds=0.5))
+    bench.gateway.arm(BlackHole(), "a", Schedule(count=1, seconds=2))
     device = bench.device()  # its handshake lasts as long as the hole
     device.connect()
     assert states(bench) == ["armed", "applied", "cleared"]

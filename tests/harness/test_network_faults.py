@@ -191,23 +191,29 @@ def test_connections_end_some_time_after_their_connack(bench: Bench, fault: Faul
 
 
 def test_a_cut_that_was_cleared_in_time_does_not_come(bench: Bench) -> None:
-    device = bench.device()
-    handle = bench.gateway.arm(Cut(after=0.3), "a")
-    device.connect()
-    handle.clear()
-    nothing_comes(device.socket, 0.6)
+    for _ in range(20):
+        device = bench.device()
+        with bench.gateway.fault(Cut(after=0.3), "a") as handle:
+            device.connect()
+        if not handle.applied:  # cleared in time, which a busy machine may not manage
+            nothing_comes(device.socket, 0.6)
+            return
+    pytest.fail("never cleared in time")
 
 
 def test_the_broker_restarts_under_the_board(bench: Bench) -> None:
     device = bench.device()
     device.connect()
-    handle = bench.gateway.arm(Restart(), "a", Schedule(seconds=1))
+    handle = bench.gateway.arm(Restart(), "a")
     assert end_of(device) == "fin"
     with pytest.raises(ConnectionResetError), bench.raw() as raw:
         raw.recv(1)
-    bench.wait("fault", state="cleared")
+    handle.clear()
     bench.device().connect()
     assert handle.applied == 2
+    bench.gateway.arm(Restart(), "a", Schedule(seconds=0.1))
+    bench.wait("fault", state="cleared", why="time is up")
+    bench.device().connect()
 
 
 # -- late, narrow, in pieces ------------------------------------------------------------------------------------------
@@ -280,16 +286,18 @@ def test_a_handshake_through_a_narrow_line(bench: Bench) -> None:
 
 
 def test_small_segments_are_small_and_complete(clear: Bench) -> None:
+    with clear.gateway.fault(Slice(3, pause=3600), "a"), clear.raw() as raw:
+        raw.sendall(encode(Connect("slice"), Version.V311))
+        assert raw.recv(100) == b"\x20\x02\x00"
+        nothing_comes(raw, 0.1)
     clear.gateway.arm(Slice(3, pause=0.05), "a")
     with clear.raw() as raw:
         raw.sendall(encode(Connect("slices"), Version.V311))
         raw.sendall(encode(Pingreq(), Version.V311) * 4)
-        parts = []
-        while sum(map(len, parts)) < 4 + 8:
-            parts.append(raw.recv(100))
-        assert b"".join(parts) == b"\x20\x02\x00\x00" + b"\xd0\x00" * 4
-        assert parts[0] == b"\x20\x02\x00"
-        assert len(parts) >= 3
+        found = b""
+        while len(found) < 4 + 8:
+            found += raw.recv(100)
+        assert found == b"\x20\x02\x00\x00" + b"\xd0\x00" * 4
 
 
 def test_slices_of_one_byte_through_tls(bench: Bench) -> None:

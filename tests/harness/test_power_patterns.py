@@ -132,10 +132,21 @@ def test_which_of_the_events(board: FakeBoard) -> None:
             # What comes between a cut and the restoring is no occasion: let each cut be over.
             done = 0 if number < 3 else min(2, number - 2)
             board.timeline.wait_count(where("power", "fault", "a", state="restored"), done, timeout=LIMIT)
-            time.sleep(0.02)
         cuts = pattern.wait(timeout=LIMIT)
     assert [cut.event["number"] for cut in cuts if cut.event] == [3, 4]
     assert board.told("armed")[0]["schedule"] == {"count": 2, "skip": 1, "after": str(when.after)}
+
+
+def test_what_comes_with_the_word_that_the_supply_is_back_is_an_occasion_again(board: FakeBoard) -> None:
+    def at_once(event: Event) -> None:
+        if event.get("state") == "restored":
+            board.timeline.record("gateway", "publish", "a", direction="up", number=2)
+
+    board.timeline.listen(at_once)
+    with cut_at(board, PUBLISH, off=0.0, when=Schedule(count=2)) as pattern:
+        board.timeline.record("gateway", "publish", "a", direction="up", number=1)
+        cuts = pattern.wait(timeout=LIMIT)
+    assert [cut.event["number"] for cut in cuts if cut.event] == [1, 2]
 
 
 def test_a_delay_counts_from_the_event(board: FakeBoard) -> None:

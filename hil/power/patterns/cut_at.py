@@ -40,8 +40,7 @@ def cut_at(
 
     def plan(pattern: Pattern) -> None:
         while (event := ear.next(pattern)) is not None:
-            pattern.cut(off, since=event.monotonic, planned=delay, event=event)
-            ear.listen_again()
+            pattern.cut(off, since=event.monotonic, planned=delay, event=event, over=ear.listen_again)
 
     facts: dict[str, Any] = {"at": str(at), "off": off, "delay": delay}
     if when != ONCE:

@@ -182,10 +182,19 @@ class Pattern:
         if self._stop.wait(max(0.0, until - time.monotonic())):
             raise Stopped
 
-    def cut(self, off: float | None, *, since: float, planned: float, event: Event | None = None) -> None:
+    def cut(
+        self,
+        off: float | None,
+        *,
+        since: float,
+        planned: float,
+        event: Event | None = None,
+        over: Callable[[], None] = lambda: None,
+    ) -> None:
         """Cut the supply, `planned` seconds after `since` (monotonic), and restore it `off` seconds later (None: not).
 
-        A moment that has gone by is now. Raises PowerError, Stopped.
+        A moment that has gone by is now. `over` is called once the supply is as it is to stay, before the timeline is
+        told: who sees it there can count on what `over` has done. Raises PowerError, Stopped.
         """
         self.pause(since + planned)
         self._owed = off is not None
@@ -197,10 +206,12 @@ class Pattern:
         cut = Cut(len(self.cuts) + 1, planned, gone - since, gone - told, late, event)
         self.cuts.append(cut)
         about = {} if event is None else {"event": event.sequence}
+        if off is None:
+            over()
         self._tell("applied", cut=cut.number, planned=planned, achieved=cut.achieved, took=cut.took, late=late, **about)
         if off is not None:
             stopped = self._stop.wait(max(0.0, gone + off - time.monotonic()))
-            self._restore(off, gone, cut, cut_short=stopped)
+            self._restore(off, gone, cut, over, cut_short=stopped)
             if stopped:
                 raise Stopped
 
@@ -241,9 +252,10 @@ class Pattern:
             except PowerError as another:
                 self._tell("failed", reason=f"the supply could not be restored: {another}")
 
-    def _restore(self, planned: float, gone: float, cut: Cut, *, cut_short: bool) -> None:
+    def _restore(self, planned: float, gone: float, cut: Cut, over: Callable[[], None], *, cut_short: bool) -> None:
         self.board.power.on()
         self._owed = False
+        over()
         without = time.monotonic() - gone
         late = not cut_short and without > planned + self._within
         self.cuts[-1] = replace(cut, late=cut.late or late, without=without)
