@@ -38,7 +38,7 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     trend = new("trend", "one scenario, run by run, on each board; without a SCENARIO: list those there are")
     trend.add_argument("scenario", nargs="?", metavar="SCENARIO", help="its title, or a part that only one has")
     trend.add_argument("--board", metavar="NAME", help="only on this board")
-    new("regressions", "what passed and fails now, since which run and which firmware; exit code 1 if there is any")
+    new("regressions", "what passed and fails now, since which run and which firmware; exit code 1 if any is sure")
     new("flaky", "what fails now and then on the same firmware, with its rate")
     new("drifts", "measurements that have moved, slowly or in a step")
     new("boards", "boards that fail alone: trouble of the board, not of the firmware")

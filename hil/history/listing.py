@@ -111,8 +111,9 @@ def regressions(
     groups = wording.at_once(found)
     shown = groups[:most]
     courses = {(board.id, title): _verdicts(window, board, entries) for board, title, entries in window.named()}
-    for group in shown:
-        if group.sure:
+    for outbreak in wording.outbreaks(shown, window.newest()):
+        sheet.line(words(outbreak.words, "bold"), indent=2, hang=2)
+        for group in outbreak.broke:
             _broke(sheet, group, courses, wording.why(group, reasons))
     _doubtful(sheet, [one for group in shown if not group.sure for one in group.regressions])
     _more(sheet, len(groups), most, "regressions")
@@ -126,15 +127,15 @@ def _verdicts(window: Window, board: Board, entries: Sequence[Verdict]) -> list[
 
 def _broke(sheet: Sheet, group: Broke, courses: Mapping[tuple[int, str], Sequence[str]], why: str) -> None:
     style = "magenta" if group.quarantined else "bold red"
-    sheet.line(words(group.scenario + wording.mark(group.quarantined), style), indent=2, hang=2)
-    sheet.line(words(group.since), indent=4, hang=2)
+    sheet.line(words(group.scenario + wording.mark(group.quarantined), style), indent=4, hang=2)
     if why:
-        sheet.line(words(why, "dim"), indent=4, hang=2)
+        sheet.line(words(why, "dim"), indent=6, hang=2)
     rows = []
-    for one in group.regressions:
-        told = words(one.board.name, "bold"), words(wording.tally(one))
-        rows.append((told, courses[one.board.id, one.scenario]))
-    _with_courses(sheet, rows, max(len(one.board.name) for one in group.regressions))
+    for alike in group.alike(courses):
+        names = ", ".join(one.board.name for one in alike)
+        told = words(names, "bold"), words(wording.tally(alike[0]))
+        rows.append((told, courses[alike[0].board.id, group.scenario]))
+    _with_courses(sheet, rows, max(len(name.plain) for (name, _), _ in rows))
 
 
 def _doubtful(sheet: Sheet, found: Sequence[Regression]) -> None:
@@ -168,7 +169,7 @@ def _doubtful(sheet: Sheet, found: Sequence[Regression]) -> None:
 
 def _with_courses(sheet: Sheet, rows: Sequence[tuple[Sequence[Text], Sequence[str]]], first: int) -> None:
     """Rows with the newest verdicts behind them, as many as there is room for."""
-    indent, gap = 4, 2
+    indent, gap = 6, 2
     told = max((len(cells[1].plain) for cells, _ in rows), default=0)
     room = sheet.room(indent + first + gap + told + gap)
     for cells, outcomes in rows:

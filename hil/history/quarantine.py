@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 import getpass
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -35,11 +36,15 @@ class Entry:
         """What is said beside a failure."""
         if self.holds(today):
             return f"quarantined until {self.until}: {self.why}"
-        board = f" --board {self.board}" if self.board is not None else ""
         return (
             f"its quarantine expired on {self.until} (why it was: {self.why}); mend it, or say: "
-            f'hil quarantine add "{self.scenario}"{board} --until DATE --why REASON'
+            f"{self.command('add')} --until DATE --why REASON"
         )
+
+    def command(self, action: str) -> str:
+        """The command line for a shell that adds or removes this entry."""
+        board = ["--board", self.board] if self.board is not None else []
+        return shlex.join(["hil", "quarantine", action, self.scenario, *board])
 
 
 def entries(connection: Connection) -> list[Entry]:

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import difflib
+import sys
+from typing import TYPE_CHECKING
 
 from hil.history.command import add_place
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
 
 _WORDS = "scenarios that may fail for a while without failing the run, each with its last day and a reason"
 
@@ -56,12 +62,36 @@ def run(options: argparse.Namespace) -> int:
                 found = quarantine.entries(connection)
             listing.quarantine(Sheet.of_stdout(), found, today)
             return 0 if all(entry.holds(today) for entry in found) else 1
+        on = f" on board {options.board!r}" if options.board else ""
         with history.writing() as connection:
             if options.action == "add":
                 if not options.why.strip():
                     raise HistoryError("--why: found nothing, expected a reason")
                 quarantine.put(connection, options.scenario, options.board, options.until, options.why.strip())
+                doubts = _doubts(connection, options.scenario, options.board)
             elif not quarantine.drop(connection, options.scenario, options.board):
-                on = f" on board {options.board!r}" if options.board else ""
                 raise HistoryError(f"{options.scenario!r}{on} is not on the list; see: hil quarantine list")
+    if options.action == "add":
+        print(f"{options.scenario!r}{on or ' on all boards'} may fail until {options.until}")
+        for line in doubts:
+            print(f"hil: {line}", file=sys.stderr)
     return 0
+
+
+def _doubts(connection: Connection, scenario: str, board: str | None) -> list[str]:
+    """What looks like a slip of the pen, a line each: such an entry would wait for something that never comes."""
+    from hil.history.runs import titles
+    from hil.history.window import all_boards
+
+    boards = [one.name for one in all_boards(connection).values()]
+    asked = [("scenario", scenario, titles(connection)), ("board", board, boards)]
+    return [
+        f"no run here has had a {kind} {said!r}{_near(said, known)}; to take it back: hil quarantine remove"
+        for kind, said, known in asked
+        if said is not None and known and said not in known
+    ]
+
+
+def _near(said: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(said, known, 1)
+    return f", but {near[0]!r}" if near else ""

@@ -9,6 +9,10 @@ from statistics import median
 from typing import Final
 
 from hil.history.questions import Drift, Flaky, Lonely, Regression
+from hil.history.window import Run
+
+Cell = tuple[int, str]
+"""A board's id and a scenario's title."""
 
 _BARS = "▁▂▃▄▅▆▇█"
 
@@ -27,7 +31,7 @@ def since(one: Regression) -> str:
         return f"failed in all {one.tries} of these runs" if one.tries > 1 else "failed in its only run here"
     how = "broken" if one.kind == "broken" else "fails more often"
     if one.new_firmware:
-        return f"{how} since {one.since.name}, with {one.firmware} (was good with {one.good_firmware})"
+        return f"{how} since {one.since.name}, with {one.firmware}, good with {one.good_firmware}"
     return f"{how} since {one.since.name}, with the same firmware, {one.firmware}"
 
 
@@ -77,8 +81,35 @@ class Broke:
         """Since when, and since which firmware."""
         return since(self.regressions[0])
 
+    def alike(self, courses: Mapping[Cell, Sequence[object]]) -> list[list[Regression]]:
+        """Boards whose results are the same in all runs, `courses` by board and scenario, stand together."""
+        groups: list[list[Regression]] = []
+        for one in self.regressions:
+            course = courses[one.board.id, one.scenario]
+            same = (group for group in groups if courses[group[0].board.id, one.scenario] == course)
+            group = next((group for group in same if group[0].board.rig == one.board.rig), None)
+            if group is None:
+                groups.append([one])
+            else:
+                group.append(one)
+        return groups
 
-def why(group: Broke, reasons: Mapping[tuple[int, str], str]) -> str:
+
+@dataclass(frozen=True, slots=True)
+class Outbreak:
+    """What broke at one run with one firmware. `new`: at the newest run of its rig."""
+
+    broke: Sequence[Broke]
+    new: bool
+
+    @property
+    def words(self) -> str:
+        """Since when, since which firmware, and how many scenarios."""
+        count = len(self.broke)
+        return f"{'new: ' if self.new else ''}{self.broke[0].since}: {count} scenario{'s' * (count > 1)}"
+
+
+def why(group: Broke, reasons: Mapping[Cell, str]) -> str:
     """Why it failed in the newest run, as the first of the boards says it; '' where it passed there."""
     told = (reasons.get((one.board.id, one.scenario)) for one in group.regressions)
     return next((reason for reason in told if reason), "")
@@ -90,6 +121,16 @@ def at_once(found: Sequence[Regression]) -> list[Broke]:
     for one in found:
         groups.setdefault((one.scenario, one.sure, one.good is None, since(one)), []).append(one)
     return [Broke(group) for group in groups.values()]
+
+
+def outbreaks(groups: Sequence[Broke], newest: Sequence[Run]) -> list[Outbreak]:
+    """What is sure, put together by the run and the firmware at which it began. `newest`: the newest runs."""
+    keys = {run.key for run in newest}
+    found: dict[tuple[str, str], list[Broke]] = {}
+    for group in groups:
+        if group.sure:
+            found.setdefault((group.regressions[0].since.key, group.since), []).append(group)
+    return [Outbreak(broke, key in keys) for (key, _), broke in found.items()]
 
 
 def chance(p: float) -> str:

@@ -36,7 +36,7 @@ def leave(plan: Plan, night: Outcome, *, notify: str | None, markdown: Path | No
     onsets = {about: failing.since(onset) for about, onset in changes.onsets.items()}
     files.put(night.folder / since.FILE, since.as_json(onsets))
     for line in leave_reports([night.folder], None):
-        if not line.startswith("report: "):
+        if line.startswith("reports: "):  # what went wrong with them; the rest is on the screen in fewer words
             print(f"hil: {line}", file=sys.stderr)
     words = told(plan, night, changes, _whys(night))
     screen, marked = on_screen(words), as_markdown(words)

@@ -11,8 +11,9 @@ from hil.evidence import Change
 from hil.history import wording
 from hil.report.html.markup import Html, element, joined
 
-_WIDTH, _HEIGHT = 640, 150
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 12, 10, 24
+_WIDTH, _HEIGHT = 400, 140
+"""About as many as there are pixels in a column of charts, so that their words are as large as others."""
+_LEFT, _RIGHT, _TOP, _BOTTOM = 62, 8, 10, 24
 _SPARK: Final = (160, 28)
 
 Scale = Callable[[float], float]

@@ -16,6 +16,8 @@ PAGES = (
     *(("/", "Overview"), ("/runs", "Runs"), ("/scenarios", "Scenarios"), ("/boards", "Boards")),
     *(("/firmware", "Firmware"), ("/measurements", "Measurements"), ("/quarantine", "Quarantine")),
 )
+LISTED = {"/run": "/runs", "/scenario": "/scenarios", "/board": "/boards"}
+"""Pages about one of many, and the page that lists them all."""
 STYLE = "/style.css"
 
 
@@ -69,10 +71,8 @@ def facts(rows: Iterable[tuple[str, Child]]) -> Html:
 
 
 def _document(title: str, asked: Asked, head: Child, body: Child) -> str:
-    links = (
-        element("a", name, href=asked.to(path), aria_current="page" if path == asked.path else None)
-        for path, name in PAGES
-    )
+    here = {asked.path: "page", LISTED.get(asked.path, ""): "true"}
+    links = (element("a", name, href=asked.to(path), aria_current=here.get(path)) for path, name in PAGES)
     content = joined(
         element("a", "Skip to the content", class_="skip", href="#main"),
         element(

@@ -67,9 +67,9 @@ def test_a_month_of_runs_and_what_they_show(tmp_path: Path, capsys: pytest.Captu
     assert "30 runs, " in told
     assert "the newest of rig lab, 2026-10-" in told
     assert ": 2 FAIL, 1 pass" in told
-    assert "keeps alive\n    broken since 2026-10-" in told
-    good = "with 1.4.2 (03030303) (was good with 1.4.2 (02020202))"
-    assert f"{good}\n    assert it was online\n    a  10 of 10 failed, 0 of 20 before" in told
+    good = "with 1.4.2 (03030303), good with 1.4.2 (02020202): 1 scenario"
+    assert "\n  broken since 2026-10-" in told
+    assert f"{good}\n    keeps alive\n      assert it was online\n      a  10 of 10 failed, 0 of 20 before" in told
     assert "worse   a  time_to_online  2.35 to 3.1 s (+32%)" in told
     assert "in 'comes online': drift of +0.05 s a run" in told
     assert "\x1b" not in told  # what came from a test is shown, not played
@@ -235,18 +235,19 @@ def test_an_entry_says_that_it_holds_or_how_to_renew_it() -> None:
     assert entry.words(datetime.date(2026, 5, 31)) == "quarantined until 2026-05-31: issue 17"
     assert entry.words(datetime.date(2026, 6, 1)) == (
         "its quarantine expired on 2026-05-31 (why it was: issue 17); mend it, or say: "
-        'hil quarantine add "tries again" --board a --until DATE --why REASON'
+        "hil quarantine add 'tries again' --board a --until DATE --why REASON"
     )
 
 
 def test_the_list_is_kept_by_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     def said(*words: str, code: int = 0) -> str:
         assert main(["quarantine", *words, "--history", "h.sqlite"]) == code
-        told = capsys.readouterr()
-        return told.out + told.err
+        heard = capsys.readouterr()
+        return heard.out + heard.err
 
     today = datetime.date.today()
-    said("add", "x", "--until", f"{today}", "--why", "issue 17")
+    told = said("add", "x", "--until", f"{today}", "--why", "issue 17")
+    assert told == f"'x' on all boards may fail until {today}\n", "there are no runs that could know it"
     said("add", "x", "--board", "a", "--until", f"{today}", "--why", "first")
     said("add", "x", "--board", "a", "--until", "2099-12-31", "--why", "second\x1b[2J")
     told = said("list")
@@ -256,6 +257,13 @@ def test_the_list_is_kept_by_command(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert "first" not in told
     said("remove", "x")
     assert "'x' is not on the list; see: hil quarantine list" in said("remove", "x", code=1)
+    folder = a_folder(tmp_path / "run", lines("a", "tries again", "pass"))
+    assert main(["history", "add", folder, "--history", "h.sqlite"]) == 0
+    told = said("add", "trys again", "--board", "b", "--until", "2099-12-31", "--why", "y")
+    assert "'trys again' on board 'b' may fail until 2099-12-31\n" in told
+    assert "hil: no run here has had a scenario 'trys again', but 'tries again'; to take it back: hil qu" in told
+    assert "hil: no run here has had a board 'b'; to take it back: hil quarantine remove" in told
+    assert "hil:" not in said("add", "tries again", "--board", "a", "--until", "2099-12-31", "--why", "y")
     with open_history(parse("h.sqlite", "", tmp_path)) as history, history.writing() as connection:
         put(connection, "x", "a", datetime.date(2020, 1, 31), "long ago")
     assert "2020-01-31 EXPIRED" in said("list", code=1)

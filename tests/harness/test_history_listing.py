@@ -83,14 +83,35 @@ def test_every_answer_fits_the_terminal_and_loses_no_word(
 def test_what_is_no_terminal_has_each_row_in_one_line(kept: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = asked(capsys, kept)
     assert LONG in told
-    assert any(line.startswith("    esp32-a  10 of 10 failed, 0 of 20 before  ....") for line in told.split("\n"))
+    assert any(
+        line.startswith("      esp32-a, esp32-b  10 of 10 failed, 0 of 20 before  ....") for line in told.split("\n")
+    )
     assert asked(capsys, kept, "runs").count("/home/pi/bench/artifacts/") == 30
 
 
 def test_what_broke_on_several_boards_at_once_stands_once(kept: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = asked(capsys, kept, "regressions")
     assert told.count(LONG) == told.count("broken since") == 1
-    assert told.index("broken since") < told.index("esp32-a  10 of 10") < told.index("esp32-b  10 of 10")
+    assert told.index("broken since") < told.index(LONG) < told.index("esp32-a, esp32-b  10 of 10")
+
+
+def test_what_began_with_one_firmware_stands_below_it_and_what_is_new_is_said_to_be() -> None:
+    def course(board: int, scenario: int, run: int) -> str:
+        if board == 1 and scenario == 1 and run == 29:
+            return "WARN"
+        return "FAIL" if run >= (39 if scenario == 3 else 30) and scenario else "pass"
+
+    lab = past(course, runs=40, boards=2, scenarios=4, firmware=lambda board, run: 2 if run >= 30 else 1)
+    told = set_to(None, listing.regressions, lab, regressions(lab), {(0, "does 1"): "no connack"})
+    since = [f"broken since {lab.runs[run].name}, with " for run in (39, 30)]
+    new = f"  new: {since[0]}the same firmware, 1.2 (00000000): 1 scenario\n    does 3\n      board-0, board-1  1 of 1"
+    old = f"  {since[1]}1.2 (00000000), good with 1.1 (00000000): 2 scenarios\n    does 1\n      no connack\n"
+    assert told.index(new) < told.index(old)
+    rows = [
+        f"      board-{board}  10 of 10 failed, 0 of 30 before  {'.' * 29}{mark}{'F' * 10}\n"
+        for board, mark in enumerate(".w")
+    ]
+    assert "".join(rows) in told, "what differs has a line of its own"
 
 
 def test_where_the_bench_failed_last_night_is_told_before_anything_else(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from hil import facts
+from hil.nightly import ending
 from hil.nightly.changes import Onset
 from hil.nightly.ending import leave
 from hil.nightly.failing import groups, since
@@ -90,6 +91,16 @@ def test_on_the_screen_lines_are_wrapped_where_there_is_room() -> None:
     lines = on_screen(crowded).splitlines()
     assert (len(lines), lines[5]) == (HEIGHT - 1, "New (30, not all shown):")
     assert max(map(len, lines)) <= WIDTH
+
+
+def test_of_the_reports_only_what_went_wrong_is_said_before_the_screen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = ["Probable causes:", "  esp32-a: it is away: 1 test", "", "report: r.html", "reports: OSError: full"]
+    monkeypatch.setattr(ending, "leave_reports", lambda folders, wanted: told)
+    lab = Lab(tmp_path / "night", planned("one"))
+    leave(lab.plan, lab.night(), notify=None, markdown=None)
+    assert capsys.readouterr().err == "hil: reports: OSError: full\n"
 
 
 def test_the_second_night_tells_what_the_first_did_not_have(tmp_path: Path) -> None:

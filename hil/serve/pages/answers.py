@@ -7,7 +7,7 @@ from typing import Final
 
 from hil.history import wording
 from hil.history.questions import Drift, Flaky, Lonely, Regression, flaky, lonely
-from hil.report.html.markup import Html, element
+from hil.report.html.markup import Html, element, joined
 from hil.report.legible import one_line
 from hil.serve import charts, links, marks
 from hil.serve.frame import section, table
@@ -20,12 +20,12 @@ MOST: Final = 12
 def broken(view: View, most: int | None = None) -> Html:
     """What passed once and fails now: a card for what is sure, with all boards on which it broke; else a line."""
     found = view.regressions
-    cards = [element("li", _card(view, group)) for group in wording.at_once(found) if group.sure]
+    outbreaks = wording.outbreaks(wording.at_once(found), view.window.newest())
     doubtful = [one for one in found if not one.sure]
     none = "Nothing of that is more than chance." if doubtful else "Nothing that passed once fails now."
     return section(
         "Broken, or worse than before",
-        element("ul", cards, class_="cards") if cards else element("p", none, class_="quiet"),
+        [_outbreak(view, one) for one in outbreaks] or element("p", none, class_="quiet"),
         [
             element("h3", "May be chance, or never passed in these runs", class_="below"),
             table(
@@ -47,28 +47,41 @@ def further(view: View, count: int, most: int | None) -> Html | None:
     return element("p", element("a", f"all {count}", href=view.asked.to("/", all="1")), class_="further")
 
 
+def _outbreak(view: View, one: wording.Outbreak) -> Html:
+    since = links.run(view.asked, one.broke[0].regressions[0].since, "see that run")
+    return joined(
+        element("h3", element("span", one.words, class_="new" if one.new else None), " ", since, class_="since"),
+        element("ul", [element("li", _card(view, group)) for group in one.broke], class_="cards"),
+    )
+
+
 def _card(view: View, group: wording.Broke) -> Html:
-    one, why = group.regressions[0], wording.why(group, view.reasons)
+    why = wording.why(group, view.reasons)
+    courses = {
+        (each.board.id, each.scenario): [
+            (entry.run, marks.verdict_of(entry)) for entry in view.cells(each.board)[each.scenario]
+        ]
+        for each in group.regressions
+    }
     return element(
         "div",
         element(
-            *("div", element("b", links.scenario(view.asked, one.scenario))),
+            *("div", element("b", links.scenario(view.asked, group.scenario))),
             element("span", "in quarantine", class_="sure") if group.quarantined else None,
             class_="top",
         ),
-        element("p", group.since, "; ", links.run(view.asked, one.since, "see that run")),
         element("p", one_line(why, 300), class_="reason") if why else None,
-        element("div", [_on(view, each) for each in group.regressions], class_="on"),
+        element("div", [_on(view, alike) for alike in group.alike(courses)], class_="on"),
         class_="card",
         data_verdict="quarantined" if group.quarantined else "FAIL",
     )
 
 
-def _on(view: View, one: Regression) -> Sequence[Html]:
-    entries = view.cells(one.board)[one.scenario]
+def _on(view: View, alike: Sequence[Regression]) -> Sequence[Html]:
+    one = alike[0]
     return (
-        links.board(view.asked, one.board),
-        marks.strip(entries, len(view.window.runs)),
+        element("span", [[links.board(view.asked, each.board), " "] for each in alike]),
+        marks.strip(view.cells(one.board)[one.scenario], len(view.window.runs)),
         element("span", wording.tally(one), class_="quiet"),
     )
 

@@ -62,7 +62,7 @@ def one(view: View) -> str:
         section(
             "Its scenarios",
             table(
-                ("scenario", "newest", "runs", "fails", "last seconds"),
+                ("scenario", "newest", "runs", "fails", "newest took"),
                 (
                     _course(view, board, title, entries)
                     for title, entries in sorted(cells.items(), key=lambda item: natural(item[0]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
-
 from hil.history.quarantine import Entry
 from hil.report.html.markup import Child, Html, element
 from hil.serve import links
@@ -51,7 +49,7 @@ def _row(view: View, entry: Entry) -> tuple[Child, ...]:
         entry.board or "all",
         entry.why,
         entry.by,
-        element("code", _command(entry)),
+        element("code", entry.command("remove")),
     )
 
 
@@ -61,8 +59,3 @@ def left(days: int) -> Html:
         return element("span", f"expired {-days} day{'s' * (days != -1)} ago", class_="worse")
     words = "its last day" if days == 0 else f"{days} day{'s' * (days != 1)}"
     return element("span", words, class_="soon" if days <= 7 else None)
-
-
-def _command(entry: Entry) -> str:
-    board = f" --board {shlex.quote(entry.board)}" if entry.board else ""
-    return f"hil quarantine remove {shlex.quote(entry.scenario)}{board}"
