@@ -15,6 +15,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 from hil.virtual.boot_steps import ROM_TIME, Halt, Print, Rate, Reset, Start, rom_banner
@@ -125,37 +126,25 @@ class Board:
             "mode": self.mode,
         }
 
-    def more_orders(self) -> dict[str, Callable[[], Awaitable[None]]]:
+    def more_orders(self) -> dict[str, Callable[[], None]]:
         """Access point and name server can be taken away, with the board running on; its buttons can be pressed."""
         return {
-            "radio-up": self._radio_up,
-            "radio-down": self._radio_down,
-            "names-up": self._names_up,
-            "names-down": self._names_down,
-            "hold-boot": self._hold_boot,
-            "release-boot": self._release_boot,
+            "radio-up": self.radio.up,
+            "radio-down": self.radio.down,
+            "names-up": partial(self._resolve, True),
+            "names-down": partial(self._resolve, False),
+            "hold-boot": partial(self._press_boot, True),
+            "release-boot": partial(self._press_boot, False),
             "press-reset": self._press_reset,
         }
 
-    async def _radio_up(self) -> None:
-        self.radio.up()
+    def _resolve(self, names: bool) -> None:
+        self.radio.resolves = names
 
-    async def _radio_down(self) -> None:
-        self.radio.down()
+    def _press_boot(self, held: bool) -> None:
+        self._boot_button = held
 
-    async def _names_up(self) -> None:
-        self.radio.resolves = True
-
-    async def _names_down(self) -> None:
-        self.radio.resolves = False
-
-    async def _hold_boot(self) -> None:
-        self._boot_button = True
-
-    async def _release_boot(self) -> None:
-        self._boot_button = False
-
-    async def _press_reset(self) -> None:
+    def _press_reset(self) -> None:
         if self.power:
             self._stop()
             self.mode = "reset"

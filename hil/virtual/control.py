@@ -32,8 +32,8 @@ class Controlled(Protocol):
     def state(self) -> dict[str, Any]:
         """What the answer to each order tells."""
 
-    def more_orders(self) -> dict[str, Callable[[], Awaitable[None]]]:
-        """What this kind of board can be told besides."""
+    def more_orders(self) -> dict[str, Callable[[], None]]:
+        """What this kind of board can be told besides: each is done at once."""
 
 
 class ControlServer:
@@ -44,13 +44,11 @@ class ControlServer:
         self._token = token
         self._shutdown = shutdown
         self._server: asyncio.Server | None = None
-        self._orders: dict[str, Callable[[], Awaitable[None]]] = {
+        self._power: dict[str, Callable[[], Awaitable[None]]] = {
             "power-on": board.power_on,
             "power-off": board.power_off,
-            "state": _nothing,
-            "shutdown": _nothing,
-            **board.more_orders(),
         }
+        self._at_once: dict[str, Callable[[], None]] = {"state": _nothing, "shutdown": _nothing, **board.more_orders()}
 
     async def start(self, bind: str, port: int) -> int:
         """Listen on `bind`:`port` (0: any free one); returns the port. Raises OSError if that cannot be had."""
@@ -79,20 +77,22 @@ class ControlServer:
     async def _answer(self, line: bytes) -> tuple[dict[str, Any], bool]:
         try:
             order = json.loads(line)
-            token, word = order["token"], order["do"]
+            token, word = order["token"], str(order["do"])
         except (ValueError, KeyError, TypeError):
             return {"ok": False, "error": 'expected one JSON object a line: {"token": "...", "do": "state"}'}, True
         if not hmac.compare_digest(str(token).encode(), self._token.encode()):
             return {"ok": False, "error": "wrong token; the right one is in the board's JSON file"}, False
-        action = self._orders.get(word) if isinstance(word, str) else None
-        if action is None:
-            known = ", ".join(self._orders)
+        if word in self._power:
+            await self._power[word]()
+        elif word in self._at_once:
+            self._at_once[word]()
+        else:
+            known = ", ".join([*self._power, *self._at_once])
             return {"ok": False, "error": f"unknown order {word!r}; known: {known}"}, True
-        await action()
         if word == "shutdown":
             self._shutdown()
         return {"ok": True, **self._board.state()}, word != "shutdown"
 
 
-async def _nothing() -> None:
+def _nothing() -> None:
     """For orders whose answer is all there is."""

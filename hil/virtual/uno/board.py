@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import struct
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +110,7 @@ class UnoBoard:
         """See `hil.virtual.control.Controlled`; `causes`: the flags in MCUSR at each start, the newest last."""
         return {"name": self.name, "chip": "atmega328p", "power": self.power, "causes": self.causes[-16:]}
 
-    def more_orders(self) -> dict[str, Callable[[], Awaitable[None]]]:
+    def more_orders(self) -> dict[str, Callable[[], None]]:
         """None."""
         return {}
 

@@ -77,10 +77,10 @@ class UsbBoard(Board):
         self._leave()
         await super().power_off()
 
-    async def _press_reset(self) -> None:
+    def _press_reset(self) -> None:
         if self.power:
             self._leave()
-            await super()._press_reset()
+            super()._press_reset()
             if not self._otg:
                 self._arrive()
 
