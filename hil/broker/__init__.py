@@ -9,11 +9,12 @@ one that runs elsewhere, `Joined` one that several processes of a run share. All
 
 from __future__ import annotations
 
+from hil.broker.asking import MonitorError
 from hil.broker.broker import Attribution, Broker, BrokerError
 from hil.broker.embedded import Embedded
 from hil.broker.external import External
 from hil.broker.joined import Joined, SharedBroker
-from hil.broker.monitor import Monitor, MonitorError
+from hil.broker.monitor import Monitor
 from hil.broker.mosquitto import Mosquitto, find_mosquitto
 
 __all__ = [

@@ -10,37 +10,26 @@ from __future__ import annotations
 import re
 import ssl
 import threading
-import time
-import uuid
 from collections.abc import Callable
 from typing import Any, Final
 
 import paho.mqtt.client as paho
-from paho.mqtt.enums import CallbackAPIVersion
-from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from hil.broker.asking import PATIENCE, Access, MonitorError, retained
 from hil.timeline import Event, Match, Timeline
 from hil.wire.mqtt import topic_matches
 
 Payload = bytes | str | re.Pattern[str] | Callable[[bytes], bool] | None
 """What a payload is asked for: exactly this (text as UTF-8), a pattern found in its text, a test, or None: anything."""
 
-_PATIENCE = 15.0
-"""Seconds for the broker to answer one request."""
 _FIRST_PATIENCE = 5.0
 """Seconds for an answer to an MQTT 5 CONNECT before 3.1.1 is tried: brokers that do not know it may keep silent."""
-_GRACE = 0.05
-"""Seconds of silence after which a broker is taken to have told all that it retains."""
 _UNSUPPORTED_VERSION: Final = 0x84
 """Reason code of MQTT 5, section 3.2.2.2; paho gives it for CONNACK 1 of 3.1.1 as well."""
 _SYS: Final = "$SYS/"
-
-
-class MonitorError(Exception):
-    """The monitor cannot reach its broker, or the broker does not do what was asked."""
 
 
 class Monitor:
@@ -69,11 +58,7 @@ class Monitor:
         mqtt5: bool | None = None,
     ) -> None:
         self._timeline = timeline
-        self._host = host
-        self._port = port
-        self._username = username
-        self._password = password
-        self._tls = tls
+        self._access = Access(host, port, username, password, tls, mqtt5=mqtt5 is not False)
         self._record_sys = record_sys
         self._client: paho.Client | None = None
         self._changed = threading.Condition()
@@ -86,23 +71,22 @@ class Monitor:
         self._refused = False  # for a reason that has nothing to do with the version
         self._waiting_for: int | None = None  # the SUBSCRIBE whose SUBACK completes a connect
         self._wants_mqtt5 = mqtt5
-        self._mqtt5 = mqtt5 is not False
 
     # -- life ------------------------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Connect and subscribe; returns when the broker has granted it. Raises MonitorError."""
-        self._mqtt5 = self._wants_mqtt5 is not False
+        self._access.mqtt5 = self._wants_mqtt5 is not False
         guessing = self._wants_mqtt5 is None
-        if self._connect(_FIRST_PATIENCE if guessing else _PATIENCE):
+        if self._connect(_FIRST_PATIENCE if guessing else PATIENCE):
             self._take_stock()
             return
         if guessing and not self._refused:
-            self._mqtt5 = False
-            if self._connect(_PATIENCE):
+            self._access.mqtt5 = False
+            if self._connect(PATIENCE):
                 return
         raise MonitorError(
-            f"the monitor cannot subscribe on the broker at {self._host}:{self._port}: "
+            f"the monitor cannot subscribe on the broker at {self._access.host}:{self._access.port}: "
             f"{self._failure or 'it does not answer'}"
         )
 
@@ -148,8 +132,8 @@ class Monitor:
 
     def retained(self, topic: str) -> bytes | None:
         """What the broker keeps for `topic` and would give to a new subscriber; None if nothing."""
-        if not self._mqtt5:
-            return self._ask(topic).get(topic)
+        if not self._access.mqtt5:
+            return retained(self._access, topic).get(topic)
         with self._changed:
             return self._retained.get(topic)
 
@@ -170,18 +154,18 @@ class Monitor:
         info = client.publish(topic, payload, qos, retain)
         if info.rc not in (paho.MQTT_ERR_SUCCESS, paho.MQTT_ERR_NO_CONN) or (qos == 0 and info.rc):
             raise MonitorError(f"the monitor cannot publish on {topic}: {paho.error_string(info.rc)}")
-        info.wait_for_publish(_PATIENCE)
+        info.wait_for_publish(PATIENCE)
         if not info.is_published():
-            raise MonitorError(f"the broker did not acknowledge the message on {topic} within {_PATIENCE:g} s")
+            raise MonitorError(f"the broker did not acknowledge the message on {topic} within {PATIENCE:g} s")
         return position
 
     def clear_retained(self, topic_filter: str = "#") -> list[str]:
         """Delete what the broker keeps on the topics that match; returns them when the broker has deleted them."""
-        if self._mqtt5:
+        if self._access.mqtt5:
             with self._changed:
                 topics = [t for t in self._retained if topic_matches(topic_filter, t)]
         else:
-            topics = list(self._ask(topic_filter))
+            topics = list(retained(self._access, topic_filter))
         for topic in topics:
             self.publish(topic, b"", qos=1, retain=True)
         with self._changed:
@@ -199,14 +183,14 @@ class Monitor:
         self._retained.clear()
         self._touched.clear()
         self._waiting_for = None
-        client = self._new_client("hil-monitor")
+        client = self._access.client("hil-monitor")
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
         client.on_disconnect = self._on_disconnect
         client.reconnect_delay_set(min_delay=1, max_delay=2)
         try:
-            self._open(client)
+            self._access.open(client)
         except (OSError, ValueError) as error:
             self._failure, self._refused = str(error), True
             return False
@@ -219,27 +203,6 @@ class Monitor:
         self.close()
         return False
 
-    def _new_client(self, name: str) -> paho.Client:
-        client = paho.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=f"{name}-{uuid.uuid4().hex[:8]}",
-            protocol=paho.MQTTv5 if self._mqtt5 else paho.MQTTv311,
-            clean_session=None if self._mqtt5 else True,
-        )
-        if self._username is not None:
-            client.username_pw_set(self._username, self._password)
-        if self._tls is not None:
-            client.tls_set_context(self._tls)
-        return client
-
-    def _open(self, client: paho.Client) -> None:
-        if self._mqtt5:
-            properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-            properties.SessionExpiryInterval = 0
-            client.connect(self._host, self._port, keepalive=30, clean_start=True, properties=properties)
-        else:
-            client.connect(self._host, self._port, keepalive=30)
-
     def _need_client(self) -> paho.Client:
         if self._client is None:
             raise MonitorError("the monitor is not started; call start() first")
@@ -247,7 +210,7 @@ class Monitor:
 
     def _watch(self, client: paho.Client) -> int | None:
         """Subscribe to everything."""
-        if not self._mqtt5:
+        if not self._access.mqtt5:
             return client.subscribe([("#", 1), ("$SYS/#", 1)])[1]
         # Retain as published: the broker keeps the flag on live messages (MQTT 5 section 3.8.3.1).
         handling = SubscribeOptions.RETAIN_DO_NOT_SEND if self._first else SubscribeOptions.RETAIN_SEND_ON_SUBSCRIBE
@@ -257,57 +220,13 @@ class Monitor:
     def _take_stock(self) -> None:
         """Learn what the broker keeps. At QoS 0 by another client: at QoS 1 it would come in windows of 20, with
         nothing to tell when it has all come."""
-        if not self._mqtt5:
+        if not self._access.mqtt5:
             return
-        stock = self._ask("#")
+        stock = retained(self._access, "#")
         with self._changed:
             for topic, payload in stock.items():
                 if topic not in self._touched:
                     self._retained[topic] = payload
-
-    def _ask(self, topic_filter: str) -> dict[str, bytes]:
-        """What the broker gives to a new subscriber: by a client that subscribes, collects, and leaves."""
-        found: dict[str, bytes] = {}
-        seen = threading.Event()
-        newest = time.monotonic()
-        client = self._new_client("hil-retained")
-        first: list[int | None] = []
-
-        def on_connect(asker: paho.Client, *_: Any) -> None:
-            first.append(asker.subscribe(topic_filter, 0)[1])
-
-        def on_subscribe(asker: paho.Client, _: Any, mid: int, *__: Any) -> None:
-            # A second subscription: brokers send what they retain after the SUBACK, and serve a client in order.
-            if mid in first:
-                asker.subscribe(f"hil/{uuid.uuid4().hex}", 0)
-            else:
-                seen.set()
-
-        def on_message(_: paho.Client, __: Any, told: paho.MQTTMessage) -> None:
-            nonlocal newest
-            newest = time.monotonic()
-            if told.retain:
-                found[told.topic] = bytes(told.payload)
-
-        client.on_connect = on_connect
-        client.on_subscribe = on_subscribe
-        client.on_message = on_message
-        try:
-            self._open(client)
-        except OSError as error:
-            raise MonitorError(f"the broker at {self._host}:{self._port} cannot be asked: {error}") from None
-        client.loop_start()
-        try:
-            if not seen.wait(_PATIENCE):
-                raise MonitorError(f"the broker does not say what it retains on {topic_filter}")
-            # No rule binds a broker to the order relied on above. This is grace for those, not the mechanism.
-            newest = time.monotonic()
-            while (left := newest + _GRACE - time.monotonic()) > 0:
-                time.sleep(left)
-        finally:
-            client.disconnect()
-            client.loop_stop()
-        return found
 
     # -- in paho's thread ------------------------------------------------------------------------------------------
 
@@ -332,7 +251,7 @@ class Monitor:
         if codes and codes[0].is_failure:
             self._fail(f"it does not grant '#': {codes[0]}")
             return
-        self._timeline.record("monitor", "connected", version="5" if self._mqtt5 else "3.1.1")
+        self._timeline.record("monitor", "connected", version="5" if self._access.mqtt5 else "3.1.1")
         with self._changed:
             self._subscribed = True
             self._changed.notify_all()
