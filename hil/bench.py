@@ -13,7 +13,7 @@ import contextlib
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -49,7 +49,7 @@ from hil.parts.broker_side import (
 )
 from hil.power import PowerError
 from hil.provision import ProvisionError
-from hil.rig import Rig
+from hil.rig import Rig, RigBoard
 from hil.secret import MissingSecret
 from hil.timeline import Event, Timeline, render
 from hil.timeserver import TimeServer, TimeServerError, TrueTime
@@ -155,19 +155,21 @@ class Bench:
         self._making_ready: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._exit.callback(self._writers.shutdown, wait=True, cancel_futures=True)
         try:
-            chosen = [] if boards == [] else rig.select(boards)
-            self._locks.take(board.name for board in chosen)
-            self.authority = authority(rig)
-            if broker_side:
-                self._open_broker_side()
-            for board in chosen:
-                self._open_board(board.name)
+            self._open([] if boards == [] else rig.select(boards), broker_side)
         except FAULTS as error:
             self.close()
             raise BenchError(str(error)) from error
         except BaseException:
             self.close()
             raise
+
+    def _open(self, boards: Sequence[RigBoard], broker_side: bool) -> None:
+        self._locks.take(board.name for board in boards)
+        self.authority = authority(self.rig)
+        if broker_side:
+            self._open_broker_side()
+        for board in boards:
+            self._open_board(board.name)
 
     # -- parts -----------------------------------------------------------------------------------------------------
 

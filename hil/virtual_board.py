@@ -86,7 +86,6 @@ def start(
     there = running(name, folder)
     if there is not None:
         return there
-    log = folder / f"{name}.log"
     command = [sys.executable, "-m", "hil.virtual", kind, "--dir", str(folder), "--name", name]
     command += ["--speed", str(speed), "--follow-stdin"]
     if kind == "esp32":
@@ -94,6 +93,13 @@ def start(
     command += ["--wiring", wiring] if wiring is not None else []
     command += ["--usb"] if usb else []
     command += [word for efuse in efuses for word in ("--efuse", efuse)]
+    process = _run(name, command, folder / f"{name}.log")
+    offered = json.loads(description.read_text())
+    return VirtualBoard(name, offered["serial"], offered["control"], offered["token"], offered.get("raw"), process)
+
+
+def _run(name: str, command: Sequence[str], log: Path) -> subprocess.Popen[str]:
+    """The process, once it is ready. Raises VirtualBoardError."""
     with log.open("ab") as errors:
         # A process group of its own: Ctrl-C reaches this process, which then closes the bench in order.
         process = subprocess.Popen(
@@ -115,8 +121,7 @@ def start(
         if process.returncode == UNAVAILABLE:
             raise VirtualBoardUnavailable(f"virtual board {name}: {words}")
         raise VirtualBoardError(f"virtual board {name}: ended at once: {words or 'no message'} (log: {log})")
-    offered = json.loads(description.read_text())
-    return VirtualBoard(name, offered["serial"], offered["control"], offered["token"], offered.get("raw"), process)
+    return process
 
 
 def _end(process: subprocess.Popen[str], patience: float) -> None:

@@ -20,14 +20,14 @@ from pathlib import Path
 
 from hil import reset
 from hil.console import Console, ConsoleError
-from hil.flash import SECTOR, FlashError, FlashResult, Image, check_images
+from hil.flash import SECTOR, FlashError, FlashResult, Image, check_images, esptool_security
 from hil.flash import esptool_failures as failures
 from hil.flash.esptool_environment import FIRST_RATE, environment
 from hil.flash.identity import Identity, identity_of
 from hil.flash.output import keep, tail
 from hil.flash.private_file import private_file
 from hil.flash.progress import ProgressBar
-from hil.flash.security import ESP32_EFUSE_BYTES, ESP32_EFUSES, NO_PARTITIONS, NotTold, Security, of_efuses, of_words
+from hil.flash.security import NO_PARTITIONS, Security
 from hil.ports import PortFinder, PortNotFound, device_of
 from hil.ports.recognition import Recognition, WrongBoard
 from hil.process import Finished, run
@@ -268,7 +268,7 @@ class Esptool:
         """Ask the chip for flash encryption and secure boot; what it said is kept. Raises FlashError."""
         if self._security is None:
             with self.session():
-                self._security = self._ask_security()
+                self._security = esptool_security.security(self.chip, self.board, self._ask)
             found = self._security
             if found != Security():
                 self.timeline.record(
@@ -281,32 +281,12 @@ class Esptool:
                 )
         return self._security
 
+    def _ask(self, words: list[str]) -> str:
+        return self._esptool(words, "asking")[0].output
+
     def hindrance(self) -> str | None:
         """See `hil.flash.Flasher`."""
         return NO_PARTITIONS if self.chip == "esp8266" else self.security().hinders_provisioning
-
-    def _ask_security(self) -> Security:
-        # Without the stub: the ROM answers both questions, and is there at once.
-        if self.chip == "esp8266":
-            return Security()  # it has neither
-        try:
-            if self.chip == "esp32":
-                return self._esp32_security()
-            return of_words(self._esptool(["--no-stub", "get-security-info"], "asking")[0].output)
-        except NotTold as error:
-            raise FlashError(f"board {self.board}: esptool did not tell of flash encryption: {error}") from None
-        except FlashError as error:
-            words = " ".join(str(error).split())
-            if self.chip == "auto" and any(sign in words for sign in failures.UNSUPPORTED):
-                return Security() if "ESP8266" in words else self._esp32_security()
-            raise
-
-    def _esp32_security(self) -> Security:
-        with tempfile.TemporaryDirectory(prefix="hil-flash-") as folder:
-            file = Path(folder) / "efuses.bin"
-            where = [f"{ESP32_EFUSES:#x}", str(ESP32_EFUSE_BYTES), str(file)]
-            self._esptool(["--no-stub", "dump-mem", *where], "asking")
-            return of_efuses(file.read_bytes())
 
     # -- the process -------------------------------------------------------------------------------------------------
 

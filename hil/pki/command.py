@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from collections.abc import Callable
 
 _WORDS = "a hierarchy of certificates described in a file: make it, renew, revoke, list, import, hand over"
+
+_New = Callable[[str, str], argparse.ArgumentParser]
+"""Makes the parser of an action, from its name and what it does."""
 
 
 def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -27,6 +31,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
         parser.set_defaults(run=run)
         return parser
 
+    _add_keeping(new)
+    _add_showing(new)
+    _add_exchange(new)
+
+
+def _add_keeping(new: _New) -> None:
+    """What makes certificates, and ends them."""
     issue = new("issue", "make what is described and not there yet, or was revoked")
     issue.add_argument("names", nargs="*", metavar="NAME", help="only these, and the authorities above them")
     renew = new("renew", "a new certificate of the same key")
@@ -42,12 +53,20 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     revoke.add_argument("--reason", metavar="REASON", help="such as keyCompromise, superseded, cessationOfOperation")
     crl = new("crl", "sign the revocation lists anew, before they expire")
     crl.add_argument("names", nargs="*", metavar="AUTHORITY", help="only of these")
+
+
+def _add_showing(new: _New) -> None:
+    """What only shows."""
     listing = new(
         "list", "list the certificates with what is left of their days; exit code 1 if something is to be done"
     )
     listing.add_argument("--within", type=float, default=30, metavar="DAYS", help="what counts as soon (default: 30)")
     listing.add_argument("--all", action="store_true", help="older certificates as well")
     new("tree", "show who issued whom")
+
+
+def _add_exchange(new: _New) -> None:
+    """What brings from elsewhere, and what is written for others."""
     bring = new("import", "bring an authority that was made elsewhere")
     bring.add_argument("name", metavar="NAME", help="its name in the file, where it has imported = true")
     bring.add_argument("--certificate", required=True, metavar="PEM", help="its certificate, then those above it")

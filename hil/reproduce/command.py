@@ -30,6 +30,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="CONDITION",
         help="leave a condition of the case out; may be given several times",
     )
+    _add_comparing(parser)
+    parser.add_argument("--run", metavar="FOLDER", help="where to leave the artifacts (default: below the rig's)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object, and progress on stderr")
+
+
+def _add_comparing(parser: argparse.ArgumentParser) -> None:
+    """With which firmware, and what is laid beside it."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
         "--firmware",
@@ -63,8 +70,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="RUN",
         help="an earlier run: its passing trials are compared where none passes now",
     )
-    parser.add_argument("--run", metavar="FOLDER", help="where to leave the artifacts (default: below the rig's)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object, and progress on stderr")
 
 
 def run(rig: Rig, boards: list[RigBoard], options: argparse.Namespace) -> int:
