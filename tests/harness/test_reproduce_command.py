@@ -11,24 +11,12 @@ from hil.cases import load
 from hil.cases.finding import find, shipped
 from hil.cli import main
 from hil.reproduce.kept import kept
-
-ROOT = Path(__file__).parents[2]
-
-RIG = f"""
-name = "one"
-[boards.esp32-a]
-virtual = "esp32"
-speed = 100
-contract = "{ROOT}/rigs/contracts/reference.toml"
-wifi = {{ ssid = "net" }}
-"""
+from tests.harness.rig_of_one import rig_of_one
 
 
 @pytest.fixture
 def rig(tmp_path: Path) -> Path:
-    path = tmp_path / "rig.toml"
-    path.write_text(RIG)
-    return path
+    return rig_of_one(tmp_path, speed=100)
 
 
 def test_a_flaky_failure_from_the_field(rig: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

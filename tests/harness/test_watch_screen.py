@@ -15,9 +15,9 @@ import pytest
 from hil import cli
 from hil.timeline import Timeline
 from hil.watch import command
+from tests.harness.rig_of_one import rig_of_one
 from tests.harness.terminal import LONG, Terminal, terminal
 
-ROOT = Path(__file__).parents[2]
 HIL = (sys.executable, "-m", "hil.cli")
 WAS_LEFT = (b"\x1b[?1049l", b"\x1b[?25h")
 """What a program writes that gives the terminal back: its own screen, and its cursor (xterm's control sequences)."""
@@ -180,16 +180,7 @@ def test_keys_for_boards_are_refused_where_a_run_has_them(screen: Terminal) -> N
 
 
 def test_a_bench_is_opened_and_keys_act_on_its_board(tmp_path: Path) -> None:
-    rig = tmp_path / "rig.toml"
-    rig.write_text(f"""name = "one"
-artifacts = "artifacts"
-[boards.esp32-a]
-virtual = "esp32"
-chip = "esp32"
-speed = 40
-contract = "{ROOT}/rigs/contracts/reference.toml"
-wifi = {{ ssid = "hil-bench" }}
-""")
+    rig = rig_of_one(tmp_path)
     with terminal([*HIL, "watch", "--rig", str(rig), "--as-is", "--filter=-lane:broker -kind:line,boot"]) as screen:
         screen.wait("▸1 esp32-a +power", "r reset +p power +s send")
         screen.press("p")

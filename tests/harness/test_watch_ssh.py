@@ -16,6 +16,7 @@ import pytest
 from hil.bench import Bench
 from hil.rig import load
 from hil.timeline import Timeline
+from tests.harness.rig_of_one import rig_of_one
 from tests.harness.sshd import MISSING, Sshd, refused, sshd
 from tests.harness.terminal import LONG, terminal
 
@@ -119,16 +120,7 @@ def test_it_ends_when_the_client_does(number: int, server: Sshd, tmp_path: Path)
 
 
 def test_a_bench_whose_connection_is_lost_is_safe_and_free(server: Sshd, tmp_path: Path) -> None:
-    rig = tmp_path / "rig.toml"
-    rig.write_text(f"""name = "one"
-artifacts = "artifacts"
-[boards.esp32-a]
-virtual = "esp32"
-chip = "esp32"
-speed = 40
-contract = "{ROOT}/rigs/contracts/reference.toml"
-wifi = {{ ssid = "hil-bench" }}
-""")
+    rig = rig_of_one(tmp_path)
     with terminal(watch(server, tmp_path / "pid", "--rig", str(rig), "--as-is")) as screen:
         screen.wait("▸1 esp32-a +power", "p power")
         screen.press("p")
