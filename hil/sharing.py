@@ -25,7 +25,7 @@ def lanes(rig: Rig, names: Sequence[str]) -> dict[str, str]:
     first: dict[str, str] = {}
     found = {}
     for name in names:
-        place = outlet(rig, rig.boards[name])
+        place = outlet(rig.boards[name])
         found[name] = name if place is None else first.setdefault(place.key, name)
     return found
 

@@ -60,7 +60,7 @@ class Revisions:
         if built.exists():
             return built
         told(f"building {version.name}: {version.about}")
-        made = self._made(version, told)
+        made = self._made(version)
         # Put there at once or not at all: what is there is taken for whole.
         new = kept.with_name(f".{version.identity}.new")
         shutil.rmtree(new, ignore_errors=True)
@@ -91,7 +91,7 @@ class Revisions:
     ) -> None:
         self.close()
 
-    def _made(self, version: Version, told: Callable[[str], None]) -> Path:
+    def _made(self, version: Version) -> Path:
         source = self._checkout(version.identity)
         made = source / self._image
         # One of the revision before would be taken for this one's if the build left it as it is.

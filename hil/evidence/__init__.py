@@ -9,7 +9,7 @@ them against scipy's results, and count how often they cry wolf.
 
 from __future__ import annotations
 
-from hil.evidence.change import Change, change, detrended_correlation, inflation, mann_kendall
+from hil.evidence.change import Change, change, inflation, mann_kendall
 from hil.evidence.difference import alike, differ, difference, exceeds_by_less
 from hil.evidence.exact import at_least, fisher_more
 from hil.evidence.intervals import Interval, wilson
@@ -29,7 +29,6 @@ __all__ = [
     "at_least",
     "below",
     "change",
-    "detrended_correlation",
     "differ",
     "difference",
     "exceeds_by_less",

@@ -107,16 +107,12 @@ def inflation(correlation: float, count: int) -> float:
     return 1 + 2 * sum((1 - lag / count) * correlation**lag for lag in range(1, count))
 
 
-def detrended_correlation(values: Sequence[float]) -> float:
-    """The correlation of neighbours among the ranks of what is left when line or step, whichever fits, is taken away.
+def _correlation(residuals: Sequence[float]) -> float:
+    """The correlation of neighbours among the ranks of what is left of values when line or step is taken away.
 
     With the correction for the bias that estimating it from few values has (F. H. C. Marriott and J. A. Pope,
     Biometrika 41, 1954: about (1 + 3r) / n; more where a trend is taken away as well, here 2 + 4r).
     """
-    return _correlation(min(_residuals(values, _slope(values).slope, change_point(values)), key=_unexplained))
-
-
-def _correlation(residuals: Sequence[float]) -> float:
     left = _ranks(residuals)
     middle = (len(left) + 1) / 2
     whole = sum((rank - middle) ** 2 for rank in left)

@@ -8,7 +8,7 @@ https://learn.microsoft.com/azure/event-grid/mqtt-client-authentication
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from cryptography import x509
 from cryptography.x509.oid import NameOID
@@ -16,7 +16,6 @@ from cryptography.x509.oid import NameOID
 NameSource = Literal["username", "client_id", "subject", "dns", "uri", "ip", "email"]
 """Where an authentication name may come from. 'subject' is the certificate's common name, or its whole subject where it
 has none; 'dns', 'uri', 'ip' and 'email' are the first subject alternative name of that kind."""
-NAME_SOURCES: tuple[NameSource, ...] = get_args(NameSource)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ class Identity:
     what: str
 
 
-def board(rig: Rig, entry: RigBoard, state: Path | None) -> Identity | None:
+def board(entry: RigBoard, state: Path | None) -> Identity | None:
     """A board's identity. `state`: the folder of virtual boards, None for one that this run alone knows.
 
     None where nobody else can reach it: a virtual board of this run, a port within this process.
@@ -74,7 +74,7 @@ def _named(name: str, where: Sequence[Path] | None) -> Identity | None:
         return Identity(f"port {name}", name)
 
 
-def outlet(rig: Rig, entry: RigBoard) -> Identity | None:
+def outlet(entry: RigBoard) -> Identity | None:
     """The identity of what switches this board; None where nothing does, or where it is part of the board."""
     power = entry.config.power
     if not isinstance(power, OutletPower):
@@ -85,8 +85,8 @@ def outlet(rig: Rig, entry: RigBoard) -> Identity | None:
 
 def mates(rig: Rig, name: str) -> list[str]:
     """The other boards of this rig that lose their supply whenever board `name` does: those on the same outlet."""
-    mine = outlet(rig, rig.boards[name])
-    return [] if mine is None else [n for n, b in rig.boards.items() if n != name and outlet(rig, b) == mine]
+    mine = outlet(rig.boards[name])
+    return [] if mine is None else [n for n, b in rig.boards.items() if n != name and outlet(b) == mine]
 
 
 def _device(name: str, where: Sequence[Path] | None) -> Identity:

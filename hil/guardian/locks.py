@@ -87,7 +87,7 @@ class Locks:
         wanted: dict[Identity, tuple[str, str]] = {}
         for name in boards:
             for mate in [name, *identity.mates(self._rig, name)]:
-                item = identity.board(self._rig, self._rig.boards[mate], self._state)
+                item = identity.board(self._rig.boards[mate], self._state)
                 if item is None:
                     continue
                 owner = self._owners.setdefault(item.key, mate)
@@ -96,7 +96,7 @@ class Locks:
                         f"board {mate}: its port {item.what} is that of board {owner}, by another name; correct the rig"
                     )
                 wanted.setdefault(item, (mate, name if mate == name else f"{name} (with {mate}: one outlet)"))
-            item = identity.outlet(self._rig, self._rig.boards[name])
+            item = identity.outlet(self._rig.boards[name])
             if item is not None:
                 wanted.setdefault(item, (name, name))
         return wanted

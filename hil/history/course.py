@@ -26,7 +26,7 @@ def course(sheet: Sheet, one: Trend) -> None:
     measured = dict.fromkeys(name for point in one.points for name in point.measured)
     names = [*(name for name in _FIRST if name in measured), *(name for name in measured if name not in _FIRST)]
     shown = _fitting(sheet, one, names)
-    _head(sheet, one, shown)
+    _head(sheet, shown)
     firmware = None
     for point in one.points:
         if point.firmware != firmware:
@@ -64,7 +64,7 @@ def _value(point: Point, name: str) -> str:
     return f"{wording.figure(value)} {unit}".strip()
 
 
-def _head(sheet: Sheet, one: Trend, shown: dict[str, int]) -> None:
+def _head(sheet: Sheet, shown: dict[str, int]) -> None:
     if not shown:
         return
     for part in range(2):

@@ -67,7 +67,7 @@ def rows(pki: Pki, *, soon: timedelta = SOON, everything: bool = False) -> list[
                 if one.certificate.issuer == one.certificate.subject
                 else "elsewhere"
             )
-            state = _state(pki, entry, one, chains, soon, newest=one is issued[-1])
+            state = _state(entry, one, chains, soon, newest=one is issued[-1])
             found.append(Row(kind, name, one, one is issued[-1], by if by != name else "itself", state, _key(one)))
     return found
 
@@ -100,7 +100,7 @@ def _words(entry: Planned, row: Row) -> str:
     return f"{entry.name}  " + ", ".join(word for word in said if word)
 
 
-def _state(pki: Pki, entry: Planned | None, issued: Issued, chains: Chains, soon: timedelta, *, newest: bool) -> str:
+def _state(entry: Planned | None, issued: Issued, chains: Chains, soon: timedelta, *, newest: bool) -> str:
     left = issued.certificate.not_valid_after_utc - datetime.now(UTC)
     revoked = chains.revocation(issued)
     if revoked is not None:

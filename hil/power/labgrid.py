@@ -80,10 +80,10 @@ class LabgridOutlet:
             env=env,
         )
         if done.code != 0:
-            raise self._why(command, done.errors + done.output) or failed(command, done)
+            raise self._why(done.errors + done.output) or failed(command, done)
         return done.output
 
-    def _why(self, command: list[str], said: str) -> PowerError | None:
+    def _why(self, said: str) -> PowerError | None:
         place = self._config.place
         if re.search(r"acquired (by|on) ", said):
             return PowerError(f"labgrid place {place} is held by others; `labgrid-client -p {place} show` says by whom")

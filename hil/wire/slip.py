@@ -8,11 +8,6 @@ from __future__ import annotations
 
 import re
 
-END = 0xC0
-ESC = 0xDB
-ESC_END = 0xDC
-ESC_ESC = 0xDD
-
 _ESCAPED = re.compile(rb"\xdb([\xdc\xdd])")
 _PLAIN = {b"\xdc": b"\xc0", b"\xdd": b"\xdb"}
 

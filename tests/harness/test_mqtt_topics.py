@@ -5,15 +5,11 @@ from __future__ import annotations
 import pytest
 
 from hil.wire.mqtt import (
-    Connack,
-    Disconnect,
     ProtocolError,
     Publish,
-    Suback,
     Subscribe,
     Subscription,
     Version,
-    code_name,
     connack_code,
     decode,
     encode,
@@ -59,14 +55,7 @@ def test_shared_filters_that_nobody_can_subscribe_to(bad: str) -> None:
         encode(Subscribe(1, (Subscription(bad),)), V5)
 
 
-def test_codes_have_names() -> None:
-    assert code_name(Connack, 5, V3) == "not authorized"
-    assert code_name(Connack, 0x87, V5) == "not authorized"
-    assert code_name(Suback, 0x80, V3) == "failure"
-    assert code_name(Suback, 0, V5) == "granted QoS 0"
-    assert code_name(Disconnect, 0, V5) == "normal disconnection"
-    assert code_name(Disconnect, 0x8E, V5) == "session taken over"
-    assert code_name(Connack, 0x2A, V3) == "reserved code 0x2a"
+def test_a_reason_for_refusing_has_a_code_in_both_versions() -> None:
     assert [connack_code(c, V3) for c in (0x84, 0x85, 0x86, 0x87, 0x82)] == [1, 2, 4, 5, 3]
     assert connack_code(0x84, V5) == 0x84
     assert f"{V3} {V5}" == "3.1.1 5"

@@ -108,7 +108,6 @@ class Network:
         self._idents = itertools.count(1)
         self._answers: asyncio.Queue[str] = asyncio.Queue()
         self._waiting: dict[int, Callable[[dict[str, Any], socket.socket | None], None]] = {}
-        self._streams: dict[int, Stream] = {}
         self.joined = asyncio.Event()
         self._lost = asyncio.Event()
         system.on_radio = self._heard

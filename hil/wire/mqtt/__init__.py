@@ -11,7 +11,7 @@ Sources: OASIS 'MQTT Version 3.1.1' (29 October 2014) and 'MQTT Version 5.0' (7 
 
 from __future__ import annotations
 
-from hil.wire.mqtt.codes import code_name, connack_code
+from hil.wire.mqtt.codes import connack_code
 from hil.wire.mqtt.decode import decode
 from hil.wire.mqtt.decoder import Decoder
 from hil.wire.mqtt.encode import encode
@@ -68,7 +68,6 @@ __all__ = [
     "Will",
     "check_filter",
     "check_name",
-    "code_name",
     "connack_code",
     "decode",
     "encode",

@@ -79,9 +79,6 @@ REASONS: Final[Mapping[int, str]] = {
     0xA2: "wildcard subscriptions not supported",
 }
 
-# Where the name of code 0 (and it alone) depends on the packet.
-_ZERO: Final[Mapping[type[Packet], str]] = {Disconnect: "normal disconnection", Suback: "granted QoS 0"}
-
 _ANSWER: Final = "00 10 80 83 87 90 91 97 99"
 _RELEASE: Final = "00 92"
 
@@ -106,21 +103,6 @@ ALLOWED_5: Final[Mapping[type[Packet], frozenset[int]]] = {
 
 # MQTT 5 reason code -> CONNACK return code of 3.1.1. The rest becomes 3, the server is unavailable.
 _AS_CONNACK_311: Final[Mapping[int, int]] = {0x00: 0, 0x84: 1, 0x85: 2, 0x86: 4, 0x8C: 4, 0x87: 5, 0x8A: 5}
-
-
-def code_name(packet: type[Packet], code: int, version: Version) -> str:
-    """The name of `code` as `packet` carries it, in words: `code_name(Connack, 5, Version.V311)` is 'not authorized'.
-
-    A code that the standard does not have is given back as 'reserved code 0x2a'.
-    """
-    names: Mapping[int, str]
-    if version is Version.V311:
-        names = CONNACK_311 if packet is Connack else SUBACK_311 if packet is Suback else {0: "success"}
-    elif code == 0 and packet in _ZERO:
-        return _ZERO[packet]
-    else:
-        names = REASONS
-    return names.get(code, f"reserved code 0x{code:02x}")
 
 
 def connack_code(reason: int, version: Version) -> int:
