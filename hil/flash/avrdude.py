@@ -52,6 +52,10 @@ BOARDS = {
 _NO_ANSWER = re.compile(r"not in sync|error: timeout|programmer is not responding")
 _ENOUGH = 3
 
+# What it says of answers that came to an earlier question than it thinks: on a busy host they are late, and it never
+# catches up. A fresh start of the bootloader has it ask from the beginning.
+_OUT_OF_STEP = re.compile(r"protocol expects (?:OK|sync) byte")
+
 # What each failure most often comes from; the first that is found in avrdude's words is told.
 _CURES = (
     ("ermission denied", "add yourself to the group dialout, and log in again"),
@@ -253,7 +257,8 @@ class Avrdude:
                 return done, attempt
             reason = self._reason(done, rate)
             self.timeline.record("flash", "failed", self.board, reason=reason, attempt=attempt)
-            if self._stopped.is_set() or not (done.ended == "silence" or _NO_ANSWER.search(text)):
+            again = done.ended == "silence" or _NO_ANSWER.search(text) or _OUT_OF_STEP.search(text)
+            if self._stopped.is_set() or not again:
                 break
         log = f"\nfull output: {self.log}" if self.log is not None else ""
         tries = f" ({attempt} attempts)" if attempt > 1 else ""

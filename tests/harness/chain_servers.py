@@ -18,7 +18,7 @@ from hil.credentials.identity import pem
 from hil.credentials.issue import Signed, Validity, authority_usage, new_key, server_usage, sign, subject_of
 
 NAME = "bench.test"
-LIMIT = 20.0
+LIMIT = 60.0
 NOW = datetime.now(UTC)
 
 

@@ -14,7 +14,7 @@ from certificates import NAME, pki
 from hil.link.client import Client, Endpoint, Received
 from hil.wire.mqtt import Connack, Publish, Version, encode
 
-LIMIT = 30.0  # seconds
+LIMIT = 60.0  # seconds
 CHATTER = encode(Publish("news", bytes(16_000)), Version.V311)
 #: Times it sends on after something has come that it has not read.
 GOES_ON = 50

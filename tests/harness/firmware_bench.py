@@ -47,7 +47,7 @@ from hil.wire.mqtt import (
     encode,
 )
 
-LIMIT = 30.0
+LIMIT = 60.0
 """Seconds that a test waits for anything; far more than it takes."""
 
 NVS_OFFSET, NVS_SIZE = 0x9000, 0x5000

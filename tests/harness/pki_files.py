@@ -33,7 +33,7 @@ def described(folder: Path, text: str = SMALL) -> Pki:
 def openssl(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run openssl in a folder; `variables` are added to its environment."""
     command = ["openssl", *arguments]
-    return subprocess.run(command, cwd=folder, env=os.environ | variables, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, cwd=folder, env=os.environ | variables, capture_output=True, text=True, timeout=300)
 
 
 def verdict(anchors: Path, chain: Path, *options: str) -> str:

@@ -98,7 +98,7 @@ def _listening(folder: Path, alive: int) -> tuple[subprocess.Popen[bytes], int]:
 
 def refused(server: Sshd) -> str | None:
     """Why this user may not come in here at all, as one with a locked account or without a shell; None if so."""
-    tried = subprocess.run(server.command("true"), stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+    tried = subprocess.run(server.command("true"), stdin=subprocess.DEVNULL, capture_output=True, timeout=300)
     log = (server.folder / "log").read_text()
     reasons = [line for line in log.splitlines() if "not allowed" in line or "not available" in line]
     if tried.returncode and reasons:

@@ -48,7 +48,7 @@ def verdicts(folder: Path, anchors: bytes, chain: bytes, *options: str) -> set[i
     (folder / "rest.pem").write_bytes(b"".join(blocks[1:]))
     rest = ["-untrusted", "rest.pem"] if blocks[1:] else []
     command = ["openssl", "verify", "-auth_level", "2", "-CAfile", "anchors.pem", *rest, *options, "leaf.pem"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
     found = {int(number) for number in re.findall(r"^error (\d+) at", done.stderr, re.MULTILINE)}
     assert (done.returncode == 0) == (not found), done.stderr
     return found

@@ -47,10 +47,10 @@ never = [{ source = "gateway", kind = "accept", after = 2, seconds = 1.5 }]
 
 def git(folder: Path, *arguments: str) -> None:
     who = ["-c", "user.name=Bench", "-c", "user.email=bench@hil.test", "-c", "commit.gpgsign=false"]
-    subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True, timeout=30)
+    subprocess.run(["git", "-C", str(folder), *who, *arguments], check=True, capture_output=True, timeout=300)
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(600)
 def test_the_revision_that_brought_a_failure_is_found_on_a_bench(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -29,7 +29,7 @@ never = [{ online = true }]
 def git(folder: Path, *arguments: str) -> str:
     who = ["-c", "user.name=Bench", "-c", "user.email=bench@hil.test", "-c", "commit.gpgsign=false"]
     command = ["git", "-C", str(folder), *who, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+    return subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout.strip()
 
 
 @pytest.fixture

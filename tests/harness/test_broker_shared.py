@@ -12,7 +12,7 @@ from hil.broker import BrokerError, Joined, Mosquitto, SharedBroker, find_mosqui
 from hil.parts.broker_side import shared_broker
 from hil.timeline import Timeline, where
 
-LIMIT = 30.0
+LIMIT = 60.0
 
 
 @pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")

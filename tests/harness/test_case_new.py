@@ -197,7 +197,7 @@ def answered(answers: str, name: str = "asked", *, code: int = 0) -> str:
     """At a terminal, or at least with answers on its standard input."""
     done = subprocess.run(
         [sys.executable, "-m", "hil.cli", "case", "new", name],
-        input=answers, capture_output=True, text=True, timeout=60, check=False, env=os.environ.copy(),
+        input=answers, capture_output=True, text=True, timeout=300, check=False, env=os.environ.copy(),
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
     assert "Traceback" not in done.stderr

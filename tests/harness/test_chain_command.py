@@ -77,10 +77,10 @@ def test_a_header_compiles(style: str, good: Endpoint, roots: Path, tmp_path: Pa
         '#include "trust.h"\n#include <cstdio>\nint main() { std::fputs(TRUST_ANCHORS_PEM, stdout); }\n'
     )
     try:
-        subprocess.run(["c++", "-o", tmp_path / "shown", tmp_path / "main.cpp"], check=True, timeout=120)
+        subprocess.run(["c++", "-o", tmp_path / "shown", tmp_path / "main.cpp"], check=True, timeout=300)
     except FileNotFoundError:
         pytest.skip("no C++ compiler (c++)")
-    shown = subprocess.run([tmp_path / "shown"], capture_output=True, check=True, timeout=60)
+    shown = subprocess.run([tmp_path / "shown"], capture_output=True, check=True, timeout=300)
     assert shown.stdout == authority().trust_anchors_pem
 
 

@@ -190,7 +190,7 @@ def test_flash_reset_and_console_act_on_the_running_board(
         input="status\n",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -22,7 +22,7 @@ from hil.expecting import NotSeen
 from hil.lines import Mark
 from hil.timeline import Timeline, where
 
-LONG = 30
+LONG = 60
 
 
 @pytest.fixture

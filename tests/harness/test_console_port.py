@@ -15,7 +15,7 @@ from hil.console import Console, ConsoleClosed, ConsoleError
 from hil.expecting import NotSeen
 from hil.timeline import Timeline, where
 
-LONG = 30
+LONG = 60
 
 
 @pytest.fixture

@@ -39,7 +39,7 @@ def test_python_examples_pass_on_the_virtual_rig(tmp_path: Path) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -123,7 +123,7 @@ def doctor(setup: str, rig: str, folder: Path) -> dict[str, list[dict[str, Any]]
         ["unshare", "-rn", "bash", "-c", script, sys.executable, str(path)],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode in (0, 1), done.stderr

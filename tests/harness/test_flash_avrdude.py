@@ -82,6 +82,17 @@ def test_auto_tries_the_other_rate_of_a_nano_and_keeps_it(tmp_path: Path) -> Non
     assert stand.rates() == ["115200", "57600", "57600"]
 
 
+@pytest.mark.parametrize("byte", ["OK byte 0x10 but got 0x14", "sync byte 0x14 but got 0x10"])
+def test_answers_out_of_step_are_asked_for_anew(tmp_path: Path, byte: str) -> None:
+    """As a host makes them that is too busy to read an answer in time: each one is then taken for the next's."""
+    stand = Stand(tmp_path)
+    lost = f"avrdude error: protocol expects {byte}\navrdude error: initialization failed, rc=-1"
+    stand.plan({"say": lost, "code": 1}, {"say": MISMATCH, "code": 1}, {"say": lost, "code": 1}, {"say": WROTE})
+    assert stand.flasher.flash([stand.image]).attempts == 2
+    reasons = [event["reason"] for event in stand.timeline.events() if event.kind == "failed"]
+    assert [byte in reason for reason in reasons] == [True, True]
+
+
 def test_a_rate_that_was_named_is_the_only_one(tmp_path: Path) -> None:
     stand = Stand(tmp_path, "nano", bauds=[57600])
     stand.plan(*[{"say": LOST, "code": 1}] * 2)

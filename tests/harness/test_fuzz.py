@@ -66,7 +66,7 @@ def test_damaged_seeds(name: str) -> None:
 def test_the_fuzzer_runs(name: str, tmp_path: Path) -> None:
     inputs = 200 if name in EXAMPLES else 1500
     command = [sys.executable, str(FUZZ / "fuzz.py"), name, f"--inputs={inputs}", "--seed=1", f"--found={tmp_path}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert f"Done {inputs} runs" in done.stderr
     assert not list(tmp_path.glob(f"{name}-crash-*"))
@@ -74,7 +74,7 @@ def test_the_fuzzer_runs(name: str, tmp_path: Path) -> None:
 
 def test_an_unknown_target_is_one_line(tmp_path: Path) -> None:
     command = [sys.executable, str(FUZZ / "fuzz.py"), "nothing", f"--found={tmp_path}"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 2
     last = done.stderr.strip().splitlines()[-1]
     assert "no target 'nothing'; there are: mqtt" in last or "atheris is not installed" in last

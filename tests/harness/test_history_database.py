@@ -275,7 +275,7 @@ def test_several_processes_may_begin_and_write_one_history(place: Place) -> None
         one.stdin.write("\n")  # all at once: each finds no database yet
         one.stdin.flush()
     for one in writers:
-        _, errors = one.communicate(timeout=120)
+        _, errors = one.communicate(timeout=300)
         assert one.returncode == 0, errors
     with open_history(place) as history, history.reading() as connection:
         assert [one.outcomes for one in counts(connection, newest(connection))] == [{"pass": 25}] * 3
@@ -290,7 +290,7 @@ def test_a_kill_loses_nothing_that_was_written(tmp_path: Path) -> None:
     killed.stdin.flush()
     written = [int(killed.stdout.readline()) for _ in range(20)]
     killed.send_signal(signal.SIGKILL)
-    killed.communicate(timeout=30)
+    killed.communicate(timeout=300)
     with open_history(place) as history, history.reading() as connection:
         titles = set(connection.execute(select(schema.scenarios.c.title)).scalars())
         (found,) = counts(connection, newest(connection))

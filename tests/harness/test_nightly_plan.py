@@ -84,20 +84,21 @@ def begin(one: Plan, folder: Path, *whats: str) -> None:
 
 def test_what_was_cut_short_is_gone_on_with(tmp_path: Path) -> None:
     one = plan(tmp_path)
+    now = datetime.datetime.now()  # once: midnight may be near
 
     def chosen(wanted: Plan, *, hours: float = 0.0, new: bool = False) -> str:
-        now = datetime.datetime.now().timestamp() + hours * 3600
-        return folder_for(wanted, given=None, resume=None, new=new, now=now).name
+        at = now.timestamp() + hours * 3600
+        return folder_for(wanted, given=None, resume=None, new=new, now=at).name
 
     first = chosen(one)
-    assert first == f"nightly-{datetime.date.today()}"
+    assert first == f"nightly-{now.date()}"
     begin(one, tmp_path / first)
     assert chosen(one) == first
     assert chosen(one, new=True) == f"{first}-2"
     assert chosen(replace(one, boards=BOARDS[:1])) == f"{first}-3"
     assert chosen(replace(one, version="1.4.2")) == f"{first}-4"
     assert chosen(one, hours=24.1) not in (first, f"{first}-2")
-    late = replace(one, deadline=datetime.datetime.now().timestamp() + 1800)
+    late = replace(one, deadline=now.timestamp() + 1800)
     begin(late, tmp_path / f"{first}-2", "resumed")
     assert chosen(late) == f"{first}-2"
     assert chosen(late, hours=1) != f"{first}-2"

@@ -57,7 +57,7 @@ def scenarios(folder: Path, rig: str, select: str) -> tuple[dict[str, str], str]
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=500,
         check=False,
     )
     assert report.exists(), done.stdout + done.stderr

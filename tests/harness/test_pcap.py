@@ -146,7 +146,7 @@ def test_tcpdump_reads_what_is_written(tmp_path: Path) -> None:
     capture.connect().say("up", b"hello")
     (tmp_path / "a.pcap").write_bytes(capture.pcap())
     told = subprocess.run(
-        ["tcpdump", "-nr", "a.pcap"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60
+        ["tcpdump", "-nr", "a.pcap"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=300
     )
     assert "10.0.0.7.40001 > 10.0.0.1.8883: Flags [S]" in told.stdout
     assert told.stdout.splitlines()[2].endswith("length 5")

@@ -122,7 +122,7 @@ def test_what_mbedtls_makes_of_keys() -> None:
 def repository(tmp_path: Path) -> Path:
     if which("git") is None:
         pytest.skip("no git here")
-    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True, timeout=60)
+    subprocess.run(["git", "init", "-q", str(tmp_path)], check=True, timeout=300)
     return tmp_path
 
 
@@ -132,7 +132,7 @@ def test_a_key_that_git_tracks(repository: Path, name: str) -> None:
     text = key_pem("device") if name == "device.key" else write("c", [Constant("KEY", key_pem("device").encode())])
     path.write_text(f"/*\n{key_pem('device')}*/\n" if name == "commented.ino" else text)
     assert check([load(path)]).findings == []
-    subprocess.run(["git", "-C", str(repository), "add", name], check=True, timeout=60)
+    subprocess.run(["git", "-C", str(repository), "add", name], check=True, timeout=300)
     found = check([load(path)]).findings
     assert [finding.rule.name for finding in found] == ["committed-key"]
 
@@ -140,7 +140,7 @@ def test_a_key_that_git_tracks(repository: Path, name: str) -> None:
 def test_what_is_no_key_may_be_tracked(repository: Path) -> None:
     path = repository / "a.h"
     path.write_text('bool key(const char *s) { return strstr(s, "-----BEGIN EC PRIVATE KEY-----"); }\n')
-    subprocess.run(["git", "-C", str(repository), "add", "a.h"], check=True, timeout=60)
+    subprocess.run(["git", "-C", str(repository), "add", "a.h"], check=True, timeout=300)
     assert check([load(path)]).findings == []
 
 

@@ -102,7 +102,7 @@ def test_a_c_compiler_sees_the_clean_pem(tmp_path: Path, made: list[tuple[str, s
     (tmp_path / "main.cpp").write_text("\n".join(program))
     command = ["g++", "-std=c++17", "-O0", "-o", str(tmp_path / "main"), str(tmp_path / "main.cpp")]
     subprocess.run(command, check=True, timeout=240)
-    assert subprocess.run([tmp_path / "main"], check=True, capture_output=True, timeout=60).stdout == expected
+    assert subprocess.run([tmp_path / "main"], check=True, capture_output=True, timeout=300).stdout == expected
 
 
 @pytest.mark.skipif(which("gcc") is None, reason="no gcc here")
@@ -115,8 +115,8 @@ def test_a_plain_c_compiler_sees_the_clean_pem(tmp_path: Path) -> None:
     main = f'#include <stdio.h>\n#include "constants.h"\nint main(void) {{ {printing} return 0; }}\n'
     (tmp_path / "main.c").write_text(main)
     command = ["gcc", "-std=c99", "-o", str(tmp_path / "main"), str(tmp_path / "main.c")]
-    subprocess.run(command, check=True, timeout=120)
-    seen = subprocess.run([tmp_path / "main"], check=True, capture_output=True, timeout=60).stdout
+    subprocess.run(command, check=True, timeout=300)
+    seen = subprocess.run([tmp_path / "main"], check=True, capture_output=True, timeout=300).stdout
     assert seen == (leaf().encode() + b"\0") * len(broken)
 
 

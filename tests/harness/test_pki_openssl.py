@@ -89,7 +89,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Pki, Path]]
 def run(folder: Path) -> None:
     environment = os.environ | PASSPHRASES
     done = subprocess.run(
-        ["sh", "make.sh"], cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False
+        ["sh", "make.sh"], cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
     assert done.returncode == 0, done.stderr
 

@@ -20,7 +20,7 @@ from hil.ports.known import KNOWN, recognised
 from hil.timeline import Timeline, where
 from hil.toml import FileError
 
-LONG = 30
+LONG = 60
 CONTRACT = Path(__file__).parents[2] / "rigs" / "contracts" / "reference.toml"
 MAC = "24:0a:c4:00:01:10"
 

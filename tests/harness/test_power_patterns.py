@@ -19,7 +19,7 @@ from hil.power.patterns import brown_out, cut_at, plan_random_cuts, random_cuts
 from hil.schedule import Schedule
 from hil.timeline import Event, NoSuchEvent, Timeline, where
 
-LIMIT = 20.0
+LIMIT = 60.0
 
 
 class Fake:

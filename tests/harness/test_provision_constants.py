@@ -154,7 +154,7 @@ def test_no_secret_goes_into_a_file_that_git_tracks(tmp_path: Path) -> None:
     sources = Sources(tmp_path)
     sources.target.write_text("// dummies\n")
     for command in (["init", "-q"], ["add", "settings.h"]):
-        subprocess.run(["git", *command], cwd=tmp_path, check=True, timeout=60)
+        subprocess.run(["git", *command], cwd=tmp_path, check=True, timeout=300)
     with pytest.raises(ProvisionError, match=r"settings\.h: git tracks it.*git rm --cached settings\.h"):
         sources.method().apply(VALUES)
     assert sources.target.read_text() == "// dummies\n"
@@ -173,7 +173,7 @@ def test_what_a_killed_run_left_behind_is_put_right(tmp_path: Path, before: byte
         f"with borrowed(Path({str(tmp_path)!r}), {{Path({str(target)!r}): b'secret'}}, secret=True, "
         "stopped=threading.Event()): os._exit(9)"
     )
-    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=60).returncode == 9
+    assert subprocess.run([sys.executable, "-c", script], check=False, timeout=300).returncode == 9
     assert target.read_bytes() == b"secret"
     with borrowed(tmp_path, {target: b"next"}, secret=True, stopped=threading.Event()):
         assert target.read_bytes() == b"next"

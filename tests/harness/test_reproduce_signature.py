@@ -12,7 +12,7 @@ from hil.reproduce.signature import Matching, State, cause_of, matching, words_o
 from tests.harness.stories import Story
 
 START = 1000.0
-LIMIT = 30.0
+LIMIT = 60.0
 
 
 def laid(story: Story, until: float | None = None, **signature: Any) -> Matching:

@@ -18,7 +18,7 @@ from hil import reset, serial_port
 from hil.console import Console, ConsoleError
 from hil.timeline import Timeline, where
 
-LONG = 30
+LONG = 60
 
 
 def pins(state: tuple[bool, bool]) -> tuple[str, str]:

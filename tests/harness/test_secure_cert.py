@@ -278,7 +278,7 @@ Path("found.json").write_text(json.dumps(listed))
 def run_vendors_tool(script: str, folder: Path) -> None:
     if importlib.util.find_spec("esp_secure_cert") is None:
         pytest.skip("esp-secure-cert-tool is not installed: pip install esp-secure-cert-tool")
-    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, capture_output=True, timeout=60)
+    subprocess.run([sys.executable, "-c", script], cwd=folder, check=True, capture_output=True, timeout=300)
 
 
 def test_the_vendors_tool_writes_the_same_bytes(credentials: Credentials, tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_it_begins_before_the_database_does(
             assert get(at, "/runs")[0] == 200
         finally:
             process.terminate()
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=300)
     assert process.returncode == 0
     assert CURE in errors
     assert errors.count("\n") == 1

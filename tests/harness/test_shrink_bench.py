@@ -20,7 +20,7 @@ parameters = { seconds = 0.01 }
 """
 
 
-@pytest.mark.timeout(170)
+@pytest.mark.timeout(600)
 def test_a_case_is_reduced_to_what_its_failure_needs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "rig.toml").write_text(RIG)
     (tmp_path / "case").mkdir()

@@ -31,8 +31,8 @@ def test_a_c_compiler_sees_the_same_bytes(tmp_path: Path, compiler: str, style: 
     source.write_text(f'#include <stdio.h>\n#include "credentials.h"\nint main(void) {{ {PRINT} return 0; }}\n')
     program = tmp_path / "program"
     command = [compiler, f"-std={standard}", "-Wall", "-Werror", "-o", str(program), str(source)]
-    subprocess.run(command, check=True, timeout=120)
-    seen = subprocess.run([program], check=True, capture_output=True, timeout=60).stdout.split(b"\0")[:-1]
+    subprocess.run(command, check=True, timeout=300)
+    seen = subprocess.run([program], check=True, capture_output=True, timeout=300).stdout.split(b"\0")[:-1]
     assert seen == [item.pem for item in ITEMS]
 
 
@@ -48,7 +48,7 @@ def test_python_sees_the_same_bytes(tmp_path: Path, style: str) -> None:
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         f"import credentials as c; print(repr([getattr(c, n) for n in {names!r}.split(', ')]))",
     ]
-    seen = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
+    seen = subprocess.run(command, check=True, capture_output=True, text=True, timeout=300).stdout
     assert seen.strip() == repr([item.pem for item in ITEMS])
 
 
@@ -141,8 +141,8 @@ def test_a_c_compiler_sees_the_same_numbers(tmp_path: Path, compiler: str, stand
         str(program),
         str(source),
     ]
-    subprocess.run(command, check=True, timeout=120)
-    seen = subprocess.run([program], check=True, capture_output=True, text=True, timeout=60).stdout.split()
+    subprocess.run(command, check=True, timeout=300)
+    seen = subprocess.run([program], check=True, capture_output=True, text=True, timeout=300).stdout.split()
     assert seen == [str(number.value) for number in NUMBERS]
 
 

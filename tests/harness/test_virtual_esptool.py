@@ -258,7 +258,7 @@ BRIEF = ("write-flash", "no-stub")
 @pytest.mark.parametrize("step", SAID)
 @pytest.mark.parametrize("chip", WHOLE)
 def test_command(chip: str, step: str, chains: dict[str, Chain]) -> None:
-    told = chains[chip].results[step].result(170)
+    told = chains[chip].results[step].result(500)
     assert told.returncode == 0, told.stdout + told.stderr
     assert SAID[step] in told.stdout, told.stdout
 
@@ -266,7 +266,7 @@ def test_command(chip: str, step: str, chains: dict[str, Chain]) -> None:
 @pytest.mark.parametrize("chip", [chip for chip in CHIPS if chip not in WHOLE])
 def test_stub_and_rom_write_and_what_is_written_starts(chip: str, chains: dict[str, Chain]) -> None:
     chain = chains[chip]
-    stub, rom = (chain.results[step].result(170) for step in BRIEF)
+    stub, rom = (chain.results[step].result(500) for step in BRIEF)
     assert (stub.returncode, rom.returncode) == (0, 0), stub.stdout + stub.stderr + rom.stdout + rom.stderr
     assert stub.stdout.count("Hash of data verified") == len(chain.images)
     for offset, file in chain.images.values():
@@ -281,7 +281,7 @@ def test_stub_and_rom_write_and_what_is_written_starts(chip: str, chains: dict[s
 
 @pytest.mark.parametrize("chip", CHIPS)
 def test_identity(chip: str, chains: dict[str, Chain]) -> None:
-    told = chains[chip].results["write-flash"].result(170).stdout
+    told = chains[chip].results["write-flash"].result(500).stdout
     assert f"Chip type:          {TITLE[chip]}" in told
     assert f"Crystal frequency:  {CRYSTAL.get(chip, 40)}MHz" in told
     assert f"{'BASE ' if chip in EUI64 else ''}MAC:" in told
@@ -291,20 +291,20 @@ def test_identity(chip: str, chains: dict[str, Chain]) -> None:
 
 @pytest.mark.parametrize("chip", WHOLE)
 def test_flash_id(chip: str, chains: dict[str, Chain]) -> None:
-    flash = chains[chip].results["flash-id"].result(170).stdout
+    flash = chains[chip].results["flash-id"].result(500).stdout
     assert "Manufacturer: c8" in flash
     assert "Device: 4016" in flash
 
 
 @pytest.mark.parametrize("chip", WHOLE)
 def test_unchanged_sectors_are_not_written_again(chip: str, chains: dict[str, Chain]) -> None:
-    told = chains[chip].results["diff-with"].result(170).stdout
+    told = chains[chip].results["diff-with"].result(500).stdout
     assert "Wrote 65" not in told, told  # not the whole image
 
 
 @pytest.mark.parametrize("chip", WHOLE)
 def test_run_leaves_the_loader(chip: str, chains: dict[str, Chain]) -> None:
-    told = chains[chip].results["run"].result(170)
+    told = chains[chip].results["run"].result(500)
     assert told.returncode == 0, told.stdout + told.stderr
     text = chains[chip].board.serial.heard.decode("latin-1")
     assert "firmware reference 1.0.1 cause" in text  # what --diff-with had put there
@@ -312,19 +312,19 @@ def test_run_leaves_the_loader(chip: str, chains: dict[str, Chain]) -> None:
 
 @pytest.mark.parametrize("chip", WHOLE)
 def test_writing_past_the_end_fails(chip: str, chains: dict[str, Chain]) -> None:
-    assert chains[chip].results["out of the flash"].result(170).returncode != 0
+    assert chains[chip].results["out of the flash"].result(500).returncode != 0
 
 
 @pytest.mark.parametrize("chip", ["esp32s3", "esp32c3"])
 def test_reset_by_dtr_and_rts(chip: str, over_rfc2217: dict[str, Future[tuple[Run, BoardProcess]]]) -> None:
-    told, board = over_rfc2217[chip].result(170)
+    told, board = over_rfc2217[chip].result(500)
     assert told.returncode == 0, told.stdout + told.stderr
     assert f"MAC:                {MAC[chip]}" in told.stdout
     assert board.control("state")["mode"] == "run"  # the hard reset at the end
 
 
 def test_flash_and_boot(over_rfc2217: dict[str, Future[tuple[Run, BoardProcess]]]) -> None:
-    told, board = over_rfc2217["write-flash"].result(170)
+    told, board = over_rfc2217["write-flash"].result(500)
     assert told.returncode == 0, told.stdout + told.stderr
     assert "Hash of data verified" in told.stdout
     client = Telnet(board.facts["serial"])

@@ -26,7 +26,7 @@ from hil.timeline import Timeline
 from hil.virtual.uno import build
 
 RIG = Path(__file__).parents[2] / "rigs/virtual-uno.toml"
-LONG = 30.0  # seconds; what is waited for comes within two on a machine that is not busy
+LONG = 60.0  # seconds; what is waited for comes within two on a machine that is not busy
 
 LACKING = [*build.missing(), *([] if shutil.which("avrdude") else ["avrdude"])]
 pytestmark = pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}")

@@ -22,7 +22,7 @@ def test_missing_packages_are_named_in_one_line(tmp_path: Path) -> None:
         env={**os.environ, "PATH": str(tmp_path), "HIL_CACHE": str(tmp_path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert done.returncode == virtual_board.UNAVAILABLE
@@ -40,7 +40,7 @@ def test_without_them_its_tests_are_not_applicable_and_those_of_others_run(tmp_p
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=170,
+        timeout=500,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

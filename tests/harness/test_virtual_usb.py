@@ -139,7 +139,7 @@ def test_two_devices_of_one_name_by_id(tmp_path: Path) -> None:
 def hil(*words: str, root: Path | None = None) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hil.virtual", "lines", sys.executable, "-m", "hil.cli", *words]
     env = {**os.environ, **({"HIL_DEV_ROOT": str(root)} if root else {})}
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=env, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, env=env, check=False)
 
 
 @needs_cc

@@ -15,7 +15,7 @@ from typing import Any
 from certificates import NAME, client_context, pki
 from OpenSSL import SSL
 
-LIMIT = 20.0
+LIMIT = 60.0
 V12, V13 = "TLSv1.2", "TLSv1.3"
 VERSIONS = {V12: ssl.TLSVersion.TLSv1_2, V13: ssl.TLSVersion.TLSv1_3}
 

@@ -10,6 +10,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -25,7 +26,7 @@ from hil.wire.esp_loader import SYNC_PATTERN, Command, Reply, Request, checksum
 from hil.wire.partitions import ARDUINO_DEFAULT
 
 FLASH_SIZE = 4 << 20
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class SilentRadio:
@@ -282,11 +283,18 @@ def words_of(*values: int) -> bytes:
     return b"".join(value.to_bytes(4, "little") for value in values)
 
 
-def esptool(*arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+#: esptool gives a chip 3 s for most answers, and 0.1 s for the first: a board in a busy process may need longer.
+ESPTOOL_PATIENCE = "[esptool]\ntimeout = 60\nsync_timeout = 2\nmem_end_rom_timeout = 2\nserial_write_timeout = 60\n"
+
+
+def esptool(*arguments: str, timeout: float = 500) -> subprocess.CompletedProcess[str]:
     """The real esptool, as a process."""
     command = [sys.executable, "-m", "esptool", *arguments]
-    environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200"}
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment, check=False)
+    with tempfile.NamedTemporaryFile("w", suffix=".cfg") as config:
+        config.write(ESPTOOL_PATIENCE)
+        config.flush()
+        environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "ESPTOOL_CFGFILE": config.name}
+        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment, check=False)
 
 
 class LoopThread:
