@@ -10,8 +10,10 @@ from typing import Any
 from hil.tools.asking import Answer, ask
 from hil.tools.used import Use
 
-#: Seconds that a tool may take. Where one hangs, a run that is shorter ends so much later, and says so.
+#: Seconds that a tool may take.
 PATIENCE = 5.0
+#: Seconds that one may go on for as the bench closes: no short run waits for one that hangs.
+GRACE = 1.0
 _AT_ONCE = 8
 
 Told = dict[str, Any]
@@ -36,9 +38,12 @@ class Versions:
                 self._asked[use] = self._threads.submit(self._one, use)
 
     def close(self) -> None:
-        """Wait for those that were asked, each no longer than PATIENCE. Closing twice does nothing."""
+        """Wait for those that were asked, no longer than GRACE; what is not said by then is given up, and said to be.
+
+        Closing twice does nothing.
+        """
         try:
-            wait(self._asked.values(), timeout=PATIENCE)
+            wait(self._asked.values(), timeout=GRACE)
         finally:
             self._stop.set()
             self._threads.shutdown(wait=True, cancel_futures=True)

@@ -121,8 +121,10 @@ def _complain(words: str, code: int) -> int:
 
 def unable() -> str | None:
     """Why no screen can be shown here, in one line; None if it can."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return "watch needs a terminal: found input or output that is none"
+    streams = {"input": sys.stdin, "output": sys.stdout, "standard error, which it draws on,": sys.stderr}
+    elsewhere = next((name for name, stream in streams.items() if not stream.isatty()), None)
+    if elsewhere is not None:
+        return f"watch needs a terminal: found that {elsewhere} is none"
     term = os.environ.get("TERM", "")
     if term in ("", "dumb"):
         return f"watch needs a terminal that can move its cursor: found TERM={term or 'unset'}"

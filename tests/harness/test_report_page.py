@@ -239,12 +239,59 @@ def test_on_paper(browser: Any, failing: Path) -> None:
     corner = "[...document.getElementById('picture').getContext('2d').getImageData(20, 170, 1, 1).data].slice(0, 3)"
     assert min(page.evaluate(corner)) > 200, "dark lanes on paper"
     assert not page.locator("#list").is_visible()
-    assert page.locator("#diagnosis").is_visible()
+    for cause in page.locator(".cause").all():
+        cause.evaluate("e => e.open = false")
+        assert cause.locator("p").first.bounding_box()["height"] > 10, "on paper nobody can open it"
     assert page.pdf().startswith(b"%PDF")
     page.emulate_media(media="screen", color_scheme="dark")
     ink(page)
     assert max(page.evaluate(corner)) < 100
     window.context.close()
+
+
+def test_on_a_phone_tables_are_scrolled_and_not_squeezed(browser: Any, failing: Path) -> None:
+    window = Window(browser)
+    page = window.open(failing)
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    for cell in page.locator(".images td:last-child, .about .wide td").all():
+        assert cell.bounding_box()["width"] > 80, cell.inner_text()
+    window.context.close()
+    assert not window.complaints
+
+
+def test_a_failure_out_of_sight_is_pointed_to(browser: Any, failing: Path) -> None:
+    window = Window(browser, reduced_motion="reduce")
+    page = window.open(failing, "#test-0")
+    page.evaluate(
+        """() => {
+            const fill = CanvasRenderingContext2D.prototype.fillText;
+            window.painted = [];
+            CanvasRenderingContext2D.prototype.fillText = function (words, ...where) {
+                window.painted.push(words);
+                fill.call(this, words, ...where);
+            };
+        }"""
+    )
+
+    def told() -> set[str]:
+        page.evaluate("window.painted = []")
+        page.keyboard.press("t")  # paints all anew
+        return {"failed", "failed →", "← failed"} & set(page.evaluate("window.painted"))
+
+    assert told() == {"failed"}
+    for _ in range(6):
+        page.keyboard.press("+")
+    box = page.locator("#picture").bounding_box()
+    page.mouse.click(box["x"] + 126, box["y"] + 20)  # the beginning of the strip
+    assert told() == {"failed →"}
+    page.mouse.click(box["x"] + box["width"] - 10, box["y"] + 20)
+    page.locator("#picture").focus()
+    for _ in range(9):
+        page.keyboard.press("PageDown")
+    assert told() == {"← failed"}
+    window.context.close()
+    assert not window.complaints
 
 
 def test_without_scripts_the_first_page_is_there(browser: Any, failing: Path) -> None:

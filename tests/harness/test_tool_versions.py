@@ -84,6 +84,7 @@ def test_a_python_tool_that_does_not_say_is_asked_for_its_package(tmp_path: Path
 def test_nobody_waits_and_one_that_is_missing_or_hangs_harms_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(versions, "GRACE", 60)
     os.mkfifo(tmp_path / "held")
     held = program(tmp_path / "held-back", f"read line < {tmp_path / 'held'}; echo version 1.2")
     mute = program(tmp_path / "mute", "true")
@@ -102,10 +103,21 @@ def test_nobody_waits_and_one_that_is_missing_or_hangs_harms_nothing(
     hung = Versions(told.append)
     hung.ask([Use(FAKE, str(program(tmp_path / "hung", "sleep 600")))])
     hung.close()
-    assert "was not done" in told[-1][0]["trouble"]
+    assert "was not done after 0.3 s" in told[-1][0]["trouble"]
+
+
+def test_a_short_run_does_not_wait_for_one_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "PATIENCE", 600)
+    monkeypatch.setattr(versions, "GRACE", 0.1)
+    told: list[list[dict[str, Any]]] = []
+    hung = Versions(told.append)
+    hung.ask([Use(FAKE, str(program(tmp_path / "hung", "sleep 600")))])
+    hung.close()
+    assert "was not done when it was given up" in told[-1][0]["trouble"]
 
 
 def test_a_bench_writes_them_into_run_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(versions, "GRACE", 60)
     tool = str(program(tmp_path / "fake", "echo version 7.5"))
     monkeypatch.setattr(bench, "of_boards", lambda rig, boards: [Use(FAKE, tool) for _ in boards])
     monkeypatch.setattr(bench, "of_broker", lambda rig: Use(FAKE, "no-such-tool-of-hil"))

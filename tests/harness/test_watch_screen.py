@@ -208,16 +208,18 @@ def test_a_bench_is_opened_and_keys_act_on_its_board(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("is_terminal", "term", "code", "words"),
+    ("elsewhere", "term", "code", "words"),
     [
-        (False, "xterm", 1, "found input or output that is none; without a screen: hil diagnose"),
-        (True, "dumb", 1, "found TERM=dumb; without a screen: hil diagnose"),
-        (True, "", 1, "found TERM=unset"),
-        (True, "xterm", 2, "expected the folder of a run, or a folder with runs in it"),
+        ("stdin", "xterm", 1, "found that input is none; without a screen: hil diagnose"),
+        ("stdout", "xterm", 1, "found that output is none; without a screen: hil diagnose"),
+        ("stderr", "xterm", 1, "found that standard error, which it draws on, is none; without a screen: hil diagnose"),
+        (None, "dumb", 1, "found TERM=dumb; without a screen: hil diagnose"),
+        (None, "", 1, "found TERM=unset"),
+        (None, "xterm", 2, "expected the folder of a run, or a folder with runs in it"),
     ],
 )
 def test_where_there_is_nothing_to_show_one_line_says_so(
-    is_terminal: bool,
+    elsewhere: str | None,
     term: str,
     code: int,
     words: str,
@@ -225,8 +227,8 @@ def test_where_there_is_nothing_to_show_one_line_says_so(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for stream in (sys.stdin, sys.stdout):
-        monkeypatch.setattr(stream, "isatty", lambda: is_terminal)
+    for name in ("stdin", "stdout", "stderr"):
+        monkeypatch.setattr(getattr(sys, name), "isatty", lambda name=name: name != elsewhere)
     monkeypatch.setenv("TERM", term)
     assert cli.main(["watch", str(tmp_path)]) == code
     error = capsys.readouterr().err
@@ -235,7 +237,7 @@ def test_where_there_is_nothing_to_show_one_line_says_so(
 
 
 def test_without_its_package_the_cure_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for stream in (sys.stdin, sys.stdout):
+    for stream in (sys.stdin, sys.stdout, sys.stderr):
         monkeypatch.setattr(stream, "isatty", lambda: True)
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     monkeypatch.setenv("TERM", "xterm")

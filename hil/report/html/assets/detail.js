@@ -220,7 +220,7 @@ class Detail {
   }
 
   _failure() {
-    const test = this.test, parts = [...test.failures, ...test.sections];
+    const test = this.test, parts = [...test.failures.map(([when, words]) => ['Failed in ' + when, words]), ...test.sections];
     byId('tab-failure').hidden = !parts.length;
     byId('pane-failure').replaceChildren(...parts.map(([title, words]) => [make('h3', {}, title), failureText(words)]).flat());
   }

@@ -283,7 +283,7 @@ class Picture {
   }
 
   _moments(c) {
-    if (this.test.failed !== null) this._line(c, this.x(this.test.failed), 'bad', ['', 'unfinished'].includes(this.test.verdict) ? 'run ended' : 'failed', [5, 3]);
+    if (this.test.failed !== null) this._line(c, this.x(this.test.failed), 'bad', this._failedWords(), [5, 3]);
     if (this.hover && this.hover.x >= GUTTER && this.hover.x <= GUTTER + this.plot) {
       this._line(c, this.hover.x, 'faint', seconds(this.time(this.hover.x), this.perPixel), [2, 3]);
     }
@@ -296,6 +296,12 @@ class Picture {
       c.strokeRect(x - 5, y + 13, 12, LANE - 15);
       c.lineWidth = 1;
     }
+  }
+
+  // With an arrow where the moment of failure is not in sight: the tag stays at the edge behind which it lies.
+  _failedWords() {
+    const words = ['', 'unfinished'].includes(this.test.verdict) ? 'run ended' : 'failed', at = this.test.failed;
+    return at < this.start ? '← ' + words : at > this.end ? words + ' →' : words;
   }
 
   _line(c, x, colour, words, dashes) {
