@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hil import run_folder
+from hil.history.causes import causes
 from hil.history.cells import Cells
 from hil.history.database import History
 from hil.history.keep import KEY_FILE, BoardFacts, Keeper, RunFacts, key_of
@@ -42,6 +43,8 @@ def add(history: History, folder: Path) -> str:
             newest = max(newest, cell.finished)
     if not len(cells):
         raise NoRun(f"{folder / RESULTS}: found no result, expected a line for each phase of a test")
+    if not cells.all_good:
+        cells.explain(causes(folder))
     keeper = Keeper(history, *facts(folder, first))
     keeper.keep(cells)
     keeper.end(newest)

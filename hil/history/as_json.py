@@ -56,6 +56,7 @@ def failed(window: Window, found: Sequence[tuple[Run, Result]]) -> list[dict[str
         {
             **{"run": run(of), "rig": of.rig, "board": window.boards[one.board].name, "scenario": one.scenario},
             **{"outcome": one.outcome, "quarantined": one.quarantined, "seconds": one.seconds, "reason": one.reason},
+            "cause": one.cause,
         }
         for of, one in found
     ]

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from hil.history.causes import KIND as CAUSE
+
 _RANK: Final = {name: rank for rank, name in enumerate(("", "n/a", "pass", "WARN", "flaky", "FAIL", "ERROR"))}
 
 GOOD: Final = ("pass", "WARN")
@@ -129,6 +131,19 @@ class Cells:
         cell = self._cells.setdefault(key, Cell(*key))
         cell.take(line)
         return cell
+
+    def explain(self, causes: Mapping[tuple[str, str], str]) -> list[Cell]:
+        """Say why, by board and scenario; returns the cells of which something is said: those that failed at all."""
+        bad = [cell for cell in self._cells.values() if cell.outcome in (*BAD, "flaky")]
+        told = [cell for cell in bad if (cell.board, cell.scenario) in causes]
+        for cell in told:
+            cell.remarks[CAUSE, causes[cell.board, cell.scenario]] = None
+        return told
+
+    @property
+    def all_good(self) -> bool:
+        """Whether none of them failed."""
+        return not any(cell.outcome in (*BAD, "flaky") for cell in self._cells.values())
 
     def __iter__(self) -> Any:
         return iter(self._cells.values())

@@ -33,8 +33,7 @@ _FEW: Final = 10
 
 def about(sheet: Sheet, window: Window, newest: Sequence[Counts]) -> None:
     """What is looked at, and how the newest run of each rig went."""
-    first, last = window.runs[0], window.runs[-1]
-    sheet.line(words(f"{len(window.runs)} runs, {first.name} to {last.name}", "dim"))
+    sheet.line(words(window.words, "dim"))
     for one in newest:
         ended = "" if one.run.ended is not None else ", has not ended"
         line = words(f"the newest of rig {one.run.rig}, {one.run.name}{ended}: ")
@@ -55,7 +54,7 @@ def others(sheet: Sheet, window: Window, found: Sequence[Result], most: int | No
     for one in found[:most]:
         verdict = "quarantined" if one.quarantined and one.outcome != "flaky" else one.outcome
         what = words(f"{verdict}  ", COLOURS.get(verdict, "")) + words(one.scenario)
-        sheet.entry(words(window.boards[one.board].name, "bold"), what, one.reason, first=first)
+        sheet.entry(words(window.boards[one.board].name, "bold"), what, one.why, first=first)
     _more(sheet, len(found), most, "--json")
 
 
@@ -115,7 +114,7 @@ def regressions(
         sheet.line(words(outbreak.words, "bold"), indent=2, hang=2)
         for group in outbreak.broke:
             _broke(sheet, group, courses, wording.why(group, reasons))
-    _doubtful(sheet, [one for group in shown if not group.sure for one in group.regressions])
+    _doubtful(sheet, [one for group in shown if not group.sure for one in group.regressions], reasons)
     _more(sheet, len(groups), most, "regressions")
 
 
@@ -138,7 +137,7 @@ def _broke(sheet: Sheet, group: Broke, courses: Mapping[tuple[int, str], Sequenc
     _with_courses(sheet, rows, max(len(name.plain) for (name, _), _ in rows))
 
 
-def _doubtful(sheet: Sheet, found: Sequence[Regression]) -> None:
+def _doubtful(sheet: Sheet, found: Sequence[Regression], reasons: Mapping[tuple[int, str], str]) -> None:
     """What may be chance, or has never passed: a line each, where there is room."""
     if not found:
         return
@@ -151,10 +150,11 @@ def _doubtful(sheet: Sheet, found: Sequence[Regression]) -> None:
             one.firmware if one.new_firmware else words("the same" if one.good else one.firmware, "dim"),
             wording.tally(one),
             words(wording.chance(one.chance), "yellow") if one.good else words("never passed", "dim"),
+            words(reasons.get((one.board.id, one.scenario), ""), "dim"),
         )
         for one in found
     ]
-    heads = ("board", "scenario", "since", "with firmware", "failed", "chance")
+    heads = ("board", "scenario", "since", "with firmware", "failed", "chance", "why")
     if sheet.fits(rows, heads, indent=4):
         sheet.table(rows, heads=heads, indent=4)
         return
@@ -164,7 +164,9 @@ def _doubtful(sheet: Sheet, found: Sequence[Regression]) -> None:
         if one.good is None:
             told = ["never passed in these runs"]
         chance = [wording.chance(one.chance)] if one.good else []
-        sheet.entry(name, what, ", ".join([*told, wording.tally(one), *chance]), first=first, indent=4)
+        why = reasons.get((one.board.id, one.scenario), "")
+        told = [", ".join([*told, wording.tally(one), *chance]), *([why] if why else [])]
+        sheet.entry(name, what, *told, first=first, indent=4)
 
 
 def _with_courses(sheet: Sheet, rows: Sequence[tuple[Sequence[Text], Sequence[str]]], first: int) -> None:

@@ -88,10 +88,18 @@ class Live:
         boards = {name: BoardFacts(board.config.chip, board.config.mac) for name, board in self._rig.boards.items()}
         return Keeper(self._history, run, boards)
 
+    def _explain(self, keeper: Keeper) -> None:
+        """Keep why tests failed, too: the timeline is whole now. For parts of a run that is done once, at its end."""
+        if self._whole is None and self._folder is not None and not self._cells.all_good:
+            from hil.history.causes import causes
+
+            keeper.keep(self._cells.explain(causes(self._folder)))
+
     def end(self) -> list[str]:
         """The run is over. Returns a line that says where it was kept, or why not, with the cure; none if it is off."""
         try:
             if self._keeper is not None and self._trouble is None:
+                self._explain(self._keeper)
                 self._keeper.end(time.time())
         except ValueError as error:
             self._trouble = str(error)

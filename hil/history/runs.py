@@ -9,6 +9,7 @@ from typing import Final
 from sqlalchemy import Connection, func, select
 
 from hil.history import schema
+from hil.history.causes import KIND as CAUSE
 from hil.history.window import Run
 from hil.natural_order import natural
 
@@ -24,10 +25,6 @@ class Counts:
     def has(self, name: str) -> bool:
         """Whether there is any of this outcome."""
         return bool(self.outcomes.get(name))
-
-    @property
-    def total(self) -> int:
-        return sum(self.outcomes.values())
 
 
 def counts(connection: Connection, runs: Sequence[Run]) -> list[Counts]:
@@ -50,7 +47,10 @@ def counts(connection: Connection, runs: Sequence[Run]) -> list[Counts]:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of a scenario on a board in one run. `firmware`: its id; `board`: the board's id."""
+    """What became of a scenario on a board in one run. `firmware`: its id; `board`: the board's id.
+
+    `reason`: in the test's words; `cause`: what the diagnosis found most probable, None where it found nothing.
+    """
 
     board: int
     scenario: str
@@ -59,6 +59,12 @@ class Result:
     quarantined: bool
     seconds: float
     reason: str
+    cause: str | None = None
+
+    @property
+    def why(self) -> str:
+        """What the diagnosis found, and what the test said; '' where neither said anything."""
+        return ": ".join(filter(None, (self.cause, self.reason)))
 
 
 def results(connection: Connection, run: int) -> list[Result]:
@@ -66,8 +72,24 @@ def results(connection: Connection, run: int) -> list[Result]:
     table, title = schema.results.c, schema.scenarios.c.title
     columns = (table.board_id, title, table.firmware_id, table.outcome, table.quarantined, table.seconds, table.reason)
     asked = select(*columns).join(schema.scenarios, table.scenario_id == schema.scenarios.c.id)
-    found = [Result(*row) for row in connection.execute(asked.where(table.run_id == run))]
+    causes = _causes(connection, run)
+    found = [
+        Result(*row, cause=causes.get((row.board_id, row.title)))
+        for row in connection.execute(asked.where(table.run_id == run))
+    ]
     return sorted(found, key=lambda one: (natural(one.scenario), one.board))
+
+
+def _causes(connection: Connection, run: int) -> dict[tuple[int, str], str]:
+    """By board's id and scenario."""
+    table, title, remarks = schema.results.c, schema.scenarios.c.title, schema.remarks.c
+    asked = (
+        select(table.board_id, title, remarks.text)
+        .join(schema.scenarios, table.scenario_id == schema.scenarios.c.id)
+        .join(schema.remarks, remarks.result_id == table.id)
+        .where(table.run_id == run, remarks.kind == CAUSE)
+    )
+    return {(board, scenario): text for board, scenario, text in connection.execute(asked)}
 
 
 BAD: Final = ("FAIL", "ERROR", "flaky")
@@ -81,8 +103,8 @@ def bad(connection: Connection, runs: Sequence[Run]) -> list[tuple[Run, Result]]
 
 
 def reasons(found: Iterable[tuple[Run, Result]]) -> dict[tuple[int, str], str]:
-    """Why, by board and scenario, of results that were bad; of those that say it."""
-    return {(one.board, one.scenario): one.reason for _, one in found if one.reason}
+    """Why, by board and scenario, of results that were bad; of those of which it is known."""
+    return {(one.board, one.scenario): one.why for _, one in found if one.why}
 
 
 def titles(connection: Connection) -> list[str]:

@@ -94,7 +94,7 @@ remarks = Table(
     Column("kind", Text, primary_key=True),
     Column("text", Text, primary_key=True),
 )
-"""`kind`: 'finding' or 'warning'."""
+"""`kind`: 'finding', 'warning', or 'cause', which the diagnosis found."""
 
 measurements = Table(
     "measurements",

@@ -68,13 +68,13 @@ class Sheet:
         widths = _widths(_filled(rows, heads))
         return sum(widths) + _GAP * (len(widths) - 1) <= self.room(indent)
 
-    def entry(self, name: Text | str, what: Text | str, more: str, *, first: int, indent: int = 2) -> None:
+    def entry(self, name: Text | str, what: Text | str, *more: str, first: int, indent: int = 2) -> None:
         """What else is a row, where a table has no room: below `what`, beside a `name` of `first` columns, is more."""
         name = words(name) if isinstance(name, str) else name
         beside = name + Text(" " * (first - cell_len(name.plain) + _GAP))
         self.line(beside + (words(what) if isinstance(what, str) else what), indent=indent, hang=first + _GAP)
-        if more:
-            self.line(words(more, "dim"), indent=indent + first + _GAP, hang=2)
+        for paragraph in filter(None, more):
+            self.line(words(paragraph, "dim"), indent=indent + first + _GAP, hang=2)
 
     def table(
         self,

@@ -42,6 +42,8 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Board:
+    """A board of a rig; those of two rigs may have the same name. `chip` is '' where nobody said."""
+
     id: int
     rig: str
     name: str
@@ -50,7 +52,7 @@ class Board:
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """`name`: its version, its revision, or else the begin of its hash."""
+    """What a board ran. `hash`: of its images, SHA-256. `first_seen`: seconds since 1970."""
 
     id: int
     contract: str
@@ -61,6 +63,7 @@ class Firmware:
 
     @property
     def name(self) -> str:
+        """For people: 1.4.2 (595c7ddd)."""
         told = " ".join(word for word in (self.version, self.revision and self.revision[:12]) if word)
         return f"{told} ({self.hash[:8]})" if told else self.hash[:12]
 
@@ -76,6 +79,12 @@ class Window:
     cells: Mapping[tuple[int, int], Sequence[Entry]]
     measured: Mapping[tuple[int, int, str], tuple[Sequence[int], Sequence[float], str]] = field(default_factory=dict)
     """By board, scenario and name: the runs' orders, the values, the unit."""
+
+    @property
+    def words(self) -> str:
+        """How many runs, and from when to when; there has to be one."""
+        first, last = self.runs[0].name, self.runs[-1].name
+        return f"{len(self.runs)} runs, {first} to {last}" if len(self.runs) > 1 else f"1 run, {last}"
 
     def newest(self) -> list[Run]:
         """The newest run of each rig, by the rigs' names."""

@@ -30,10 +30,7 @@ def style() -> str:
 def page(view: View, title: str, *body: Child) -> str:
     """A whole page about the history."""
     asked = view.asked
-    window = view.window
-    first, last = window.runs[0], window.runs[-1]
-    about = f"{len(window.runs)} runs, {first.name} to {last.name}" if first != last else f"1 run, {last.name}"
-    head = joined(element("span", about, class_="quiet"), element("span", view.where, class_="quiet where"))
+    head = joined(element("span", view.window.words, class_="quiet"), element("span", view.where, class_="quiet where"))
     return _document(title, asked, head, joined(_filters(view), element("h1", title, class_="title"), *body))
 
 

@@ -29,7 +29,7 @@ def broken(view: View, most: int | None = None) -> Html:
         [
             element("h3", "May be chance, or never passed in these runs", class_="below"),
             table(
-                ("board", "scenario", "since", "with firmware", "failed", "chance", "runs"),
+                ("board", "scenario", "since", "with firmware", "failed", "chance", "runs", "why"),
                 (_doubtful(view, one) for one in doubtful[:most]),
                 "",
             ),
@@ -96,6 +96,7 @@ def _doubtful(view: View, one: Regression) -> Sequence[Html | str]:
         element("span", wording.tally(one), class_="whole"),
         element("span", wording.chance(one.chance) if one.good else "never passed", class_="whole"),
         marks.strip(view.cells(one.board)[one.scenario], len(view.window.runs)),
+        element("span", one_line(view.reasons.get((one.board.id, one.scenario), ""), 300), class_="reason"),
     )
 
 

@@ -60,5 +60,5 @@ def bad_row(view: View, found: Result) -> tuple[Child, ...]:
         marks.verdict(found.outcome, found.quarantined),
         links.board(view.asked, board),
         links.scenario(view.asked, found.scenario, board.name),
-        element("span", one_line(found.reason, 300), class_="reason"),
+        element("span", one_line(found.why, 300), class_="reason"),
     )
