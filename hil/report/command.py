@@ -46,6 +46,7 @@ def run(options: argparse.Namespace) -> int:
         return 0
     written = files.write(found)
     sys.stdout.write(files.FORMS["terminal"].render(found))
+    print()
     for path in written:
         print(f"report: {path}")
     return 0

@@ -12,7 +12,7 @@ from hil.report.failure import message_of
 from hil.report.legible import one_line
 from hil.report.runs import Run
 from hil.report.summary import VERDICTS, summary
-from hil.report.verdicts import FLAKY, worse
+from hil.report.verdicts import FLAKY, together, worse
 
 _SIGN = {
     **{"FAIL": "❌", "ERROR": "💥", "flaky": "🎲", "quarantined": "🚧", "WARN": "⚠️", "pass": "✅", "n/a": "➖"},
@@ -36,7 +36,7 @@ def as_markdown(run: Run) -> str:
         lines += ["### Flaky", "", *(f"- {_named(test)}: {plain('; '.join(test['reasons']))}" for test in flaky), ""]
     lines += [*_matrix(told["tests"], [board["name"] for board in told["boards"]]), ""] if told["tests"] else []
     for key in ("warnings", "findings"):
-        said = list(dict.fromkeys(f"{test['board']}: {words}" for test in told["tests"] for words in test[key]))
+        said = list(together((test["board"], words) for test in told["tests"] for words in test[key]))
         lines += [f"### {key.capitalize()}", "", *(f"- {plain(words)}" for words in said), ""] if said else []
     lines += ["### What was tested", "", *(f"- {_tested(board)}" for board in told["boards"]), ""]
     lines += [f"With {', '.join(map(_tool, told['tools']))}.", ""] if told["tools"] else []

@@ -140,10 +140,10 @@ class Verdicts:
         for title, row in self._cells.items():
             cells = [_cell(row.get(name)).ljust(w) for name, w in zip(boards, columns, strict=True)]
             lines.append(f"{title.ljust(width)}  {'  '.join(cells)}".rstrip())
-        lines += _block("Warnings:", (f"{board}: {title}: {text}" for board, title, text in self._warnings))
-        lines += _block("Quarantine:", (f"{board}: {title}: {text}" for board, title, text in self._quarantine))
-        lines += _block("Not applicable:", self._not_applicable())
-        lines += _block("Findings:", (f"{board}: {text}" for board, text in self._findings))
+        lines += _block("Warnings:", together((board, f"{title}: {text}") for board, title, text in self._warnings))
+        lines += _block("Quarantine:", together((board, f"{title}: {text}") for board, title, text in self._quarantine))
+        lines += _block("Not applicable:", together(self._not_applicable()))
+        lines += _block("Findings:", together(self._findings))
         lines.append("")
         lines += [f"{name.removeprefix('hil.')}: {', '.join(seen)}" for name, seen in self._facts.items() if seen]
         return lines
@@ -153,14 +153,18 @@ class Verdicts:
         """The folders of the run: one, however many workers it had."""
         return list(self._facts[ARTIFACTS])
 
-    def _not_applicable(self) -> Iterable[str]:
-        """A line for each reason, with all boards that it holds for."""
-        found: dict[tuple[str, str], list[str]] = {}
+    def _not_applicable(self) -> Iterable[tuple[str, str]]:
         for title, row in self._cells.items():
             for board, verdict in row.items():
-                for reason in verdict.reasons:
-                    found.setdefault((title, reason), []).append(board)
-        yield from (f"{', '.join(boards)}: {title}: {reason}" for (title, reason), boards in found.items())
+                yield from ((board, f"{title}: {reason}") for reason in verdict.reasons)
+
+
+def together(said: Iterable[tuple[str, str]]) -> Iterable[str]:
+    """What is said of boards, each a board and words: a line for the same words, with all boards that they hold for."""
+    found: dict[str, dict[str, None]] = {}
+    for board, words in said:
+        found.setdefault(words, {})[board] = None
+    yield from (f"{', '.join(boards)}: {words}" for words, boards in found.items())
 
 
 def _block(heading: str, lines: Iterable[str]) -> list[str]:

@@ -137,11 +137,14 @@ def test_the_terminal_says_why(tmp_path: Path) -> None:
     ]
 
 
-def test_the_terminal_says_it_once_too(tmp_path: Path) -> None:
+def test_terminal_and_markdown_say_it_once_too(tmp_path: Path) -> None:
     run = runs.read(failing_run(tmp_path / "run"))
-    (left_out,) = [result for result in run.results if result.verdict == "n/a"]
-    other = type(left_out)(**{name: getattr(left_out, name) for name in left_out.__slots__})
-    other.board = "esp32-b"
-    run.results.append(other)
+    for one in [result for result in run.results if result.board == "esp32c3-a" or result.verdict == "WARN"]:
+        other = type(one)(**{name: getattr(one, name) for name in one.__slots__})
+        other.board = "esp32-b"
+        run.results.append(other)
     text = files.FORMS["terminal"].render(run)
-    assert "esp32c3-a, esp32-b: test_applies[esp32c3-a]: the broker cannot do telepathy" in text
+    assert "\n  esp32c3-a, esp32-b: test_applies[esp32c3-a]: the broker cannot do telepathy\n" in text
+    assert "\n  esp32c3-a, esp32-b: it has four <b>wheels</b>\n" in text
+    assert "\n  esp32-a, esp32-b: test_warns[esp32-a]: it stutters\n" in text
+    assert "\n- esp32c3\\-a, esp32\\-b\\: it has four \\<b\\>wheels\\</b\\>\n" in as_markdown(run)
