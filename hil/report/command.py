@@ -5,6 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hil.report.runs import Run
 
 #: The names of hil.report.files.FORMS, which is imported when it is needed.
 _FORMS = ("html", "json", "junit", "markdown", "terminal")
@@ -26,8 +30,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write or print; 0 also for a run with failures: it is the report that succeeded."""
-    from hil.report import files, runs
+    """Write or print; 0 also for a run with failures: it is the report that succeeded. 2 where it did not."""
+    from hil.report import runs
 
     if options.to is not None and options.form is None:
         print("hil: found --to FILE without --as, expected --as with one of: " + ", ".join(_FORMS), file=sys.stderr)
@@ -37,16 +41,23 @@ def run(options: argparse.Namespace) -> int:
     except runs.RunError as error:
         print(f"hil: {error}", file=sys.stderr)
         return 2
-    if options.form is not None:
-        text = files.FORMS[options.form].render(found)
-        if options.to is None:
-            sys.stdout.write(text)
-        else:
-            files.put(options.to, text)
-        return 0
-    written = files.write(found)
-    sys.stdout.write(files.FORMS["terminal"].render(found))
-    print()
-    for path in written:
-        print(f"report: {path}")
+    try:
+        _make(found, options)
+    except OSError as error:
+        cure = "" if options.to else "; --as FORM --to FILE writes one elsewhere"
+        print(f"hil: {error.filename}: cannot be written: {error.strerror}{cure}", file=sys.stderr)
+        return 2
     return 0
+
+
+def _make(found: Run, options: argparse.Namespace) -> None:
+    from hil.report import files
+
+    if options.form is None:
+        written = files.write(found)
+        sys.stdout.write(files.FORMS["terminal"].render(found))
+        print("", *(f"report: {path}" for path in written), sep="\n")
+    elif options.to is None:
+        sys.stdout.write(files.FORMS[options.form].render(found))
+    else:
+        files.put(options.to, files.FORMS[options.form].render(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -47,11 +48,17 @@ def write(run: Run, forms: Iterable[str] = DEFAULT) -> list[Path]:
 
 
 def put(path: Path, text: str) -> None:
-    """Write a file with mode 0600, in place of one that may be there; nobody ever sees half of it. Raises OSError."""
+    """Write a file with mode 0600, in place of one that may be there; nobody ever sees half of it.
+
+    Raises OSError that names `path`.
+    """
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with open(os.open(draft, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600), "wb") as file:
             file.write(text.encode("utf-8", "backslashreplace"))
         draft.replace(path)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from None
     finally:
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()

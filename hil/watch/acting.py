@@ -47,18 +47,20 @@ class Acting:
 
     def reset(self, name: str) -> None:
         """A hard reset, as `hil reset`."""
-        self._do(name, "being reset", lambda board: _done(board.hard_reset, "was reset"))
+        self._do(name, "being reset", lambda board: _done(board.hard_reset, f"was reset{_but(board)}"))
 
     def soft_reset(self, name: str) -> None:
         """By the firmware's own command, as `hil reset --soft`."""
-        self._do(name, "being asked to restart", lambda board: _done(board.soft_reset, "was asked to restart"))
+        words = "was asked to restart"
+        self._do(name, "being asked to restart", lambda board: _done(board.soft_reset, f"{words}{_but(board)}"))
 
     def download(self, name: str) -> None:
         """Hold it in its ROM loader, which waits for a flasher, as `hil reset --download`."""
 
         def work(board: Board) -> str:
             reset.download(board.console)
-            return "waits in its ROM loader: r restarts it"
+            but = _but(board)
+            return f"was told to wait in its ROM loader{but}" if but else "waits in its ROM loader: r restarts it"
 
         self._do(name, "being held in its ROM loader", work)
 
@@ -72,15 +74,18 @@ class Acting:
 
     def send(self, name: str, line: str) -> None:
         """Send a line to the console, as `hil console` does."""
-        self._do(name, "being sent a line", lambda board: _done(lambda: board.console.send_line(line), ""))
+
+        def work(board: Board) -> str:
+            board.console.send_line(line)
+            but = _but(board)
+            return f"was sent a line{but}" if but else ""
+
+        self._do(name, "being sent a line", work)
 
     def _switch(self, board: Board) -> str:
         is_on = board.power.is_on()
         if is_on is None:  # a switch that cannot be asked: what it was told last counts
-            last = board.timeline.last(
-                lambda e: e.source == "power" and e.kind in ("on", "off") and e.board == board.name
-            )
-            is_on = last is None or last.kind == "on"
+            is_on = _last_told(board) != "off"
         with_it = ", ".join(identity.mates(self._bench.rig, board.name))
         shared = f" (and {with_it}: one outlet)" if with_it else ""
         if is_on:
@@ -116,6 +121,17 @@ class Acting:
         for thread in self._threads.values():
             thread.shutdown(wait=True, cancel_futures=True)
         self._doing.clear()
+
+
+def _last_told(board: Board) -> str | None:
+    """'on' or 'off', as its switch was told last; None where it was told nothing yet."""
+    last = board.timeline.last(lambda e: e.source == "power" and e.kind in ("on", "off") and e.board == board.name)
+    return None if last is None else last.kind
+
+
+def _but(board: Board) -> str:
+    """What has to be said behind anything that a board without power takes no notice of."""
+    return ", but its power is off" if _last_told(board) == "off" else ""
 
 
 def _done(work: Callable[[], None], words: str) -> str:

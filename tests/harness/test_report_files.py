@@ -167,14 +167,20 @@ def test_hil_report_writes_all_and_prints_one(folder: Path, tmp_path: Path, caps
     assert ET.parse(tmp_path / "x.xml").getroot().tag == "testsuites"
 
 
-def test_hil_report_says_what_it_expected(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_hil_report_says_what_it_expected(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", str(tmp_path / "nothing")]) == 2
     assert main(["report", str(tmp_path)]) == 2
     assert main(["report", str(tmp_path), "--to", "x"]) == 2
+    assert main(["report", str(folder), "--as", "json", "--to", str(tmp_path / "no" / "x.json")]) == 2
+    assert main(["report", str(folder), "--as", "json", "--to", str(tmp_path)]) == 2
     lines = capsys.readouterr().err.splitlines()
     assert "found nothing, expected the folder of a run" in lines[0]
     assert "found neither results.jsonl nor timeline.jsonl" in lines[1]
     assert "without --as" in lines[2]
+    assert f"{tmp_path / 'no' / 'x.json'}: cannot be written: No such file or directory" in lines[3]
+    assert f"{tmp_path}: cannot be written: Is a directory" in lines[4]
+    assert len(lines) == 5
+    assert not list(tmp_path.parent.glob(f".{tmp_path.name}.*")), "a draft was left"
 
 
 def test_a_rig_s_secrets_are_not_told() -> None:

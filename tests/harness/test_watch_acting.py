@@ -117,6 +117,18 @@ def test_a_line_is_sent_and_the_timeline_alone_says_so(bench: FakeBench, acting:
     assert bench.boards[A].done == ["sent status"]
 
 
+def test_a_board_without_power_takes_no_notice_and_that_is_said(bench: FakeBench, acting: Acting) -> None:
+    lines = []
+    for told in ("off", "on"):
+        bench.timeline.record("power", told, A, switch="virtual")
+        for act in (Acting.reset, Acting.soft_reset, Acting.download, lambda acting, name: acting.send(name, "x")):
+            act(acting, A)
+            lines.append(said(acting))
+    words = ("was reset", "was asked to restart", "was told to wait in its ROM loader", "was sent a line")
+    assert lines[:4] == [[f"{A} {did}, but its power is off"] for did in words]
+    assert not [line for some in lines[4:] for line in some if "power" in line]
+
+
 @pytest.mark.parametrize(("told", "done"), [(None, "power_off"), ("on", "power_off"), ("off", "power_on")])
 def test_a_switch_that_cannot_be_asked_was_last_told(
     told: str | None, done: str, bench: FakeBench, acting: Acting
