@@ -14,7 +14,7 @@ SECONDS_EACH ?= 60
 # rewrites the tests, anew: that was a third of all processor time.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: bench test defects defects-uno chips kills check format setup clean benchmarks fuzz
+.PHONY: bench test rewritten defects defects-uno chips kills check format setup clean benchmarks fuzz
 
 setup: $(READY)
 
@@ -30,9 +30,15 @@ bench: $(READY)
 
 # The harness's own tests mostly wait, too: side by side they take a third of the time. Scenarios that take long are for
 # `make bench` and `make defects`.
-test: $(READY) check
+test: $(READY)
+	$(MAKE) -j 2 check rewritten
 	$(VENV)/bin/python -m pytest tests/harness -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(VENV)/bin/python -m pytest tests/scenarios $(SIDE_BY_SIDE) -m "not long" $(ARGS)
+
+# pytest keeps the tests that it has rewritten. Where there are none yet, each of several workers would rewrite all of
+# them; done once, beside mypy, which takes longer and has one processor to itself, that costs no time.
+rewritten: $(READY)
+	$(VENV)/bin/python -m pytest tests --collect-only -qq >/dev/null || true
 
 # Every broken firmware against every scenario; see docs/defects.md. ARGS="--only good" runs a part of it.
 defects: $(READY)

@@ -74,8 +74,11 @@ class Flasher(Protocol):
         """`size` bytes from `offset` on."""
         ...
 
-    def write(self, offset: int, data: bytes) -> None:
-        """Erase the sectors under `data` and write it; both `offset` and size in whole sectors."""
+    def write(self, offset: int, data: bytes) -> bool | None:
+        """Erase the sectors under `data` and write it; both `offset` and size in whole sectors.
+
+        True if the chip has been asked afterwards whether it holds `data`; otherwise nobody has looked.
+        """
         ...
 
     def erase(self) -> None:

@@ -36,6 +36,7 @@ from hil.wiring import USB_UART, Wiring
 from hil.wiring.kinds import HAS_WATCHDOG_RESET
 
 _WRITTEN = re.compile(r"Wrote (\d+) bytes")
+_COMPARED = "Hash of data verified"
 _SKIPPED = re.compile(r"0x([0-9a-fA-F]+)\s+already\s+in\s+flash")
 
 _WRITING = ("flashing", "writing", "erasing")  # what is done in runs that change the flash
@@ -208,10 +209,11 @@ class Esptool:
             raise FlashError(f"board {self.board}: esptool read {len(data)} bytes at {offset:#x}, expected {size}")
         return data
 
-    def write(self, offset: int, data: bytes) -> None:
+    def write(self, offset: int, data: bytes) -> bool:
         """Erase the sectors under `data` and write it: `offset` and size in whole sectors. Raises FlashError.
 
-        The data goes through a file that only its owner can read and that is gone afterwards: it may hold keys.
+        True if esptool has compared the MD5 that the chip makes of it: it does where the chip can, or fails. The data
+        goes through a file that only its owner can read and that is gone afterwards: it may hold keys.
         """
         if offset % SECTOR or len(data) % SECTOR or not data:
             raise ValueError(f"{len(data)} bytes at {offset:#x} are not whole sectors of {SECTOR} bytes")
@@ -220,7 +222,8 @@ class Esptool:
         with self.session(), private_file(data) as file:
             self._meet()
             self.timeline.record("flash", "write", self.board, offset=offset, bytes=len(data))
-            self._esptool(["write-flash", *keep, f"{offset:#x}", str(file)], "writing")
+            done, _ = self._esptool(["write-flash", *keep, f"{offset:#x}", str(file)], "writing")
+        return _COMPARED in done.output
 
     def holds(self, offset: int, data: bytes) -> bool:
         """Whether the flash has `data` at `offset`, by the MD5 that the chip makes of it. Raises FlashError."""

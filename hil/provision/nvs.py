@@ -1,7 +1,7 @@
 """Provisioning through NVS, where ESP-IDF and Arduino's Preferences keep their settings.
 
 The partition table on the board says where NVS lies. The partition is read whole, the settings are merged into it,
-only the sectors that changed are written, and what was written is read back and compared. A run that finds a journal
+only the sectors that changed are written, and what was written is compared. A run that finds a journal
 (see hil/provision/partition.py) lays over it every value that the board still holds, as the firmware may have run
 since, and goes on from there.
 """

@@ -30,8 +30,8 @@ class FlashAccess(Protocol):
         """The bytes that lie in flash."""
         ...
 
-    def write(self, offset: int, data: bytes) -> None:
-        """Erase the sectors under `data` and write it."""
+    def write(self, offset: int, data: bytes) -> bool | None:
+        """Erase the sectors under `data` and write it. True if the chip was asked whether it holds that now."""
         ...
 
 
@@ -153,6 +153,7 @@ class PartitionAccess:
     ) -> int:
         """Write `runs` (start in the partition, whole sectors) in their order, compare, and close the journal.
 
+        What the flash has compared as it was written is not read back.
         `ground` is what a power failure must not take away: it lies in the journal meanwhile. Returns the number of
         sectors. Raises ProvisionError if the flash reads back otherwise.
         """
@@ -160,9 +161,8 @@ class PartitionAccess:
         known = self._known.pop(place.offset, None)
         if runs:
             self._journal.write(ground, place.offset)
-        for start, data in runs:
-            self.flash.write(place.offset + start, data)
-        for start, data, found in self._read_back(place, runs):
+        unseen = [(start, data) for start, data in runs if not self.flash.write(place.offset + start, data)]
+        for start, data, found in self._read_back(place, unseen):
             if found != data:
                 at = next((i for i, (a, b) in enumerate(zip(found, data, strict=False)) if a != b), len(found))
                 raise ProvisionError(

@@ -1,7 +1,7 @@
 """Provisioning through files of a SPIFFS partition, as Arduino sketches and ESP-IDF firmware read them.
 
 The partition table on the board says where it lies. The partition is read whole, the files are merged into it, only the
-sectors that changed are written, and what was written is read back and compared. An erased partition is formatted. A
+sectors that changed are written, and what was written is compared. An erased partition is formatted. A
 run that finds a journal (see hil/provision/partition.py) goes on from that, with what the firmware may have written
 since.
 """

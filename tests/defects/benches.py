@@ -40,6 +40,9 @@ _KINDS = {
 BENCH = "(bench)"
 """Stands in the place of a scenario where the bench as a whole failed."""
 
+LEFT_OUT = ("cacheprovider", "hypothesispytest", "anyio", "unraisableexception")
+"""Plugins of pytest that a bench does not need: imports and last collections of rubbish, a good part of a second."""
+
 TEST_SECONDS = 150
 """The time limit of one scenario."""
 
@@ -93,7 +96,7 @@ class Job:
 
     def _command(self, verdicts: Path) -> list[str]:
         rig = write_rig(self.folder, self.defects)
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-q"]
+        command = [sys.executable, "-m", "pytest", "-q", *(word for name in LEFT_OUT for word in ("-p", f"no:{name}"))]
         command += ["-p", "tests.defects.recorder"]
         command += ["--reports=none", "--history=off"]  # a verdict is all that is wanted
         command += ["--tb=short", f"--timeout={TEST_SECONDS}", f"--rig={rig}", f"--verdicts={verdicts}"]

@@ -44,6 +44,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: rank.get(item.path.name, len(rank)))
 
 
+#: For pytest in processes that tests start: plugins that none of them needs, whose imports take half of its start.
+LEAN = "-p no:hypothesispytest -p no:anyio"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _lean_runs_below() -> Iterator[None]:
+    """Set only now: the workers that run these tests, and use hypothesis, have been started by then."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTEST_ADDOPTS", LEAN)
+        yield
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _locks_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """These tests make up ports and outlets, and a whole bench of somebody may stand on the same host."""

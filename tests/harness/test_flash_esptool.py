@@ -264,3 +264,8 @@ def test_progress_is_understood() -> None:
         assert bar.percent == 24.6
         bar.feed("Hash of data verified.\n")
         assert bar.percent == 24.6
+
+
+@pytest.mark.parametrize(("said", "compared"), [("Wrote 4096 bytes\nHash of data verified.", True), ("Wrote", False)])
+def test_it_says_whether_the_chip_was_asked_for_what_was_written(tmp_path: Path, said: str, compared: bool) -> None:
+    assert Bench(tmp_path, {"say": said}).flasher.write(0x9000, b"k" * 4096) is compared

@@ -76,9 +76,6 @@ def test_comes_last(board):
     times("last")
 """
 
-LEAN = "-p no:hypothesispytest -p no:anyio"
-"""For pytest in each of the night's processes: plugins that it needs not, whose imports take half of its start."""
-
 LIMIT = 300.0
 """Seconds for what happens when it happens."""
 
@@ -143,7 +140,6 @@ class Lab:
             script = script.replace(said, then.strftime("%H:%M"))
         told = {name: str(self.folder / name) for name in ("GITHUB_STEP_SUMMARY", "GITHUB_OUTPUT")}
         told |= {"GITHUB_SHA": "cafe" * 10, "CI_COMMIT_SHA": "cafe" * 10, "MORE": self.more}
-        told["PYTEST_ADDOPTS"] = LEAN
         told |= {"RIG": str(self.folder / "rig.toml"), "NIGHTS": str(self.folder / "artifacts")}
         return subprocess.Popen(
             ["bash", "-eo", "pipefail", "-c", script],
@@ -250,8 +246,6 @@ def test_what_the_workflows_do_with_a_night(lab: Lab) -> None:
 
 def test_a_part_is_ended_with_all_its_workers_when_time_is_up(tmp_path: Path) -> None:
     (tmp_path / "test_it.py").write_text("import time\ndef test_sleeps(): time.sleep(600)\n")
-    ended = part.run(
-        tmp_path / "part", [*LEAN.split(), "-n2", "-p", "no:cacheprovider", str(tmp_path)], until=now() + 1.0
-    )
+    ended = part.run(tmp_path / "part", ["-n2", "-p", "no:cacheprovider", str(tmp_path)], until=now() + 1.0)
     assert ended.how == "deadline"
     assert not processes_of(tmp_path)

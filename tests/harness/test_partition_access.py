@@ -158,3 +158,25 @@ def test_a_sector_that_reads_back_otherwise_is_found_among_several(tmp_path: Pat
     flash.write = damaged  # type: ignore[method-assign]
     with pytest.raises(ProvisionError, match=f"flash at {byte:#x} reads back other"):
         there.write(place, ground, [(0x3000, bytes(SECTOR)), (0x1000, bytes(SECTOR)), (0x18000, bytes(SECTOR))])
+
+
+class Comparing(Chip):
+    """A flash that has looked at what it wrote: its tool compares digests."""
+
+    def write(self, offset: int, data: bytes) -> bool:
+        super().write(offset, data)
+        return True
+
+
+@pytest.mark.parametrize(("kind", "readings"), [(Chip, 1), (Comparing, 0)])
+def test_what_was_compared_as_it_was_written_is_not_read_back(
+    tmp_path: Path, kind: type[Chip], readings: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chip = kind()
+    there = access(chip, tmp_path)
+    ground = there.read(chip.place)
+    read: list[tuple[int, int]] = []
+    monkeypatch.setattr(chip, "read", lambda *asked: (read.append(asked), chip.flash.read(*asked))[1])
+    there.write(chip.place, ground, [(SECTOR, bytes(SECTOR))])
+    assert len(read) == readings
+    assert chip.content[SECTOR : 2 * SECTOR] == bytes(SECTOR)
