@@ -2,8 +2,8 @@
 
     NIGHT/firmware/kit-1/firmware.bin
 
-Whatever is built or overwritten meanwhile, one night is about one firmware, also where it is gone on with. Not kept is
-firmware that its settings are built into: each part has settings of its own.
+Whatever is built or overwritten meanwhile, one night is about one firmware, also where it is gone on with. Firmware
+that its settings are built into cannot be made before there is a bench: parts make it, `hil.provision.kept_builds`.
 """
 
 from __future__ import annotations

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final, Literal
 
 from hil.nightly import tied
+from hil.nightly.images import FOLDER as FIRMWARE
+from hil.provision import kept_builds
 
 LOG, BEGUN, ARGUMENTS = "pytest.log", "begun.txt", "arguments.txt"
 """In a part's folder: what pytest printed, which tests it began, what it was told."""
@@ -38,12 +40,14 @@ class Ended:
 def run(folder: Path, arguments: Sequence[str], *, until: float | None) -> Ended:
     """Run pytest with these arguments, a line each in a file; its output goes to pytest.log in `folder`.
 
-    `until`: seconds since 1970 at which it is ended. Whatever is raised here ends it first. Raises OSError.
+    `folder`: NIGHT/parts/NAME. `until`: seconds since 1970 at which it is ended. Whatever is raised here ends it first.
+    Raises OSError.
     """
     folder.mkdir(parents=True, exist_ok=True)
     (folder / ARGUMENTS).write_text("".join(f"{argument}\n" for argument in arguments), encoding="utf-8")
     ours, theirs = os.pipe()
     environment = {**os.environ, tied.TIE: str(ours), tied.BEGUN: str(folder / BEGUN)}
+    environment[kept_builds.VARIABLE] = str((folder.parents[1] / FIRMWARE).absolute())
     with contextlib.ExitStack() as closing:
         closing.callback(os.close, theirs)
         log = closing.enter_context(open(os.open(folder / LOG, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "wb"))

@@ -15,6 +15,7 @@ from hil.firmware import Firmware
 from hil.flash import SECTOR, Flasher, Image
 from hil.provision import Applied, ProvisionError, Setting
 from hil.provision.borrowed_files import borrowed
+from hil.provision.kept_builds import KeptBuilds, name_of
 from hil.sources import Constant, Language, Number, SourceError, Style
 
 #: Lines shorter than this, in characters, are in an image by chance, or merged with others by a linker.
@@ -54,6 +55,7 @@ class Constants:
         self._class_name = class_name
         self._secret = frozenset(secret)
         self._look = look
+        self._kept = KeptBuilds(board)
 
     def apply(self, values: Mapping[str, Setting]) -> Applied:
         """See `hil.provision.Method`; raises FirmwareError as well.
@@ -64,10 +66,15 @@ class Constants:
         contents = dict(self._files(given)) if self._language is None else {self._target: self._source(given)}
         folder = self._target if self._language is None else self._target.parent
         secret = any(key in self._secret or "PRIVATE KEY-----" in text for key, (_, text) in given.items())
-        with borrowed(folder, contents, secret=secret, stopped=self._firmware.stopped):
-            images = self._firmware.build(private=True)
-        if self._look:
-            self._find(given, images)
+        settings = name_of(contents)
+        images = self._kept.find(settings)
+        if not images:
+            with borrowed(folder, contents, secret=secret, stopped=self._firmware.stopped):
+                images = self._firmware.build(private=True)
+            if self._look:
+                self._find(given, images)
+            self._kept.keep(settings, images)
+        self._firmware.images = images
         flashed = self._flasher.flash(images)
         size = sum(image.path.stat().st_size for image in images)
         return Applied(-(-flashed.written // SECTOR), flashed.written, size)

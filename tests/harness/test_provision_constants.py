@@ -240,3 +240,43 @@ def test_a_contract_that_cannot_be(tmp_path: Path, build: str, place: str, words
     path.write_text(CONTRACT.format(build=build, first=place))
     with pytest.raises(FileError, match=words):
         load(path)
+
+
+# -- kept for a night ----------------------------------------------------------------------------------------------
+
+
+def test_the_parts_of_a_night_build_the_agreed_settings_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIL_KEPT_BUILDS", str(tmp_path / "night" / "firmware"))
+    build = [
+        "sh",
+        "-c",
+        f"echo x >> {tmp_path}/built; cat {tmp_path}/settings.h {tmp_path}/source > {tmp_path}/out.bin",
+    ]
+    (tmp_path / "source").write_text("of the evening")
+    first = Sources(tmp_path, build)
+    part = first.method()
+    for values in (VALUES, {**VALUES, "HOST": ("string", "another.example.org")}, VALUES):
+        part.apply(values)
+    assert (tmp_path / "built").read_text().split() == ["x", "x"], "what was agreed once, what a test changed each time"
+    (tmp_path / "source").write_text("of the morning")
+    second = Sources(tmp_path, build)
+    second.method().apply(VALUES)
+    assert (tmp_path / "built").read_text().split() == ["x", "x"]
+    assert second.flasher.flashed == first.flasher.flashed
+    assert second.flasher.flashed.endswith(b"of the evening")
+    (image,) = second.firmware.images
+    assert (image.offset, image.path.name) == (0, "0-out.bin")
+    kept = tmp_path / "night" / "firmware" / "a.settings"
+    assert image.path.parent.parent == kept
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (kept, image.path.parent)} == {0o700}
+    assert stat.S_IMODE(image.path.stat().st_mode) == 0o600
+    assert [path.name for path in kept.parent.iterdir()] == ["a.settings"]
+    assert len(list(kept.iterdir())) == 1, "no other settings are kept"
+
+
+def test_other_settings_are_built_anew_by_the_next_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HIL_KEPT_BUILDS", str(tmp_path / "firmware"))
+    Sources(tmp_path).method().apply(VALUES)
+    second = Sources(tmp_path)
+    second.method().apply({**VALUES, "PORT": ("u16", "8884")})
+    assert b"PORT = 8884u;" in second.flasher.flashed

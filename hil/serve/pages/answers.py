@@ -90,7 +90,7 @@ def _doubtful(view: View, one: Regression) -> Sequence[Html | str]:
     firmware = one.firmware if one.new_firmware or one.good is None else "the same"
     return (
         links.board(view.asked, one.board),
-        links.scenario(view.asked, one.scenario, one.board.name),
+        element("span", links.scenario(view.asked, one.scenario, one.board.name), wording.mark(one.quarantined)),
         links.run(view.asked, one.since),
         firmware,
         element("span", wording.tally(one), class_="whole"),
