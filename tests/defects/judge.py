@@ -12,7 +12,7 @@ from tests.defects.table import Catch, Defect
 @dataclass(slots=True)
 class Row:
     """One firmware. `verdicts` holds all that was said of it, `diagnoses` the first cause found for a meant catch,
-    `overruled` the verdicts that a second try did not confirm."""
+    `overruled` the verdicts that a later try did not confirm."""
 
     defect: Defect
     verdicts: list[Verdict] = field(default_factory=list)
@@ -24,9 +24,9 @@ class Row:
         """The names of its boards."""
         return [self.defect.board, *(f"{self.defect.board}-{number}" for number in range(2, self.defect.boards + 1))]
 
-    def replace(self, second: Iterable[Verdict]) -> None:
-        """Put the verdicts of a second try in the place of the first."""
-        for verdict in second:
+    def replace(self, later: Iterable[Verdict]) -> None:
+        """Put the verdicts of a later try in the place of those before."""
+        for verdict in later:
             same = [v for v in self.verdicts if (v.board, v.name) == (verdict.board, verdict.name)]
             self.verdicts = [v for v in self.verdicts if v not in same] + [verdict]
             self.overruled += [v for v in same if v.outcome != verdict.outcome]
@@ -41,7 +41,7 @@ class Row:
         return [v for v in self.verdicts if v.caught and v.scenario not in meant]
 
     def doubtful(self) -> list[Verdict]:
-        """What is not as the table says: worth a second try on a quieter bench."""
+        """What is not as the table says: worth another try on a quieter bench."""
         found = [v for v in self.elsewhere() if self.defect.why_elsewhere(v.scenario) is None]
         found += [v for v in self.verdicts if v.outcome == "error"]
         for catch in self.defect.caught:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from hil import catalogue
+from tests.defects import causes
 from tests.defects.benches import BENCH, Job, Verdict, stop
 from tests.defects.judge import Row
 from tests.defects.table import Catch, Defect
@@ -14,8 +15,8 @@ from tests.defects.table import Catch, Defect
 MOST_SCENARIOS = 6
 """Scenarios on one bench of a part: more benches cost more set-up, fewer leave the last one alone for longer."""
 
-SECOND_TRIES = 4
-"""Benches side by side when what was not as expected is tried again."""
+LATER_TRIES = (4, 1, 1)
+"""Benches side by side when what was not as expected is tried again, and again."""
 
 
 def scenario_names() -> list[str]:
@@ -95,21 +96,25 @@ def run(jobs: Sequence[Job], benches: int, told: bool = False) -> list[Verdict]:
 
 
 def try_again(rows: Sequence[Row], folder: Path, told: bool = False) -> None:
-    """What is not as expected is tried once more with the machine less busy: a slow host is no finding."""
-    doubtful = [row for row in rows if row.doubtful()]
-    jobs = []
-    for row in doubtful:
-        job = Job(folder / row.defect.board, [row.defect])
-        if any(verdict.scenario == BENCH for verdict in row.verdicts):
-            row.verdicts.clear()  # the bench as a whole failed: all of it again
-        else:
-            job.picked = sorted({(v.board, v.scenario, v.case) for v in row.doubtful()})
-        jobs.append(job)
-    if told and jobs:
-        print(f"{len(jobs)} firmwares have verdicts that are not as expected: these once more", flush=True)
-    second = run(jobs, SECOND_TRIES, told)
-    for row in doubtful:
-        row.replace([verdict for verdict in second if verdict.board in row.boards])
+    """What is not as expected is tried again with the machine less and less busy: a slow host is no finding."""
+    for number, benches in enumerate(LATER_TRIES, 2):
+        doubtful = [row for row in rows if row.doubtful()]
+        if not doubtful:
+            return
+        jobs = []
+        for row in doubtful:
+            job = Job(folder / f"try-{number}" / row.defect.board, [row.defect])
+            if any(verdict.scenario == BENCH for verdict in row.verdicts):
+                row.verdicts.clear()  # the bench as a whole failed: all of it again
+            else:
+                job.picked = sorted({(v.board, v.scenario, v.case) for v in row.doubtful()})
+            jobs.append(job)
+        if told:
+            print(f"{len(jobs)} firmwares have verdicts that are not as expected: these once more", flush=True)
+        later = run(jobs, benches, told)
+        for row in doubtful:
+            row.replace([verdict for verdict in later if verdict.board in row.boards])
+        causes.diagnose_all(doubtful)
 
 
 def _words(job: Job, verdicts: Sequence[Verdict]) -> str:

@@ -186,7 +186,7 @@ def test_flash_reset_and_console_act_on_the_running_board(
     assert hil(rig, "reset") == 0
     capsys.readouterr()
     done = subprocess.run(
-        [sys.executable, "-m", "hil.cli", "console", "--rig", str(rig), "--reset", "--seconds", "3"],
+        [sys.executable, "-m", "hil.cli", "console", "--rig", str(rig), "--reset", "--seconds", "8"],
         input="status\n",
         capture_output=True,
         text=True,

@@ -90,6 +90,22 @@ def test_a_second_try_counts_and_the_first_is_told(tmp_path: Path, monkeypatch: 
     assert len(ran) == 2, "all is well, nothing to try"
 
 
+def test_a_host_that_stays_busy_for_a_while_has_a_few_tries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = len(plan.LATER_TRIES)
+    for caught_at, problems in ((tries, 0), (tries + 1, 1)):
+        ran: list[Path] = []
+
+        def late(job: Job, ran: list[Path] = ran, caught_at: int = caught_at) -> list[Verdict]:
+            ran.append(job.folder)
+            return [CAUGHT if len(ran) == caught_at else said("pass")]
+
+        monkeypatch.setattr(Job, "run", late)
+        row = Row(DEFECT, [said("pass")])
+        plan.try_again([row], tmp_path)
+        assert len(ran) == len(set(ran)) == tries, "each in a folder of its own"
+        assert len(list(row.problems())) == problems
+
+
 def test_what_an_interrupted_run_has_finished_is_not_run_again(tmp_path: Path) -> None:
     (tmp_path / "verdicts.jsonl").write_text(json.dumps(asdict(replace(CAUGHT, timeline=None))) + "\n")
     (tmp_path / "ended").write_text("1")

@@ -119,7 +119,7 @@ def test_a_board_that_was_never_flashed(tmp_path: Path, capsys: pytest.CaptureFi
     if knocks:
         knocking.start()
     try:
-        said = run(tmp_path, port, capsys)
+        said = run(tmp_path, port, capsys, within=6.0 if knocks else 2.0)
     finally:
         over.set()
     if knocks:

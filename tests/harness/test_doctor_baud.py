@@ -72,7 +72,7 @@ def test_it_listens_no_longer_than_it_must(tmp_path: Path) -> None:
 def test_a_contract_with_a_wrong_rate(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, told: int, level: str
 ) -> None:
-    monkeypatch.setattr(baud, "SECONDS", 1.0)
+    monkeypatch.setattr(baud, "SECONDS", 5.0)
     board = virtual_board.start("kit", kind="esp32", chip="esp32", speed=50, folder=tmp_path / "artifacts" / "state")
     contract = tmp_path / "contract.toml"
     contract.write_text(CONTRACT.read_text().replace("baud = 115200", f"baud = {told}"))

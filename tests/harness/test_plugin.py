@@ -267,7 +267,7 @@ def test_a_signal_ends_the_run_with_the_bench_closed(tmp_path: Path, number: sig
     finally:
         process.kill()
     assert process.returncode in (2, 143), output
-    _, alive = psutil.wait_procs(children, timeout=15)
+    _, alive = psutil.wait_procs(children, timeout=60)
     assert not alive, alive
     events = (tmp_path / "artifacts" / "timeline.jsonl").read_text()
     assert events.rfind('"off"') > events.rfind('"on"'), "the board was left with power"

@@ -238,7 +238,7 @@ def test_the_real_tools_and_a_real_agent(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setenv("HIL_TEST_COMMUNITY", community)
     monkeypatch.setenv("HIL_TEST_PRIV", PRIVACY)
     with agent(tmp_path, community) as port:
-        there: dict[str, Any] = {"oid": f"{OID}.{{outlet}}", "outlet_number": 1, "port": port, "timeout": 2.0}
+        there: dict[str, Any] = {"oid": f"{OID}.{{outlet}}", "outlet_number": 1, "port": port, "timeout": 10.0}
         user = {
             "version": "3",
             "user": "ops",

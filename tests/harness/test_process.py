@@ -14,6 +14,8 @@ import pytest
 from hil.process import run, shell
 
 LONG = 60.0
+START = 3.0
+"""Seconds in which a shell has come to its second command, on a busy machine too."""
 
 
 def assert_gone(*pids: str) -> None:
@@ -46,7 +48,7 @@ def test_much_output_is_not_lost() -> None:
 def test_time_and_silence_run_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = shell("echo $$ > pid; sleep 600 & echo $! >> pid; echo started; wait")
     monkeypatch.chdir(tmp_path)
-    for limits, ended in (({"timeout": 0.5}, "time-out"), ({"timeout": LONG, "silence": 0.5}, "silence")):
+    for limits, ended in (({"timeout": START}, "time-out"), ({"timeout": LONG, "silence": START}, "silence")):
         done = run(slow, **limits)  # type: ignore[arg-type]
         assert done.ended == ended
         assert done.output == "started\n"
@@ -54,7 +56,7 @@ def test_time_and_silence_run_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_tool_that_does_not_listen_to_sigterm_is_killed(tmp_path: Path) -> None:
-    done = run(shell("trap '' TERM; echo ready; while :; do sleep 1; done"), timeout=0.5)
+    done = run(shell("trap '' TERM; echo ready; while :; do sleep 1; done"), timeout=START)
     assert (done.ended, done.code) == ("time-out", -signal.SIGKILL)
 
 

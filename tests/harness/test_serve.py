@@ -331,6 +331,6 @@ def test_a_signal_ends_it_cleanly(place: Place, number: signal.Signals) -> None:
         kept.request("GET", "/quarantine")
         assert kept.getresponse().read()
         process.send_signal(number)
-        assert process.wait(30) == 0
+        assert process.wait(300) == 0
         assert process.stderr.read() == ""
         kept.close()

@@ -405,7 +405,11 @@ def test_lines_and_modes(tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("through_both", [True, False])
-def test_into_download_mode(chip: str, words: str, through_both: bool, tmp_path: Path) -> None:
+def test_into_download_mode(
+    chip: str, words: str, through_both: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hil.virtual.board.EN_RISE_BOTH", 60.0)  # for as long as this process may have to wait
+
     async def run() -> None:
         async with board_here(tmp_path, chip) as (board, raw):
             await board.power_on()
