@@ -14,7 +14,6 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -30,6 +29,7 @@ from hil.credentials import CredentialsError, Flaw, ServerIdentity, broken
 from hil.diagnose import Case, cannot_tell, diagnose
 from hil.diagnose import render as render_diagnoses
 from hil.firmware import FirmwareError
+from hil.first_writing import FirstWriting
 from hil.flash import FlashError
 from hil.folders import new_run_folder
 from hil.gateway import Fault, Gateway, GatewayError, PresentCertificate, RevokeClient, TrustClients
@@ -149,11 +149,10 @@ class Bench:
         self._calm_at: dict[str, int] = {}
         self._policy = policy(rig)
         self._power_as_idle = True
-        self._writers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="hil-writer")
-        self._first_writing: dict[str, Future[None]] = {}
-        self._first = threading.Lock()
+        self._first = FirstWriting(self._write)
+        self._making_ready_of = threading.Lock()
         self._making_ready: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
-        self._exit.callback(self._writers.shutdown, wait=True, cancel_futures=True)
+        self._exit.callback(self._first.close)
         try:
             self._open([] if boards == [] else rig.select(boards), broker_side)
         except FAULTS as error:
@@ -265,32 +264,20 @@ class Bench:
     def make_ready(self, board: Board) -> None:
         """Have the board flashed, with good credentials, and without power (if it can be cut). Raises BenchError.
 
-        What is there already is left alone: a second call costs next to nothing. From any thread: for one board one
-        after the other, for several side by side.
+        What is there already is left alone: a second call costs next to nothing, and what failed is tried again. From
+        any thread: for one board one after the other, for several side by side.
         """
-        with self._first:
-            self._begin_writing()
+        with self._making_ready_of:
             making_ready = self._making_ready[board.name]
         try:
             with making_ready:
-                self._first_writing[board.name].result()
-                self._await_mates(board)
+                self._first.result(board.name, self._first.of(board, self.boards.values()))
+                for mate in identity.mates(self.rig, board.name):
+                    self._first.settle(mate)  # it loses its power with this one
                 self._write(board)
                 self.calm(board)
         except FAULTS as error:
-            raise BenchError(f"board {board.name}: {error}") from error
-
-    def _begin_writing(self) -> None:
-        """Have all boards written for the first time: what waits most is the serial line, so side by side."""
-        for board in self.boards.values():
-            if board.name not in self._first_writing:
-                self._first_writing[board.name] = self._writers.submit(self._write, board)
-
-    def _await_mates(self, board: Board) -> None:
-        """Wait until nothing is written any more to boards that lose their power with this one."""
-        for mate in identity.mates(self.rig, board.name):
-            if mate in self._first_writing:
-                self._first_writing[mate].exception()
+            raise BenchError(f"board {board.name}: {str(error).removeprefix(f'board {board.name}: ')}") from error
 
     def _write(self, board: Board) -> None:
         """Flash and provision what is not as it should be; in one session where it can: one reset, one boot."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from hil.bisect.versions import CannotBeTried, Versions
-from hil.bisect.walk import Turn, Walk
+from hil.bisect.walk import Walk
 from hil.cases import Case
 from hil.reproduce.journal import Journal
 from hil.reproduce.telling import words
@@ -18,7 +18,8 @@ _NOT_RUN = 3
 def resume(walk: Walk, versions: Versions, journal: Journal) -> int:
     """Tell the walk what the journal knows; returns how many trials that were.
 
-    Those that could not be run are not told: the bench may be well by now.
+    Those that could not be run are not told: the bench may be well by now. Nor is it of the first and the last version
+    that they cannot be tried: without them nothing is found, so somebody has put right what was wrong.
     """
     place = {version.name: number for number, version in enumerate(versions.versions)}
     trials = 0
@@ -26,7 +27,7 @@ def resume(walk: Walk, versions: Versions, journal: Journal) -> int:
         if entry.trial is not None and entry.trial.outcome.counts:
             walk.add(place[entry.of], entry.trial)
             trials += 1
-        elif entry.skipped is not None:
+        elif entry.skipped is not None and place[entry.of] not in (0, walk.last):
             walk.skip(place[entry.of], entry.skipped)
     return trials
 
@@ -43,7 +44,9 @@ def play(
         try:
             image = versions.image(turn.version, told)
         except CannotBeTried as error:
-            _skip(walk, turn, journal, name, str(error), told)
+            walk.skip(turn.version, str(error))
+            journal.skip(name, str(error))
+            told(f"{name}  passed over: {error}")
             continue
         why = ""
         for trial in run(case.with_firmware(image, version=name), times=turn.times):
@@ -53,10 +56,5 @@ def play(
             told(f"{name}  {words(trial)}")
         tally = walk.tallies[turn.version]
         if not tally.tries and tally.not_run >= _NOT_RUN * turn.times:
-            _skip(walk, turn, journal, name, f"could not be run: {why}", told)
-
-
-def _skip(walk: Walk, turn: Turn, journal: Journal, name: str, why: str, told: Callable[[str], None]) -> None:
-    walk.skip(turn.version, why)
-    journal.skip(name, why)
-    told(f"{name}  passed over: {why}")
+            walk.skip(turn.version, f"could not be run: {why}")
+            told(f"{name}  passed over: could not be run: {why}")

@@ -62,7 +62,8 @@ def _verdict(result: Result, versions: Sequence[Version]) -> list[str]:
     names = [versions[place].name for place in result.suspects]
     for place in (0, len(versions) - 1):
         if result.tallies[place].skipped:
-            return [f"not begun: {versions[place].name} cannot be tried, and without it nothing is known"]
+            name = versions[place].name
+            return [f"not begun: {name} cannot be tried, and without it nothing is known; put right what is wrong"]
     match result.ending:
         case Ending.NO_DIFFERENCE:
             sure = "" if result.nothing < 0.5 else f" ({result.nothing:.0%} that it does not, {after})"

@@ -98,8 +98,8 @@ class Journal:
             return
         if self._object(lines[0], 1).get("asked") != json.loads(json.dumps(asked)):
             raise JournalError(
-                f"{self.path}: is of another {self._what} (the case is another one, or what is tried); "
-                f"give another {self._option}, or delete it"
+                f"{self.path}: is of another {self._what} (another case, other firmware, or begun by another version "
+                f"of hil); give another {self._option}, or delete it"
             )
         for number, line in enumerate(lines[1:], 2):
             yield self._entry(self._object(line, number), number)

@@ -1,4 +1,5 @@
-"""Boards are made ready from several threads, each board one after the other, and written once for the first time."""
+"""Boards are made ready from several threads, each board one after the other, and written once for the first time; a
+first writing that failed is tried again."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from hil.bench import Bench
+from hil.bench import Bench, BenchError
+from hil.flash import FlashError
 from hil.rig import load
 
 RIG = load(Path(__file__).parents[2] / "rigs" / "virtual.toml")
@@ -47,3 +49,34 @@ def test_no_board_is_made_ready_by_two_threads_at_once(tmp_path: Path, monkeypat
         bench.boards.clear()
     assert most == dict.fromkeys(RIG.boards, 1)
     assert first == dict.fromkeys(RIG.boards, 1)
+
+
+def test_a_first_writing_that_failed_is_tried_again_and_not_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = Counter[str]()
+    broken = {"replugged": 1, "dead": 1000, "well": 0}
+
+    def write(bench: Bench, board: Any) -> None:
+        written[board.name] += 1
+        if written[board.name] <= broken[board.name]:
+            raise FlashError(f"board {board.name}: nobody answers")
+
+    monkeypatch.setattr(Bench, "_write", write)
+    monkeypatch.setattr(Bench, "calm", lambda bench, board: None)
+    monkeypatch.setattr("hil.guardian.identity.mates", lambda rig, name: [])
+    with Bench(RIG, boards=[], broker_side=False, artifacts=tmp_path / "run") as bench:
+        boards: dict[str, Any] = {name: SimpleNamespace(name=name) for name in broken}
+        bench.boards.update(boards)
+        for _ in range(2):
+            with pytest.raises(BenchError, match=r"^board dead: nobody answers$"):
+                bench.make_ready(boards["dead"])
+        with pytest.raises(BenchError, match=r"^board replugged: nobody answers$"):
+            bench.make_ready(boards["replugged"])
+        for name in ("replugged", "well"):
+            bench.make_ready(boards[name])
+        for _ in range(5):
+            with pytest.raises(BenchError, match="nobody answers"):
+                bench.make_ready(boards["dead"])
+        bench.boards.clear()
+    assert written == {"replugged": 3, "dead": 3, "well": 2}, "the last is the call that finds it done"

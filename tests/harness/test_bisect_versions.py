@@ -228,6 +228,23 @@ def test_a_bench_that_was_broken_is_asked_again(tmp_path: Path) -> None:
         assert walk.next_turn() is not None
 
 
+@pytest.mark.parametrize("of", ["0", "2"])
+def test_an_end_that_could_not_be_tried_is_tried_again(tmp_path: Path, of: str) -> None:
+    """Its compiler was not there, say: no other version tells anything without it."""
+    paths = [tmp_path / f"{number}.bin" for number in range(3)]
+    for path in paths:
+        path.write_text(path.name)
+    versions = Images(paths)
+    with begun(tmp_path / "work", {}) as journal:
+        journal.skip(of, "its build failed")
+        journal.skip("1", "its build failed")
+    with begun(tmp_path / "work", {}) as journal:
+        walk = Walk(versions.contained)
+        resume(walk, versions, journal)
+    assert walk.next_turn() is not None
+    assert [bool(tally.skipped) for tally in walk.tallies] == [False, True, False]
+
+
 def test_a_version_that_the_bench_cannot_run_is_passed_over(tmp_path: Path) -> None:
     (tmp_path / "case").mkdir()
     (tmp_path / "case" / "case.toml").write_text(CASE)
@@ -254,3 +271,5 @@ def test_a_version_that_the_bench_cannot_run_is_passed_over(tmp_path: Path) -> N
     text = "\n".join(wording.lines(result, versions.versions))
     assert "first bad: one of 2, 3" in text
     assert "2  passed over: could not be run" in text
+    with begun(tmp_path / "work", {}) as journal:
+        assert all(entry.skipped is None for entry in journal.entries), "when it goes on the bench may be well"
