@@ -5,9 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from hil.broker import Mosquitto
 
 # Started in the background by a shell without job control, a process ignores SIGINT, and so do its children: the tests
 # that interrupt something would wait for ever.
@@ -62,3 +66,12 @@ def _locks_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HIL_LOCKS", str(tmp_path_factory.mktemp("locks")))
         yield
+
+
+@pytest.fixture(scope="module")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
+    """One real mosquitto for all tests of a file."""
+    from gateway_bench import mosquitto
+
+    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
+        yield made

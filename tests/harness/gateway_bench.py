@@ -9,13 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+import pytest
 from certificates import NAME, Identity, client_context, pki
 
 from hil.background import Loop
 from hil.broker import Monitor, Mosquitto
 from hil.gateway import Gateway, ServerIdentity
 from hil.timeline import Event, Timeline, where
-from hil.wire.mqtt import Connack, Connect, Decoder, Packet, Version, encode
+from hil.wire.mqtt import Connack, Connect, Decoder, Packet, Subscribe, Subscription, Version, encode
 
 LIMIT = 60.0
 """Seconds that a wait may take on a busy machine; none of them is meant to."""
@@ -138,6 +139,18 @@ class Device:
         answer = self.receive()
         assert isinstance(answer, Connack)
         return answer
+
+    def subscribe(self, topic: str, qos: int = 1, packet_id: int = 5) -> Packet:
+        """SUBSCRIBE, and whatever comes."""
+        self.send(Subscribe(packet_id, (Subscription(topic, qos),)))
+        return self.receive()
+
+    def hears_nothing(self, seconds: float = 0.3) -> None:
+        """Nothing comes for so long."""
+        self.socket.settimeout(seconds)
+        with pytest.raises(TimeoutError):
+            self.receive()
+        self.socket.settimeout(LIMIT)
 
     def is_closed(self) -> bool:
         """Whether the gateway closes, or has closed, with nothing more to say."""

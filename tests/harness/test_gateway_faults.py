@@ -9,18 +9,12 @@ from pathlib import Path
 
 import pytest
 from certificates import Identity, pki
-from gateway_bench import LIMIT, Bench, mosquitto
+from gateway_bench import LIMIT, Bench
 
 from hil.broker import Mosquitto
 from hil.gateway import GatewayError, PresentCertificate, RefuseConnect
 from hil.schedule import Schedule
 from hil.timeline import where
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
-        yield made
 
 
 @pytest.fixture

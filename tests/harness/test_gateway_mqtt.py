@@ -45,12 +45,6 @@ BOTH = pytest.mark.parametrize("version", [V311, V5], ids=["3.1.1", "5"])
 WILL = Will("dev/status", b"offline", qos=1, retain=True)
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
-        yield made
-
-
 @pytest.fixture
 def bench(broker: Mosquitto, tmp_path: Path) -> Iterator[Bench]:
     with Bench(tmp_path, (broker.host, broker.port)) as made:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway_bench import LIMIT, Bench, Device, mosquitto
+from gateway_bench import LIMIT, Bench, Device
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,12 +39,6 @@ V311, V5 = Version.V311, Version.V5
 BOTH = pytest.mark.parametrize("version", [V311, V5], ids=["3.1.1", "5"])
 OURS = Namespace(("devices/{client_id}/#",))
 FOREIGN_WILL = Will("elsewhere/status", b"offline", qos=1)
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from gateway_bench import LIMIT, Bench, mosquitto
+from gateway_bench import LIMIT, Bench
 
 from hil.broker import Mosquitto
 from hil.gateway import Limits
@@ -31,12 +31,6 @@ from hil.wire.mqtt import (
     Version,
     encode,
 )
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -11,12 +11,11 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from gateway_bench import LIMIT, Bench, Device, mosquitto
+from gateway_bench import LIMIT, Bench, Device
 from gateway_process import GatewayProcess
 
 from hil import rig as rigs
@@ -29,12 +28,6 @@ from hil.gateway.refusals import SINGLY, Refusals
 from hil.parts import broker_side
 from hil.timeline import Timeline, where
 from hil.wire.mqtt import Pingreq, Pingresp
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
-        yield made
 
 
 class LiveBoard:

@@ -6,19 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway_bench import LIMIT, Bench, mosquitto
+from gateway_bench import LIMIT, Bench
 
 from hil.broker import Mosquitto
 from hil.gateway import BlackHole, Latency, RefuseConnect, Withhold
 from hil.schedule import Schedule
 from hil.timeline import where
 from hil.wire.mqtt import Pingreq, Pingresp, Puback, Publish, Suback, Subscribe, Subscription
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
-        yield made
 
 
 @pytest.fixture

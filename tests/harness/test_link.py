@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from certificates import NAME, NOW, YEAR, Identity, pki
 from chatty_broker import ChattyBroker
-from gateway_bench import LIMIT, Bench, mosquitto
+from gateway_bench import LIMIT, Bench
 from ptys import Device
 
 from hil import needs
@@ -55,12 +55,6 @@ def contract(silence: float = SILENCE) -> Contract:
 
 def credentials(of: Identity) -> Credentials:
     return Credentials(pki().root.pem, of.chain_pem, of.key_pem, "CN=device-a", "1", NOW - YEAR, NOW + YEAR)
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
-        yield made
 
 
 class Linked:

@@ -14,12 +14,6 @@ from hil.broker.mosquitto import free_port
 from hil.timeline import NoSuchEvent, Timeline, UnwantedEvent, where
 
 
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
-        yield made
-
-
 @pytest.fixture
 def timeline() -> Timeline:
     return Timeline()

@@ -11,19 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from gateway_bench import LIMIT, Bench, Device, mosquitto
+from gateway_bench import LIMIT, Bench, Device
 
 from hil.broker import Mosquitto
 from hil.gateway import Bandwidth, BlackHole, Cut, Fault, Latency, Limits, Reset, Restart, Slice, SlowClose
 from hil.schedule import Schedule
 from hil.timeline import Event, where
 from hil.wire.mqtt import Connect, Disconnect, Pingreq, Pingresp, Puback, Publish, Version, encode
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
-        yield made
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import get_args
 
 import pytest
-from gateway_bench import Bench, mosquitto
+from gateway_bench import Bench
 from policy_probes import meet, only
 
 from hil import rig
@@ -25,12 +25,6 @@ from hil.wire.mqtt import Version, Will
 ROOT = Path(__file__).parents[2]
 V311, V5 = Version.V311, Version.V5
 KNOWN = ["aws-iot", "emqx", "eventgrid", "hivemq", "mosquitto", "permissive"]
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from gateway_bench import LIMIT, Bench, mosquitto
+from gateway_bench import LIMIT, Bench
 from policy_probes import OWN, listen, meet, with_rule
 
 from hil.attempts import End, attempts
@@ -31,12 +31,6 @@ from hil.wire.mqtt import (
 
 V311, V5 = Version.V311, Version.V5
 BOTH = pytest.mark.parametrize("version", [V311, V5], ids=["3.1.1", "5"])
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
-        yield made
 
 
 @pytest.fixture(scope="module")

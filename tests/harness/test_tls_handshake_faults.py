@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from certificates import client_context
-from gateway_bench import LIMIT, Bench, mosquitto
+from gateway_bench import LIMIT, Bench
 from tls_clients import CLIENTS, V12, V13, VERSIONS, Met, with_ssl
 
 from hil.attempts import End, attempts
@@ -47,12 +47,6 @@ TLS12_SUITES = (
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     with Bench(tmp_path, None) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
         yield made
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from certificates import NAME, client_context, pki
-from gateway_bench import LIMIT, SERVER, Bench, mosquitto
+from gateway_bench import LIMIT, SERVER, Bench
 from tls_clients import CLIENTS, V12, V13, VERSIONS, Met, with_ssl
 
 from hil.broker import Mosquitto
@@ -28,12 +28,6 @@ openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the 
 HANDSHAKE, APPLICATION = 22, 23
 SEALED = 17
 """Bytes that TLS 1.3's protection adds to a record: the content type and the tag."""
-
-
-@pytest.fixture(scope="module")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
-    with mosquitto(tmp_path_factory.mktemp("broker")) as made:
-        yield made
 
 
 @pytest.fixture
