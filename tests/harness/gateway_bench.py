@@ -16,7 +16,7 @@ from hil.background import Loop
 from hil.broker import Monitor, Mosquitto
 from hil.gateway import Gateway, ServerIdentity
 from hil.timeline import Event, Timeline, where
-from hil.wire.mqtt import Connack, Connect, Decoder, Packet, Subscribe, Subscription, Version, encode
+from hil.wire.mqtt import Connack, Connect, Decoder, Packet, Subscribe, Subscription, Version, Will, encode
 
 LIMIT = 60.0
 """Seconds that a wait may take on a busy machine; none of them is meant to."""
@@ -85,6 +85,24 @@ class Bench:
 
     def wait(self, kind: str, board: str | None = "a", *, after: int = 0, **data: Any) -> Event:
         return self.timeline.wait(where("gateway", kind, board, **data), timeout=LIMIT, after=after)
+
+    def end_of(self, connection: int = 1) -> tuple[str, str]:
+        """By whom and how a connection ended: that is told once."""
+        event = self.wait("close", None, connection=connection)
+        assert len(self.timeline.events(where("gateway", "close", None, connection=connection))) == 1
+        return event["by"], event["how"]
+
+    def will_comes(self, will: Will) -> Event:
+        """The broker publishes it."""
+        assert self.monitor is not None
+        return self.monitor.expect(will.topic, will.payload, timeout=LIMIT, after=self.begin)
+
+    def no_will_comes(self, will: Will) -> None:
+        """The broker is asked for something after the close; by its answer a will would have come."""
+        assert self.monitor is not None
+        mark = self.monitor.publish("after/close", b"", qos=1)
+        self.monitor.expect("after/close", timeout=LIMIT, after=mark)
+        assert not self.timeline.events(where("monitor", "message", None, topic=will.topic), after=self.begin)
 
     def kinds(self, board: str = "a") -> list[str]:
         return [e.kind for e in self.timeline.events(where("gateway", None, board))]

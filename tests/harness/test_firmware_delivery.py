@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from firmware_bench import Bench, Broker, Link, asynchronous, bench
+from firmware_bench import Bench, bench
+from firmware_loop import asynchronous
+from firmware_servers import Broker, Link
 
 from hil.wire.mqtt import (
     Connect,

@@ -8,7 +8,9 @@ import time
 from pathlib import Path
 
 import pytest
-from firmware_bench import Bench, Broker, Link, asynchronous, bench
+from firmware_bench import Bench, bench
+from firmware_loop import asynchronous
+from firmware_servers import Broker, Link
 
 from hil.virtual.firmware.backoff import Backoff, Shape, shape
 from hil.virtual.firmware.build import Build

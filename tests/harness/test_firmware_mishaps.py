@@ -7,7 +7,9 @@ import time
 from pathlib import Path
 
 import pytest
-from firmware_bench import LIMIT, NVS_OFFSET, NVS_SIZE, Bench, asynchronous, bench
+from firmware_bench import Bench, bench
+from firmware_chip import NVS_OFFSET, NVS_SIZE
+from firmware_loop import LIMIT, asynchronous
 
 from hil.wire import sntp
 from hil.wire.mqtt import Connect, Publish, Subscribe

@@ -7,7 +7,9 @@ import json
 from pathlib import Path
 
 import pytest
-from firmware_bench import Bench, Broker, Link, asynchronous, bench
+from firmware_bench import Bench, bench
+from firmware_loop import asynchronous
+from firmware_servers import Broker, Link
 
 from hil.virtual.firmware.backoff import Backoff, Shape
 from hil.wire.mqtt import Connack, Connect, Disconnect, Packet, Pingreq, Puback, Publish, Suback, Subscribe, Version

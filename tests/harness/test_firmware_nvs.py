@@ -7,7 +7,7 @@ import random
 from typing import Any
 
 import pytest
-from firmware_bench import nvs_image
+from firmware_chip import nvs_image
 
 from hil.virtual.firmware.nvs import PAGE, NvsError, Store
 

@@ -9,7 +9,8 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
-from firmware_bench import Bench, asynchronous, bench
+from firmware_bench import Bench, bench
+from firmware_loop import asynchronous
 
 from hil.virtual.firmware import OPTIONS, UnknownOption
 from hil.virtual.firmware.build import Build

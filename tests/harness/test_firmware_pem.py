@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from firmware_bench import authority, device, pem
+from firmware_servers import authority, device, pem
 
 from hil.virtual.firmware.pem import ParseError, certificates, private_key
 

@@ -13,7 +13,10 @@ import time
 from pathlib import Path
 
 import pytest
-from firmware_bench import LIMIT, NVS_OFFSET, NVS_SIZE, Chip, Link, asynchronous, bench
+from firmware_bench import bench
+from firmware_chip import NVS_OFFSET, NVS_SIZE, Chip
+from firmware_loop import LIMIT, asynchronous
+from firmware_servers import Link
 
 from hil.virtual import firmware
 from hil.virtual.firmware.nvs import Store
@@ -207,7 +210,7 @@ SUPERVISOR = """
 import asyncio, sys
 sys.path.insert(0, {here!r})
 from pathlib import Path
-from firmware_bench import Chip
+from firmware_chip import Chip
 from hil.virtual.firmware import core
 
 async def main():

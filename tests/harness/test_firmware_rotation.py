@@ -6,7 +6,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from firmware_bench import NVS_SIZE, Bench, asynchronous, authority, bench
+from firmware_bench import Bench, bench
+from firmware_chip import NVS_SIZE
+from firmware_loop import asynchronous
+from firmware_servers import authority
 
 from hil.virtual.firmware import boots
 from hil.virtual.firmware.build import Build

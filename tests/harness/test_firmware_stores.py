@@ -12,7 +12,9 @@ import zlib
 from pathlib import Path
 
 import pytest
-from firmware_bench import asynchronous, authority, bench, device, pem
+from firmware_bench import bench
+from firmware_loop import asynchronous
+from firmware_servers import authority, device, pem
 
 from hil.virtual import constants
 from hil.virtual.firmware import secure_cert, spiffs

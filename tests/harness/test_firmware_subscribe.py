@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from firmware_bench import Broker, Link, asynchronous, bench
+from firmware_bench import bench
+from firmware_loop import asynchronous
+from firmware_servers import Broker, Link
 
 from hil.wire.mqtt import Connack, Connect, Disconnect, Packet, Publish, Suback, Subscribe
 

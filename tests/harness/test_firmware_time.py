@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from firmware_bench import Broker, asynchronous, authority, bench
+from firmware_bench import bench
+from firmware_loop import asynchronous
+from firmware_servers import Broker, authority
 
 from hil.virtual.host import Cause
 from hil.wire import sntp

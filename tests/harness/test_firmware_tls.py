@@ -6,7 +6,9 @@ import ssl
 from pathlib import Path
 
 import pytest
-from firmware_bench import Authority, Broker, asynchronous, authority, bench, device, pem
+from firmware_bench import bench
+from firmware_loop import asynchronous
+from firmware_servers import Authority, Broker, authority, device, pem
 
 from hil.wire.mqtt import Connect, Publish
 

@@ -6,7 +6,9 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from firmware_bench import LIMIT, Broker, asynchronous, authority, bench
+from firmware_bench import bench
+from firmware_loop import LIMIT, asynchronous
+from firmware_servers import Broker, authority
 
 from hil.wire.mqtt import Publish, Subscribe
 

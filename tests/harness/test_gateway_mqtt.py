@@ -1,11 +1,8 @@
-"""MQTT through the gateway: what is recorded, what is forwarded, and how connections end, before a real mosquitto."""
+"""MQTT through the gateway: what is recorded, forwarded and refused, before a real mosquitto."""
 
 from __future__ import annotations
 
-import errno
-import os
 import socket
-import struct
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +15,7 @@ from gateway_bench import LIMIT, Bench, mosquitto
 
 from hil.broker import Mosquitto
 from hil.gateway import Limits
-from hil.timeline import Event, UnwantedEvent, where
+from hil.timeline import UnwantedEvent, where
 from hil.wire.mqtt import (
     Connack,
     Connect,
@@ -49,25 +46,6 @@ WILL = Will("dev/status", b"offline", qos=1, retain=True)
 def bench(broker: Mosquitto, tmp_path: Path) -> Iterator[Bench]:
     with Bench(tmp_path, (broker.host, broker.port)) as made:
         yield made
-
-
-def close_of(bench: Bench, connection: int = 1) -> tuple[str, str]:
-    event = bench.wait("close", None, connection=connection)
-    assert len(bench.timeline.events(where("gateway", "close", None, connection=connection))) == 1
-    return event["by"], event["how"]
-
-
-def will_comes(bench: Bench) -> Event:
-    assert bench.monitor is not None
-    return bench.monitor.expect(WILL.topic, WILL.payload, timeout=LIMIT, after=bench.begin)
-
-
-def no_will_comes(bench: Bench) -> None:
-    """The broker is asked for something after the close; by its answer a will would have come."""
-    assert bench.monitor is not None
-    mark = bench.monitor.publish("after/close", b"", qos=1)
-    bench.monitor.expect("after/close", timeout=LIMIT, after=mark)
-    assert not bench.timeline.events(where("monitor", "message", None, topic=WILL.topic), after=bench.begin)
 
 
 # -- what is recorded -------------------------------------------------------------------------------------------------
@@ -114,7 +92,7 @@ def test_every_packet_of_a_session_is_told_both_ways(bench: Bench, version: Vers
     device.send(Pingreq())
     assert device.receive() == Pingresp()
     device.send(Disconnect())
-    assert close_of(bench) == ("device", "disconnect")
+    assert bench.end_of() == ("device", "disconnect")
 
     told = {e.kind: e for e in bench.timeline.events(where("gateway", None, "a"))}
     assert told["subscribe"]["filters"] == [["t/#", 2], ["u", 1]]
@@ -202,8 +180,8 @@ def test_a_board_that_does_not_wait_for_connack_loses_nothing(bench: Bench) -> N
     device.drop()
     assert bench.monitor is not None
     bench.monitor.expect("hasty", b"2", timeout=LIMIT, after=bench.begin)
-    assert close_of(bench) == ("device", "disconnect")
-    no_will_comes(bench)
+    assert bench.end_of() == ("device", "disconnect")
+    bench.no_will_comes(WILL)
 
 
 def test_a_real_client_library_works(bench: Bench, tmp_path: Path) -> None:
@@ -230,7 +208,7 @@ def test_a_real_client_library_works(bench: Bench, tmp_path: Path) -> None:
         client.disconnect()
         client.loop_stop()
     assert sorted(got) == [b"qos 0", b"qos 1", b"qos 2"]
-    assert close_of(bench) == ("device", "disconnect")
+    assert bench.end_of() == ("device", "disconnect")
 
 
 def test_without_tls_when_told_so(broker: Mosquitto, tmp_path: Path) -> None:
@@ -239,165 +217,7 @@ def test_without_tls_when_told_so(broker: Mosquitto, tmp_path: Path) -> None:
         assert raw.recv(10) == encode(Connack(), V311)
         assert bench.kinds() == ["accept", "connect", "connack"]
         raw.sendall(encode(Disconnect(), V311))
-        assert close_of(bench) == ("device", "disconnect")
-
-
-# -- how it ends ------------------------------------------------------------------------------------------------------
-
-
-@BOTH
-def test_no_will_after_disconnect(bench: Bench, version: Version) -> None:
-    device = bench.device(version=version)
-    device.connect(will=WILL)
-    device.send(Disconnect())
-    device.drop()
-    assert close_of(bench) == ("device", "disconnect")
-    no_will_comes(bench)
-
-
-@BOTH
-def test_a_will_after_a_fin(bench: Bench, version: Version) -> None:
-    device = bench.device(version=version)
-    device.connect(will=WILL)
-    device.drop()
-    assert close_of(bench) == ("device", "fin")
-    assert bench.wait("close")["seconds"] > 0
-    assert will_comes(bench).get("retain") is True
-    assert bench.monitor is not None
-    assert bench.monitor.retained("dev/status") == b"offline"
-
-
-def test_a_will_after_a_reset(bench: Bench) -> None:
-    device = bench.device()
-    device.connect(will=WILL)
-    device.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    device.drop()
-    assert close_of(bench) == ("device", "reset")
-    will_comes(bench)
-
-
-@BOTH
-def test_a_silent_device_is_closed_after_one_and_a_half_keep_alives_and_its_will_comes(
-    bench: Bench, version: Version
-) -> None:
-    device = bench.device(version=version)
-    # An even number: mosquitto counts 1.5 keep-alives in whole seconds, and must not be the first to give up.
-    device.connect(keep_alive=2, will=WILL)
-    assert close_of(bench) == ("gateway", "keep-alive")
-    close, connack = bench.wait("close"), bench.wait("connack")
-    assert close.monotonic - bench.wait("connect").monotonic > 2.99
-    assert will_comes(bench).monotonic > connack.monotonic
-    if version is V5:
-        assert device.receive() == Disconnect(0x8D)
-    assert device.is_closed()
-
-
-@pytest.mark.parametrize(("version", "told"), [(V311, False), (V5, False), (V5, True)])
-def test_a_silence_that_the_broker_notices_first_is_a_silence_all_the_same(
-    tmp_path: Path, version: Version, told: bool
-) -> None:
-    """On a busy host the gateway comes to look only after the broker, which counts the same keep-alive, has closed."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    with listener, Bench(tmp_path, listener.getsockname()[:2], monitor=False) as bench:
-        device = bench.device(version=version)
-        device.send(Connect("silent", version=version, keep_alive=60))
-        upstream, _ = listener.accept()
-        with upstream:
-            upstream.sendall(encode(Connack(), version))
-            assert isinstance(device.receive(), Connack)
-            (connection,) = bench.gateway._house.connections
-            connection.patience._heard -= 90  # as long ago as it may be
-            if told:
-                upstream.sendall(encode(Disconnect(0x8D), version))
-        assert close_of(bench) == ("gateway", "keep-alive")
-        if version is V5:
-            assert device.receive() == Disconnect(0x8D)
-        assert device.is_closed()
-
-
-def test_pings_keep_a_connection_open_beyond_its_keep_alive(bench: Bench) -> None:
-    device = bench.device()
-    device.connect(keep_alive=2)
-    for _ in range(4):
-        device.send(Pingreq())
-        assert device.receive() == Pingresp()
-        bench.timeline.never(where("gateway", "close"), seconds=0.8)
-    assert bench.kinds().count("pingresp") == 4
-
-
-def test_a_keep_alive_of_zero_never_ends(bench: Bench) -> None:
-    device = bench.device()
-    device.connect(keep_alive=0)
-    with bench.raw("b") as other:
-        other.close()
-    bench.wait("close", "b")
-    assert "close" not in bench.kinds("a")
-    device.send(Pingreq())
-    assert device.receive() == Pingresp()
-
-
-def test_a_takeover_is_told_and_the_old_connection_ends(bench: Bench) -> None:
-    old = bench.device("a")
-    old.connect("same", will=WILL)
-    new = bench.device("b")
-    new.connect("same")
-    assert close_of(bench, 1) == ("broker", "takeover")
-    assert old.is_closed()
-    new.send(Pingreq())
-    assert new.receive() == Pingresp()
-    will_comes(bench)
-
-
-def test_a_takeover_that_the_broker_tells_in_mqtt_5(tmp_path: Path) -> None:
-    listener = socket.create_server(("127.0.0.1", 0))
-    with listener, Bench(tmp_path, listener.getsockname()[:2], monitor=False) as bench:
-        device = bench.device(version=V5)
-        device.send(Connect("same", version=V5))
-        upstream, _ = listener.accept()
-        with upstream:
-            upstream.sendall(encode(Connack(), V5) + encode(Disconnect(0x8E), V5))
-        assert isinstance(device.receive(), Connack)
-        assert device.receive() == Disconnect(0x8E)
-        assert bench.wait("disconnect", direction="down")["code"] == 0x8E
-        assert close_of(bench) == ("broker", "takeover")
-
-
-def test_a_broker_that_goes_away_is_who_closed(tmp_path: Path) -> None:
-    with mosquitto(tmp_path) as broker, Bench(tmp_path, (broker.host, broker.port), monitor=False) as bench:
-        device = bench.device()
-        device.connect()
-        broker.close()
-        assert close_of(bench)[0] == "broker"
-        assert device.is_closed()
-        again = bench.device()
-        again.send(Connect("again"))
-        assert again.is_closed()
-        close = bench.wait("close", connection=2)
-        assert close["by"] == "broker"
-        assert f"127.0.0.1:{broker.port} is not there" in close["reason"]
-        broker.start()
-        assert bench.device().connect() is not None
-
-
-def test_drop_resets_the_device_and_the_will_comes(bench: Bench) -> None:
-    device = bench.device()
-    device.connect(will=WILL)
-    assert bench.gateway.drop("b") == 0
-    assert bench.gateway.drop("a") == 1
-    assert close_of(bench) == ("gateway", "reset")
-    with socket.socket(fileno=os.dup(device.socket.fileno())) as raw:
-        assert raw.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == errno.ECONNRESET
-    will_comes(bench)
-
-
-def test_closing_the_gateway_ends_every_connection(bench: Bench) -> None:
-    device = bench.device()
-    device.connect()
-    bench.gateway.close()
-    assert close_of(bench) == ("gateway", "shutdown")
-    with pytest.raises(ConnectionRefusedError):
-        bench.raw()
-    bench.gateway.close()
+        assert bench.end_of() == ("device", "disconnect")
 
 
 # -- what a broker would not take -------------------------------------------------------------------------------------
@@ -418,7 +238,7 @@ def test_what_is_no_connect_ends_the_connection(bench: Bench, sent: bytes, reaso
     device = bench.device()
     device.send(sent)
     assert reason in bench.wait("malformed")["reason"]
-    assert close_of(bench) == ("gateway", "malformed")
+    assert bench.end_of() == ("gateway", "malformed")
     assert device.is_closed()
 
 
@@ -428,7 +248,7 @@ def test_an_unknown_protocol_level_is_answered(bench: Bench) -> None:
     answer = device.receive()
     assert isinstance(answer, Connack)
     assert answer.code == 1
-    assert close_of(bench) == ("gateway", "malformed")
+    assert bench.end_of() == ("gateway", "malformed")
 
 
 @pytest.mark.parametrize(
@@ -450,10 +270,10 @@ def test_a_bad_packet_ends_a_session_and_fires_the_will(
         device.connect(will=WILL)
         device.send(Publish("before", b"kept"), sent)
         assert reason in bench.wait("malformed")["reason"]
-        assert close_of(bench) == ("gateway", "malformed")
+        assert bench.end_of() == ("gateway", "malformed")
         assert bench.monitor is not None
         bench.monitor.expect("before", b"kept", timeout=LIMIT, after=bench.begin)
-        will_comes(bench)
+        bench.will_comes(WILL)
 
 
 def test_mqtt_5_is_told_what_was_wrong(bench: Bench) -> None:
@@ -461,7 +281,7 @@ def test_mqtt_5_is_told_what_was_wrong(bench: Bench) -> None:
     device.connect()
     device.send(Connect("twice", version=V5))
     assert device.receive() == Disconnect(0x82)
-    assert close_of(bench) == ("gateway", "malformed")
+    assert bench.end_of() == ("gateway", "malformed")
 
 
 def test_a_device_that_never_says_connect_is_ended(broker: Mosquitto, tmp_path: Path) -> None:

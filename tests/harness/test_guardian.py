@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+from killed_runs import CONTRACT, PATIENCE, ROOT, Run, eventually, relay, rig, switched
 from power_devices import PASSWORD, Tasmota
 
 from hil import rig as rigs
@@ -24,53 +24,10 @@ from hil.guardian.holder import Holder
 from hil.guardian.locks import Locks, Taken, held
 from hil.timeline import load, where
 
-ROOT = Path(__file__).parents[2]
-CONTRACT = ROOT / "rigs" / "contracts" / "reference.toml"
-#: Seconds after which a test gives up; no promise of the guardian's.
-PATIENCE = 60.0
-
 
 @pytest.fixture(autouse=True)
 def _a_host_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HIL_LOCKS", str(tmp_path / "locks"))
-
-
-class Run:
-    """A run that says who it is, to be killed."""
-
-    def __init__(self, *words: object, **variables: str) -> None:
-        command = [sys.executable, str(Path(__file__).with_name("guarded.py")), *map(str, words)]
-        self.process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **variables},
-            cwd=ROOT,
-        )
-        self.mark = ""
-
-    def hears(self, event: str | None = None) -> dict[str, Any]:
-        """The next thing that it says, or the next event of this name."""
-        assert self.process.stdout is not None
-        assert self.process.stderr is not None
-        for line in self.process.stdout:
-            said: dict[str, Any] = json.loads(line)
-            self.mark = said.get("mark") or self.mark
-            if event is None or said.get("event") == event:
-                return said
-        raise AssertionError(f"it ended without {event}: {self.process.stderr.read()}")
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def end(self) -> None:
-        """Have it end in order."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        assert self.process.wait(PATIENCE) == 0
 
 
 @pytest.fixture
@@ -88,37 +45,6 @@ def run() -> Iterator[Callable[..., Run]]:
             one.kill()
         if one.mark:
             children.end(one.mark)
-
-
-def eventually(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-def rig(folder: Path, text: str, name: str = "rig") -> Path:
-    path = folder / f"{name}.toml"
-    boards = ""
-    for number, lines in enumerate(text.split("---")):
-        wifi = 'wifi = { ssid = "net" }'
-        boards += f'[boards.{"ab"[number]}]\ncontract = "{CONTRACT}"\n{wifi}\n{lines.strip()}\n'
-    path.write_text(f'name = "{name}"\n{boards}')
-    return path
-
-
-def relay(folder: Path, port: str = "/dev/null", off: str = "", idle: str = "off") -> str:
-    """A board whose switch writes what it is told behind all that it was told before."""
-    said = folder / "relay"
-    return (
-        f'port = "{port}"\nidle = "{idle}"\npower = {{ kind = "command", on = "echo on >> {said}", '
-        f'off = "{off}echo off >> {said}" }}'
-    )
-
-
-def switched(folder: Path) -> list[str]:
-    said = folder / "relay"
-    return said.read_text().split() if said.exists() else []
 
 
 def all_free() -> bool:

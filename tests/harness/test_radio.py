@@ -8,7 +8,7 @@ import struct
 from typing import Any
 
 import pytest
-from firmware_bench import LIMIT, asynchronous
+from firmware_loop import LIMIT, asynchronous
 
 from hil.virtual.radio import Radio
 
