@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterable, Sequence
 
 from hil.attempts import Attempt
-from hil.diagnose.case import Case
 from hil.retry import classify
 from hil.timeline import Event
 
@@ -36,7 +35,7 @@ def since(earlier: Event, later: Event) -> str:
     return span(later.monotonic - earlier.monotonic)
 
 
-def loop(case: Case, alike: Sequence[Attempt]) -> str:
+def loop(alike: Sequence[Attempt]) -> str:
     """What the device makes of it: that it comes again and again, and how; '' where it did not."""
     if len(alike) < 2:
         return ""

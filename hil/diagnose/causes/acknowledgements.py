@@ -16,7 +16,7 @@ _OWN_WAY = 5.0
 """Seconds after which a resend is expected where nothing is promised."""
 
 
-def _unacknowledged(case: Case, attempt: Attempt) -> list[Event]:
+def _unacknowledged(attempt: Attempt) -> list[Event]:
     """The device's first sending of each QoS 1 or 2 message whose acknowledgement never came on that connection."""
     done = {e["packet_id"] for kind in ("puback", "pubrec") for e in of(attempt, kind, direction="down")}
     return [
@@ -41,7 +41,7 @@ def _withheld(case: Case) -> list[tuple[Attempt, Event]]:
         (a, e)
         for a in case.accepted
         if case.faults(a, "withhold", "late")
-        for e in _unacknowledged(case, a)
+        for e in _unacknowledged(a)
         if e.sequence + 1 >= case.faults(a, "withhold", "late")[0].sequence - 20
     ]
 
@@ -118,7 +118,7 @@ def _lost(case: Case) -> Found | None:
             continue
         lost = [
             message
-            for message in _unacknowledged(case, attempt)
+            for message in _unacknowledged(attempt)
             if not _again(attempt, message) or not _acknowledged_later(attempt, message)
         ]
         later = [a for a in case.accepted if a.connection >= following.connection]

@@ -60,7 +60,7 @@ def _never_asks(case: Case) -> Found | None:
     )
     return Found(
         explanation=f"In {span(case.quiet_since - start.monotonic)} after a start that lost its clock it did not ask "
-        f"for the time once.{words}{loop(case, refused)}",
+        f"for the time once.{words}{loop(refused)}",
         evidence=[start, *(refused[-1].events[-1:] if refused else tried[-1].events[-1:] if tried else ())],
         confidence=0.95 if refused else 0.45 if not tried else 0.6 if ever else 0.75,
         against=(
@@ -100,7 +100,7 @@ def _too_early(case: Case) -> Found | None:
             explanation=f"It opened a TLS connection {since(start, one.events[0])} after its start, before it had the "
             f"time"
             + (f" (that came {span(answers[0].monotonic - one.began)} later)" if answers else "")
-            + f": {how}.{loop(case, refused)}",
+            + f": {how}.{loop(refused)}",
             evidence=[start, one.events[0], ended, *answers[:1]],
             confidence=0.9,
             against=() if case.promised("time", "dates") != "unchecked" else ("the contract says: dates unchecked",),
@@ -122,7 +122,7 @@ def _wrong_stays(case: Case) -> Found | None:
         explanation=f"The time server's answer was wrong by {days:.1f} days; the device took it, and did not ask again "
         f"in the {span(waited)} that followed"
         + (
-            f", although it refused the good certificate {times(len(refused))} because of it.{loop(case, refused)}"
+            f", although it refused the good certificate {times(len(refused))} because of it.{loop(refused)}"
             if refused
             else "."
         ),

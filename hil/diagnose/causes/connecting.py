@@ -28,7 +28,7 @@ def _refused(case: Case) -> Found | None:
         explanation=f"The broker refused the CONNECT {times(len(refused))}, with code {code} ({words}); the client id "
         f"was {name!r}, the user name {connect.get('username') if connect is not None else None!r}."
         + (" 7 is what AWS IoT says for 'not authorized'." if code == 7 else "")
-        + loop(case, refused),
+        + loop(refused),
         evidence=[e for e in (connect, connack) if e is not None],
         confidence=0.85,
     )
@@ -47,7 +47,7 @@ def _shared_id(case: Case) -> Found | None:
     ]
     promised = case.promised("client_id")
     if others:
-        thrown = f" They have thrown each other out {times(len(taken))}.{loop(case, taken)}" if taken else ""
+        thrown = f" They have thrown each other out {times(len(taken))}.{loop(taken)}" if taken else ""
         return Found(
             explanation=f"The boards {case.board} and {listed(sorted({str(e.board) for e in others}))} connect with "
             f"the same client id {name!r}: the broker closes the older connection each time.{thrown}",
@@ -69,7 +69,7 @@ def _shared_id(case: Case) -> Found | None:
         return None
     return Found(
         explanation=f"{times(len(foreign)).capitalize()} the broker closed this connection because somebody connected "
-        f"with its client id {name!r}, and that was not this board.{loop(case, foreign)}",
+        f"with its client id {name!r}, and that was not this board.{loop(foreign)}",
         evidence=[connects[-1], foreign[-1].events[-1]],
         confidence=0.85,
         against=("a monitor or a script of the test that borrows the id looks the same",),

@@ -51,7 +51,7 @@ def _keep_alive_missed(case: Case) -> Found | None:
     )  # fmt: skip
     return Found(
         explanation=f"With a keep-alive of {keep_alive} s it was silent for {span(silent)}, and was closed for it, "
-        f"{times(len(missed))}; {rhythm}. It is alive: it comes back by itself.{loop(case, missed)}",
+        f"{times(len(missed))}; {rhythm}. It is alive: it comes back by itself.{loop(missed)}",
         evidence=[_sent(last)[-1], last.events[-1], alive[0]],
         confidence=0.9,
         against=(
@@ -162,7 +162,7 @@ def _lost(case: Case) -> Found | None:
     last = lost[-1]
     return Found(
         explanation=f"The device itself ended an established connection without DISCONNECT, {times(len(lost))}, the "
-        f"last one {span(case.lasted(last))} after it began (by {last.events[-1]['how']}).{loop(case, lost)}",
+        f"last one {span(case.lasted(last))} after it began (by {last.events[-1]['how']}).{loop(lost)}",
         evidence=last.events[-2:],
         confidence=0.4,
         against=("a router on the way that drops idle connections looks the same",),
@@ -196,7 +196,7 @@ def _server_ends(case: Case) -> Found | None:
         explanation=f"The broker ended an established connection, {times(len(ended))}, the last one "
         f"{span(case.lasted(last))} after it began"
         + (f", with DISCONNECT 0x{told[-1]['code']:02x}" if told else f", by {last.events[-1]['how']}")
-        + f".{loop(case, ended)}",
+        + f".{loop(ended)}",
         evidence=last.events[-2:],
         confidence=0.45,
         against=("a broker that is stopped or restarted ends all connections",),

@@ -40,7 +40,7 @@ def _none(case: Case) -> Found | None:
     return Found(
         explanation=f"The broker asks for a client certificate, and the device's Certificate message was empty, "
         f"{times(len(bare))}: the handshake ended {span(failed.monotonic - bare[0].began)} after the connection "
-        f"began.{loop(case, bare)}",
+        f"began.{loop(bare)}",
         evidence=[failed, *bare[-1].events[-1:]],
         confidence=0.95,
         against=_earlier_shown(case),
@@ -71,7 +71,7 @@ def _refused(case: Case, mine, confidence: float) -> Found | None:  # type: igno
         means = ": the chain it sent does not lead to an authority that the broker knows; an intermediate is missing"
     return Found(
         explanation=f"The broker refused the device's certificate {times(len(refused))}, with verify code {code} "
-        f"({failed.get('verify_message')}){means}.{loop(case, refused)}",
+        f"({failed.get('verify_message')}){means}.{loop(refused)}",
         evidence=[failed],
         confidence=confidence,
         against=(
@@ -87,7 +87,7 @@ def _other_key(case: Case) -> Found | None:
         return None
     return Found(
         explanation=f"The device showed a certificate that the broker knows, and signed the handshake with another "
-        f"key, {times(len(unproven))}.{loop(case, unproven)}",
+        f"key, {times(len(unproven))}.{loop(unproven)}",
         evidence=[e for e in (first(unproven[-1], "tls-failed"),) if e is not None],
         confidence=0.9,
         against=_earlier_shown(case),

@@ -33,7 +33,7 @@ def _ciphers(case: Case) -> Found | None:
         offered = f" It offers {listed(hello['ciphers'])}." if hello is not None else ""
         return Found(
             explanation=f"The device's ClientHello and the server have no cipher suite in common, "
-            f"{times(len(failed))}.{offered}{loop(case, [a for a, _ in failed])}",
+            f"{times(len(failed))}.{offered}{loop([a for a, _ in failed])}",
             evidence=[e for e in (hello, event) if e is not None],
             confidence=0.95,
         )
@@ -169,7 +169,7 @@ def _otherwise(case: Case) -> Found | None:
     return Found(
         explanation=f"The TLS handshake failed {times(len(failed))}: {event.get('reason')}"
         + (f", at {event['step']}" if event.get("step") else "")
-        + f".{loop(case, failed)}",
+        + f".{loop(failed)}",
         evidence=[event],
         confidence=0.4,
         against=("the gateway knows no single cause for this reason",),

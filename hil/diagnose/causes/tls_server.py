@@ -115,7 +115,7 @@ def _not_trusted(case: Case) -> Found | None:
     well = any(not case.faults(a) and first(a, "tls") is not None for a in case.attempts)
     return Found(
         explanation=f"The device refused the bench's good server certificate {times(len(refused))}, with the alert "
-        f"{failed['alert']}.{words}" + loop(case, refused),
+        f"{failed['alert']}.{words}" + loop(refused),
         evidence=[failed, *case.all("console", "line")[-1:]] if told else [failed],
         confidence=0.45 if well else 0.75,
         against=(

@@ -37,7 +37,7 @@ def _denied(whats: tuple[str, ...], why: str) -> Callable[[Case], Found | None]:
         packet = _packet_before(alike[0], one) if alike else None
         promised = _is_promised(case, one)
         return Found(
-            explanation=_sentence(one, packet, alike, why) + loop(case, alike),
+            explanation=_sentence(one, packet, alike, why) + loop(alike),
             evidence=[e for e in (packet, one, *(alike[0].events[-1:] if alike else ())) if e is not None],
             confidence=0.6 if promised or one.get("action") == "drop" else 0.95,
             against=_against(one, packet, promised),
@@ -116,7 +116,7 @@ def _cut_after(kind: str, words: str, answer: str) -> Callable[[Case], Found | N
         return Found(
             explanation=f"The broker closed {since(packets[0], close)} after {words}"
             + (f" {topic}" if topic else "")
-            + f", {times(len(alike))}, and never {answer}: it does not seem to allow it.{reason}{loop(case, alike)}",
+            + f", {times(len(alike))}, and never {answer}: it does not seem to allow it.{reason}{loop(alike)}",
             evidence=[packets[0], *told[-1:], close],
             confidence=min(0.9, 0.55 + 0.1 * len(alike)),
             against=("a broker that was stopped or overloaded closes connections, too",) if len(alike) == 1 else (),
