@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import TypeVar
 
 from hil import facts, needs
-from hil.attempts import attempts
 from hil.attribution import Attribution
 from hil.background import Loop
 from hil.board import Board
@@ -49,9 +48,10 @@ from hil.parts.broker_side import (
 )
 from hil.power import PowerError
 from hil.provision import ProvisionError
+from hil.report.stretch import stretch
 from hil.rig import Rig, RigBoard
 from hil.secret import MissingSecret
-from hil.timeline import Event, Timeline, render
+from hil.timeline import Event, Timeline
 from hil.timeserver import TimeServer, TimeServerError, TrueTime
 from hil.tools.used import of_boards, of_broker
 from hil.tools.versions import Told, Versions
@@ -75,10 +75,6 @@ FAULTS = (
     TimeServerError,
     VirtualBoardError,
 )
-
-#: Kinds of events that only crowd the stretch shown under a failed test.
-_CHATTER = {("gateway", "pingreq"), ("gateway", "pingresp"), ("broker", "log"), ("gateway", "puback")}
-
 
 #: Events after which a board is no longer as `calm` left it: (source, kind).
 _STIRRING = {
@@ -367,15 +363,9 @@ class Bench:
             yield
 
     def stretch(self, board: str, *, after: int = 0) -> str:
-        """What concerns one board from position `after` on: its connections in words, then the events, merged."""
+        """What concerns one board from position `after` on, as text; see hil.report.stretch."""
         whose = Attribution({name: one.contract.promises() for name, one in self.rig.boards.items()})
-        seen = [
-            e
-            for e in self.timeline.events(after=after)
-            if whose.of(e) in (None, board) and (e.source, e.kind) not in _CHATTER
-        ]
-        connections = [f"  {attempt}" for attempt in attempts(seen, board)]
-        return "\n".join([*connections[-12:], "", render(seen, most=80)] if connections else [render(seen, most=80)])
+        return stretch(self.timeline.events(after=after), board, whose)
 
     def diagnosis(self, board: str, *, after: int = 0) -> str:
         """What probably went wrong with one board from position `after` on, as text; see hil.diagnose."""
