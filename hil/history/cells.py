@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hil.history.causes import KIND as CAUSE
+from hil.history.outcomes import AMISS, BROKEN, GOOD
+from hil.report.failure import message_of
 
 _RANK: Final = {name: rank for rank, name in enumerate(("", "n/a", "pass", "WARN", "flaky", "FAIL", "ERROR"))}
-
-GOOD: Final = ("pass", "WARN")
-BAD: Final = ("FAIL", "ERROR")
 
 LONGEST: Final = 500
 """Characters of the longest reason that is kept; the whole of it lies in the run's folder."""
@@ -66,7 +65,7 @@ class _Test:
     def outcome(self) -> str:
         """A test that failed and then passed is flaky, however often it passed."""
         last = self.outcomes[-1] if self.outcomes else ""
-        return "flaky" if last in GOOD and any(o in BAD for o in self.outcomes[:-1]) else last
+        return "flaky" if last in GOOD and any(o in BROKEN for o in self.outcomes[:-1]) else last
 
 
 @dataclass(slots=True)
@@ -134,8 +133,8 @@ class Cells:
 
     def explain(self, causes: Mapping[tuple[str, str], str]) -> list[Cell]:
         """Say why, by board and scenario; returns the cells of which something is said: those that failed at all."""
-        bad = [cell for cell in self._cells.values() if cell.outcome in (*BAD, "flaky")]
-        told = [cell for cell in bad if (cell.board, cell.scenario) in causes]
+        amiss = [cell for cell in self._cells.values() if cell.outcome in AMISS]
+        told = [cell for cell in amiss if (cell.board, cell.scenario) in causes]
         for cell in told:
             cell.remarks[CAUSE, causes[cell.board, cell.scenario]] = None
         return told
@@ -143,7 +142,7 @@ class Cells:
     @property
     def all_good(self) -> bool:
         """Whether none of them failed."""
-        return not any(cell.outcome in (*BAD, "flaky") for cell in self._cells.values())
+        return not any(cell.outcome in AMISS for cell in self._cells.values())
 
     def __iter__(self) -> Any:
         return iter(self._cells.values())
@@ -167,10 +166,6 @@ def _outcome(line: Mapping[str, Any]) -> str:
 
 def _reason(line: Mapping[str, Any]) -> str:
     """Why, in a line: of a failure the one that says what was wrong."""
-    if line.get("reason"):
-        text = str(line["reason"])
-    else:
-        lines = [text.strip() for text in str(line.get("failure") or "").splitlines()]
-        marked = [text[1:].strip() for text in lines if text.startswith("E ")]
-        text = (marked or [text for text in lines if text] or [""])[0]
+    failure = str(line.get("failure") or "").strip()
+    text = str(line["reason"]) if line.get("reason") else message_of(failure) if failure else ""
     return text if len(text) <= LONGEST else text[: LONGEST - 1] + "…"

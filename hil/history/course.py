@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from hil.history import wording
+from hil.history import outcomes, wording
 from hil.history.listing import COLOURS
 from hil.history.questions import Point, Trend
 from hil.history.sheet import Sheet, words
@@ -75,7 +75,7 @@ def _head(sheet: Sheet, shown: dict[str, int]) -> None:
 
 
 def _line(sheet: Sheet, point: Point, shown: dict[str, int]) -> None:
-    verdict = "quarantined" if point.quarantined and point.outcome in ("FAIL", "ERROR") else point.outcome
+    verdict = outcomes.shown(point.outcome, point.quarantined)
     line = words(point.run.name.ljust(_BEGAN + _GAP)) + words(verdict.ljust(_VERDICT), COLOURS.get(verdict, ""))
     line += words(" " * _GAP + f"{point.seconds:.1f} s".rjust(_TOOK))
     line += words("".join(" " * _GAP + _value(point, name).rjust(width) for name, width in shown.items()))

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from hil.history import wording
 from hil.history.digest import Entry as Verdict
+from hil.history.outcomes import WORST, shown
 from hil.history.quarantine import Entry
 from hil.history.questions import Flaky, Lonely, Regression
 from hil.history.runs import Counts, Result
@@ -41,7 +42,7 @@ def about(sheet: Sheet, window: Window, newest: Sequence[Counts]) -> None:
 
 
 def _counted(one: Counts) -> Text:
-    told = [words(f"{one.outcomes[name]} {name}", COLOURS.get(name, "")) for name in wording.WORST if one.has(name)]
+    told = [words(f"{one.outcomes[name]} {name}", COLOURS.get(name, "")) for name in WORST if one.has(name)]
     return Text(", ").join(told) if told else words("nothing yet")
 
 
@@ -52,7 +53,7 @@ def others(sheet: Sheet, window: Window, found: Sequence[Result], most: int | No
     sheet.heading("Newest run", "what went wrong beside the regressions")
     first = max(len(window.boards[one.board].name) for one in found[:most])
     for one in found[:most]:
-        verdict = "quarantined" if one.quarantined and one.outcome != "flaky" else one.outcome
+        verdict = shown(one.outcome, one.quarantined)
         what = words(f"{verdict}  ", COLOURS.get(verdict, "")) + words(one.scenario)
         sheet.entry(words(window.boards[one.board].name, "bold"), what, one.why, first=first)
     _more(sheet, len(found), most, "--json")
@@ -60,7 +61,7 @@ def others(sheet: Sheet, window: Window, found: Sequence[Result], most: int | No
 
 def runs(sheet: Sheet, found: Sequence[Counts]) -> None:
     """A line for each run, with a column for each verdict that there is; what is the same of all is said above."""
-    names = [name for name in wording.WORST if any(one.has(name) for one in found)]
+    names = [name for name in WORST if any(one.has(name) for one in found)]
     same: list[str] = []
     columns: list[tuple[str, list[Text | str]]] = [("began", [one.run.name for one in found])]
     for name, values in (

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from sqlalchemy import Connection, func, select
 
 from hil.history import schema
 from hil.history.causes import KIND as CAUSE
+from hil.history.outcomes import AMISS, shown
 from hil.history.window import Run
 from hil.natural_order import natural
 
@@ -39,7 +39,7 @@ def counts(connection: Connection, runs: Sequence[Run]) -> list[Counts]:
     seconds: dict[int, float] = {}
     for run, outcome, quarantined, number, took in connection.execute(asked):
         outcomes = found.setdefault(run, {})
-        name = "quarantined" if quarantined and outcome in ("FAIL", "ERROR") else outcome
+        name = shown(outcome, quarantined)
         outcomes[name] = outcomes.get(name, 0) + number
         seconds[run] = seconds.get(run, 0.0) + took
     return [Counts(run, found.get(run.id, {}), seconds.get(run.id, 0.0)) for run in runs]
@@ -92,14 +92,10 @@ def _causes(connection: Connection, run: int) -> dict[tuple[int, str], str]:
     return {(board, scenario): text for board, scenario, text in connection.execute(asked)}
 
 
-BAD: Final = ("FAIL", "ERROR", "flaky")
-"""Outcomes that somebody wants to know of."""
-
-
 def bad(connection: Connection, runs: Sequence[Run]) -> list[tuple[Run, Result]]:
     """What was not as it should be in these runs, the worst first."""
-    found = [(run, one) for run in runs for one in results(connection, run.id) if one.outcome in BAD]
-    return sorted(found, key=lambda item: BAD.index(item[1].outcome))
+    found = [(run, one) for run in runs for one in results(connection, run.id) if one.outcome in AMISS]
+    return sorted(found, key=lambda item: AMISS.index(item[1].outcome))
 
 
 def reasons(found: Iterable[tuple[Run, Result]]) -> dict[tuple[int, str], str]:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
-from typing import Final
 
 from hil.history.questions import Drift, Flaky, Lonely, Regression
 from hil.history.window import Run
@@ -15,9 +14,6 @@ Cell = tuple[int, str]
 """A board's id and a scenario's title."""
 
 _BARS = "▁▂▃▄▅▆▇█"
-
-WORST: Final = ("FAIL", "ERROR", "quarantined", "flaky", "WARN", "pass", "n/a")
-"""The verdicts in the order in which they are told."""
 
 
 def rate(failed: int, tries: int) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hil.diagnose import CANNOT_TELL
+from hil.history.outcomes import BROKEN
 from hil.nightly import failing
 from hil.nightly.changes import Changes, keep_and_ask
 from hil.nightly.marking import as_markdown
@@ -52,7 +53,7 @@ def leave(plan: Plan, night: Outcome, *, notify: str | None, markdown: Path | No
 
 def _whys(night: Outcome) -> Mapping[int, str]:
     """What the diagnosis finds most probable of each failure, in words, by the `id` of the result."""
-    bad = {(one.test, one.began): id(one) for one in night.results if one.verdict in ("FAIL", "ERROR")}
+    bad = {(one.test, one.began): id(one) for one in night.results if one.verdict in BROKEN}
     if not bad:
         return {}
     run = runs.read(night.folder)

@@ -18,10 +18,10 @@ def as_markdown(told: Told) -> str:
 
 def _lines(told: Told) -> Iterable[str]:
     yield from (f"## hil nightly: {plain(told.headline)}", "", plain(told.facts), "")
-    head, *rows = told.rows
-    yield f"| {' | '.join(map(plain, head))} |"
-    yield "|---" * len(head) + "|"
-    yield from (f"| {' | '.join(map(plain, row))} |" for row in rows)
+    for number, row in enumerate(told.rows):
+        yield f"| {' | '.join(map(plain, row))} |"
+        if number == 0:
+            yield "|---" * len(row) + "|"
     for section in told.sections:
         yield from ("", f"### {plain(section.title)} ({section.total})", "")
         yield from (f"- {plain(entry)}" for entry in section.entries[:_MOST])

@@ -19,7 +19,7 @@ _BOARDS: Final = 6
 
 def on_screen(told: Told) -> str:
     """The text, each line of at most WIDTH characters, HEIGHT - 1 lines."""
-    head = [told.headline, told.facts, "", *_table(told.rows)]
+    head = [told.headline, told.facts, "", *(_table(told.rows) if told.rows else ())]
     room = HEIGHT - 1 - len(head) - len(told.end)
     lines = [*head, *_sections(told.sections, room), *told.end]
     return "".join(f"{_cut(line)}\n" for line in lines)

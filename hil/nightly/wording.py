@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from hil.history.outcomes import BROKEN, WORST
 from hil.nightly import outcome as outcomes
 from hil.nightly.changes import Changes
 from hil.nightly.clock import shown
@@ -48,7 +49,10 @@ class Section:
 
 @dataclass(frozen=True)
 class Told:
-    """`rows`: the table of boards by groups of scenarios, its heading first; `end`: where to look, what code."""
+    """`rows`: the table of boards by groups of scenarios, its heading first, none where no test came to its end.
+
+    `end`: where to look, what code.
+    """
 
     headline: str
     facts: str
@@ -60,8 +64,7 @@ class Told:
 def told(plan: Plan, night: Outcome, changes: Changes, whys: Mapping[int, str]) -> Told:
     """All of it. `whys`: what the diagnosis says of results, by their `id`."""
     counted = night.verdicts
-    order = ("FAIL", "ERROR", FLAKY, "quarantined", "WARN", "pass", "n/a")
-    numbers = ", ".join(f"{counted[verdict]} {verdict}" for verdict in order if counted[verdict])
+    numbers = ", ".join(f"{counted[verdict]} {verdict}" for verdict in WORST if counted[verdict])
     minutes = round((night.ended - night.began) / 60)
     lasted = f"{minutes // 60} h {minutes % 60:02} min" if minutes >= 60 else f"{minutes} min"
     firmware = " ".join(word for word in (plan.version, plan.revision and plan.revision[:12]) if word)
@@ -69,7 +72,7 @@ def told(plan: Plan, night: Outcome, changes: Changes, whys: Mapping[int, str]) 
     return Told(
         headline=f"{HEADLINES[night.code]}: {plan.rig.name}: {numbers or 'no test came to its end'}",
         facts=f"{shown(night.began)} to {shown(night.ended).split()[1]} ({lasted}), firmware {given}",
-        rows=table(night),
+        rows=table(night) if night.results else (),
         sections=[section for section in _sections(night, changes, whys) if section.entries],
         end=[f"report: {night.folder / 'report.html'}", f"exit code {night.code}: {outcomes.CODES[night.code]}"],
     )
@@ -95,14 +98,14 @@ def _cell(results: Iterable[Result]) -> str:
     if not judged:
         return "n/a" if verdicts else "-"
     good = sum(verdict in GOOD for verdict in judged)
-    return f"{good}/{len(judged)}" + ("!" if {"FAIL", "ERROR"} & set(judged) else "")
+    return f"{good}/{len(judged)}" + ("!" if set(BROKEN) & set(judged) else "")
 
 
 def _sections(night: Outcome, changes: Changes, whys: Mapping[int, str]) -> Iterable[Section]:
     if night.trouble is not None:
         yield Section("hil could not go on", [night.trouble])
     yield Section("Left out", [f"{board}: {why}" for board, why in night.left_out.items()])
-    bad = [result for result in night.results if result.verdict in ("FAIL", "ERROR")]
+    bad = [result for result in night.results if result.verdict in BROKEN]
     for group in groups(bad, changes.onsets, whys):
         yield Section(group.title, group.entries, group.number)
     flaky = [result for result in night.results if result.verdict == FLAKY]

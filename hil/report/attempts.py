@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
+from hil.report.failure import message_of
 from hil.report.verdicts import FLAKY, RETRIED
 
 if TYPE_CHECKING:
@@ -42,8 +43,8 @@ def _weigh(several: Sequence[Result]) -> None:
     judged = sum(verdict in (*GOOD, *BAD) for verdict in verdicts)
     if bad and judged > 1:
         why = next((phase.failure for one in bad for phase in one.phases if phase.failure), None)
-        said = next((line for line in (why or "").splitlines() if line.startswith("E  ")), "").removeprefix("E").strip()
-        several[number].earlier = f"failed {len(bad)} of {judged} times" + (f": {said}" if said else "")
+        said = f": {message_of(why)}" if why else ""
+        several[number].earlier = f"failed {len(bad)} of {judged} times{said}"
 
 
 def counts(verdicts: Sequence[str]) -> int:

@@ -8,10 +8,10 @@ from typing import Final
 
 from hil.evidence import Interval
 from hil.history.digest import Entry
+from hil.history.outcomes import WORST, shown
 from hil.report.html.markup import Html, element
 from hil.report.html.overview import badge
 
-_ORDER: Final = ("FAIL", "ERROR", "quarantined", "flaky", "WARN", "pass", "n/a")
 _WIDTH, _HEIGHT = 5, 16
 _HEIGHTS: Final = {"FAIL": 16, "ERROR": 16, "quarantined": 16, "flaky": 12, "WARN": 8, "pass": 6, "n/a": 2}
 """A verdict is told by its height as well as by its colour."""
@@ -19,18 +19,18 @@ _HEIGHTS: Final = {"FAIL": 16, "ERROR": 16, "quarantined": 16, "flaky": 12, "WAR
 
 def verdict_of(entry: Entry) -> str:
     """The verdict as pages show it: what failed in quarantine is 'quarantined'."""
-    return "quarantined" if entry.quarantined and entry.outcome in ("FAIL", "ERROR") else entry.outcome
+    return shown(entry.outcome, entry.quarantined)
 
 
 def verdict(outcome: str, quarantined: bool = False) -> Html:
     """A badge."""
-    return badge("quarantined" if quarantined and outcome in ("FAIL", "ERROR") else outcome)
+    return badge(shown(outcome, quarantined))
 
 
 def counts(outcomes: Iterable[tuple[str, int]]) -> Html:
     """A badge for each verdict, with its number, the worst first."""
     found = dict(outcomes)
-    badges = [badge(name, f" {found[name]}") for name in _ORDER if found.get(name)]
+    badges = [badge(name, f" {found[name]}") for name in WORST if found.get(name)]
     return element("span", badges or "nothing yet", class_="badges")
 
 
@@ -61,7 +61,7 @@ def _told(entries: Sequence[Entry]) -> str:
     if not entries:
         return "no run"
     counted = Counter(verdict_of(entry) for entry in entries)
-    told = ", ".join(f"{counted[name]} {name}" for name in _ORDER if counted[name])
+    told = ", ".join(f"{counted[name]} {name}" for name in WORST if counted[name])
     return f"{len(entries)} runs: {told}; the newest {verdict_of(entries[-1])}"
 
 

@@ -140,11 +140,12 @@ def test_a_pass_whose_tear_down_fails_is_an_error() -> None:
 
 def test_a_reason_is_the_line_that_says_it() -> None:
     cells = Cells()
-    failure = "def test_it():\n>   assert online\nE   AssertionError: no connack within 5 s\nE   more\n\ntest_it.py:3"
+    error = "E   hil.timeline.timeline.NoSuchEvent: no connack within 5 s\nE   more"
+    failure = f"def test_it():\n>   assert online\n{error}\n\ntest_it.py:3"
     for line in lines("a", "x", "FAIL", failure=failure):
         cells.take(line)
     (cell,) = cells
-    assert cell.decided_by == ("test_it.py::test_x[a]", "AssertionError: no connack within 5 s")
+    assert cell.decided_by == ("test_it.py::test_x[a]", "NoSuchEvent: no connack within 5 s")
     long = Cells()
     for line in lines("a", "x", "FAIL", failure="E   " + "x" * 9000):
         long.take(line)

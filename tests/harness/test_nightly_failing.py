@@ -8,15 +8,17 @@ from pathlib import Path
 import pytest
 
 from hil import facts
-from hil.nightly import ending
-from hil.nightly.changes import Onset
+from hil.nightly import ending, wording
+from hil.nightly.changes import Changes, Onset
 from hil.nightly.ending import leave
 from hil.nightly.failing import groups, since
+from hil.nightly.marking import as_markdown
+from hil.nightly.outcome import Outcome
 from hil.nightly.plan import now
 from hil.nightly.screen import HEIGHT, WIDTH, on_screen
 from hil.nightly.wording import Section, Told
 from hil.report import results
-from tests.harness.made_up_nights import RIG, Lab, line, planned
+from tests.harness.made_up_nights import BOARDS, RIG, Lab, line, planned
 
 NO_RETRY = "The device does not try again"
 NEW = Onset(True, "2026-11-28 21:00", "1.4.2 (595c7ddd)", "1.4.1 (a832c658)", 1)
@@ -91,6 +93,14 @@ def test_on_the_screen_lines_are_wrapped_where_there_is_room() -> None:
     lines = on_screen(crowded).splitlines()
     assert (len(lines), lines[5]) == (HEIGHT - 1, "New (30, not all shown):")
     assert max(map(len, lines)) <= WIDTH
+
+
+def test_a_night_in_which_nothing_was_run_shows_no_empty_table(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "night", planned("one"))
+    words = wording.told(lab.plan, Outcome(lab.folder, BOARDS, now(), now()), Changes(), {})
+    assert "no test came to its end" in on_screen(words).splitlines()[0]
+    assert "\nboard" not in on_screen(words)
+    assert "|" not in as_markdown(words)
 
 
 def test_of_the_reports_only_what_went_wrong_is_said_before_the_screen(

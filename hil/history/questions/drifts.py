@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hil.evidence import Change, adjusted, change, mann_kendall
+from hil.history.outcomes import GOOD
 from hil.history.window import Board, Run, Window
 
 SURE: Final = 0.05
@@ -75,7 +76,7 @@ def series(window: Window) -> Series:
         points.sort()
         found[board, _ANY, name] = [n for n, _ in points], [value for _, value in points], found[board, _ANY, name][2]
     for (board, scenario), entries in window.cells.items():
-        passed = [(entry.run, entry.seconds) for entry in entries if entry.outcome in ("pass", "WARN")]
+        passed = [(entry.run, entry.seconds) for entry in entries if entry.outcome in GOOD]
         if passed:
             orders, seconds = zip(*passed, strict=True)
             found[board, scenario, "duration"] = orders, seconds, "s"

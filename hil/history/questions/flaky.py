@@ -14,13 +14,12 @@ from itertools import groupby, pairwise
 
 from hil.evidence import Interval, adjusted, fisher_more, wilson
 from hil.history.digest import Entry
+from hil.history.outcomes import FAILED, JUDGED
 from hil.history.window import Board, Window
 from hil.natural_order import natural
 
 #: What part of those that count as mended by newer firmware may not be (Benjamini and Hochberg, over all that were).
 _MENDED = 0.05
-
-_JUDGED = ("pass", "WARN", "flaky", "FAIL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +49,7 @@ def _flaky(
     window: Window, board: Board, scenario: str, entries: Sequence[Entry]
 ) -> Iterator[tuple[Flaky, float | None]]:
     """At most one, with the chance that newer firmware passed so often by luck; None where none has run since."""
-    judged = [entry for entry in entries if entry.outcome in _JUDGED]
+    judged = [entry for entry in entries if entry.outcome in JUDGED]
     since = 0  # passes with newer firmware
     for firmware, group in reversed([(key, list(g)) for key, g in groupby(judged, key=lambda e: e.firmware)]):
         failed = sum(_failed(entry) for entry in group)
@@ -75,4 +74,4 @@ def _flaky(
 
 
 def _failed(entry: Entry) -> bool:
-    return entry.outcome in ("FAIL", "flaky")
+    return entry.outcome in FAILED

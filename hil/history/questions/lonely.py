@@ -18,12 +18,13 @@ from typing import Final
 
 from hil.evidence import adjusted, at_least
 from hil.history.digest import Entry
+from hil.history.outcomes import BROKEN, JUDGED
 from hil.history.window import Board, Run, Window
 
 SURE: Final = 0.05
 
-_BAD: Final = ("FAIL", "ERROR")
-_JUDGED: Final = ("pass", "WARN", "flaky", *_BAD)
+_RAN: Final = (*JUDGED, "ERROR")
+"""A board that keeps its bench from working is in trouble, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +96,12 @@ def _situations(
     found: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
     for board, entries in course:
         for run, firmware, outcome, _, _ in entries:
-            if firmware is not None and outcome in _JUDGED:
+            if firmware is not None and outcome in _RAN:
                 both = found.get((run, firmware))
                 if both is None:
                     both = found[run, firmware] = [], []
                 both[0].append(board)
-                if outcome in _BAD:
+                if outcome in BROKEN:
                     both[1].append(board)
     for about, (ran, failed) in found.items():
         yield about, ran, failed

@@ -20,14 +20,12 @@ from typing import Final, Literal
 
 from hil.evidence import adjusted, fisher_more, learnt
 from hil.history.digest import Entry
+from hil.history.outcomes import FAILED, JUDGED
 from hil.history.window import Board, Run, Window
 from hil.natural_order import Key, natural
 
 SURE: Final = 0.05
 """The part of what is called sure that may be false."""
-
-_BAD: Final = ("flaky", "FAIL")
-_JUDGED: Final = ("pass", "WARN", *_BAD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +80,8 @@ class _Cell:
     def __init__(self, board: Board, scenario: str, entries: Sequence[Entry]) -> None:
         self.board = board
         self.scenario = scenario
-        self.judged = [entry for entry in entries if entry.outcome in _JUDGED]
-        self.bad = [entry.outcome in _BAD for entry in self.judged]
+        self.judged = [entry for entry in entries if entry.outcome in JUDGED]
+        self.bad = [entry.outcome in FAILED for entry in self.judged]
         newest_first = enumerate(reversed(self.judged))
         self.streak = next((n for n, entry in newest_first if entry.outcome != "FAIL"), len(self.judged))
 

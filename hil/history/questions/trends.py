@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, ScalarSelect, select
 
 from hil.evidence import Interval, wilson
 from hil.history import schema
+from hil.history.outcomes import FAILED, JUDGED
 from hil.history.window import LAST, Board, Run, all_boards, all_firmware, newest, recent
 
 
@@ -71,8 +72,8 @@ def trend(
 
 def _trend(board: Board, scenario: str, points: list[Point]) -> Trend:
     points.sort(key=lambda point: point.run.order)
-    judged = [point for point in points if point.outcome in ("pass", "WARN", "flaky", "FAIL")]
-    failed = sum(point.outcome in ("flaky", "FAIL") for point in judged)
+    judged = [point for point in points if point.outcome in JUDGED]
+    failed = sum(point.outcome in FAILED for point in judged)
     return Trend(board, scenario, points, failed, len(judged), wilson(failed, len(judged)))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from hil.history import wording
 from hil.history.digest import Entry
+from hil.history.outcomes import FAILED, JUDGED
 from hil.history.questions import lonely
 from hil.history.window import Board
 from hil.natural_order import natural
@@ -88,8 +89,8 @@ def _facts(view: View, board: Board, cells: Sequence[Sequence[Entry]]) -> Iterab
 
 
 def _course(view: View, board: Board, title: str, entries: Sequence[Entry]) -> tuple[Child, ...]:
-    judged = [entry for entry in entries if entry.outcome in ("pass", "WARN", "flaky", "FAIL")]
-    failed = sum(entry.outcome in ("flaky", "FAIL") for entry in judged)
+    judged = [entry for entry in entries if entry.outcome in JUDGED]
+    failed = sum(entry.outcome in FAILED for entry in judged)
     return (
         links.scenario(view.asked, title, board.name),
         marks.verdict(entries[-1].outcome, entries[-1].quarantined),

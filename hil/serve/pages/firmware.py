@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from hil.history import wording
 from hil.history.digest import Entry
+from hil.history.outcomes import FAILED, JUDGED
 from hil.history.questions import Regression
 from hil.history.window import Board, Firmware
 from hil.natural_order import natural
@@ -97,8 +98,8 @@ def _broke(view: View, one: Regression) -> tuple[Child, ...]:
 def _failed(view: View, results: list[tuple[Board, str, Entry]]) -> Iterator[tuple[Child, ...]]:
     tries: dict[tuple[int, str], list[bool]] = {}
     for board, title, entry in results:
-        if entry.outcome in ("pass", "WARN", "flaky", "FAIL"):
-            tries.setdefault((board.id, title), []).append(entry.outcome in ("flaky", "FAIL"))
+        if entry.outcome in JUDGED:
+            tries.setdefault((board.id, title), []).append(entry.outcome in FAILED)
     failed: dict[str, list[tuple[int, int, int]]] = {}
     for (number, title), bad in tries.items():
         if any(bad):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hil.history.runs import BAD, Counts, Result, counts, results
+from hil.history.outcomes import AMISS
+from hil.history.runs import Counts, Result, counts, results
 from hil.report.html.markup import Child, Html, element
 from hil.report.legible import one_line
 from hil.serve import links, marks
@@ -32,7 +33,7 @@ def _newest(view: View, one: Counts) -> Html:
     """A rig's newest run, and what was not good in it."""
     run = one.run
     state = "" if run.ended is not None else " · it runs still, or was killed"
-    bad = [found for found in results(view.connection, run.id) if found.outcome in BAD]
+    bad = [found for found in results(view.connection, run.id) if found.outcome in AMISS]
     told = {(one.board.id, one.scenario) for one in view.regressions}  # they have a card each, below
     others = [found for found in bad if (found.board, found.scenario) not in told]
     shown = [found for found in others if view.asked.board in (None, view.window.boards[found.board].name)]

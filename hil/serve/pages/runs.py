@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from hil.history.runs import BAD, Counts, Result, counts, results
+from hil.history.outcomes import AMISS
+from hil.history.runs import Counts, Result, counts, results
 from hil.history.window import Run, run_of
 from hil.natural_order import natural
 from hil.report.html.markup import Child, Html, element
@@ -51,7 +52,7 @@ def one(view: View) -> str:
     run = known(view, view.asked.needed("key"))
     (counted,) = counts(view.connection, [run])
     found = results(view.connection, run.id)
-    bad = [one for one in found if one.outcome in BAD]
+    bad = [one for one in found if one.outcome in AMISS]
     return framed(
         view,
         f"Run of {run.name}",
