@@ -6,6 +6,7 @@ import contextlib
 import shlex
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,10 +114,33 @@ def test_it_ends_when_the_client_does(number: int, server: Sshd, tmp_path: Path)
         with terminal(watch(server, tmp_path / "pid", str(tmp_path))) as screen:
             screen.wait("the last for a while", "q quit")
             process = watching(tmp_path / "pid")
-            screen.process.send_signal(
-                number
-            )  # SIGSTOP: as when its machine sleeps; no byte comes any more, and no end
+            # SIGSTOP: as when its machine sleeps; no byte comes any more, and no end.
+            screen.process.send_signal(number)
             ends(process)
+
+
+def test_a_busy_screen_ends_as_well_when_its_client_falls_silent(server: Sshd, tmp_path: Path) -> None:
+    """Nothing more is drawn until the terminal answers: so sshd has nothing to tell, and asks whether it is there."""
+    over = threading.Event()
+    with contextlib.closing(Timeline(tmp_path / "timeline.jsonl")) as timeline:
+
+        def chatter() -> None:
+            number = 0
+            while not over.wait(0.02):
+                timeline.record("console", "line", "esp32-a", text=f"line {(number := number + 1)} of many")
+
+        chattering = threading.Thread(target=chatter)
+        chattering.start()
+        try:
+            with terminal(watch(server, tmp_path / "pid", str(tmp_path))) as screen:
+                screen.answers = True
+                screen.wait(r"line \d{3,} of many", "q quit")
+                process = watching(tmp_path / "pid")
+                screen.process.send_signal(signal.SIGSTOP)
+                ends(process)
+        finally:
+            over.set()
+            chattering.join()
 
 
 def test_a_bench_whose_connection_is_lost_is_safe_and_free(server: Sshd, tmp_path: Path) -> None:
