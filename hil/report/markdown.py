@@ -34,9 +34,10 @@ def as_markdown(run: Run) -> str:
     flaky = [test for test in told["tests"] if test["verdict"] == FLAKY]
     if flaky:
         lines += ["### Flaky", "", *(f"- {_named(test)}: {plain('; '.join(test['reasons']))}" for test in flaky), ""]
-    lines += [*_matrix(told["tests"], [board["name"] for board in told["boards"]]), ""] if told["tests"] else []
+    boards = [board["name"] for board in told["boards"]]
+    lines += [*_matrix(told["tests"], boards), ""] if told["tests"] else []
     for key in ("warnings", "findings"):
-        said = list(together((test["board"], words) for test in told["tests"] for words in test[key]))
+        said = list(together(((test["board"], words) for test in told["tests"] for words in test[key]), boards))
         lines += [f"### {key.capitalize()}", "", *(f"- {plain(words)}" for words in said), ""] if said else []
     lines += ["### What was tested", "", *(f"- {_tested(board)}" for board in told["boards"]), ""]
     lines += [f"With {', '.join(map(_tool, told['tools']))}.", ""] if told["tools"] else []

@@ -140,10 +140,14 @@ class Verdicts:
         for title, row in self._cells.items():
             cells = [_cell(row.get(name)).ljust(w) for name, w in zip(boards, columns, strict=True)]
             lines.append(f"{title.ljust(width)}  {'  '.join(cells)}".rstrip())
-        lines += _block("Warnings:", together((board, f"{title}: {text}") for board, title, text in self._warnings))
-        lines += _block("Quarantine:", together((board, f"{title}: {text}") for board, title, text in self._quarantine))
-        lines += _block("Not applicable:", together(self._not_applicable()))
-        lines += _block("Findings:", together(self._findings))
+        said: dict[str, Iterable[tuple[str, str]]] = {
+            "Warnings:": ((board, f"{title}: {text}") for board, title, text in self._warnings),
+            "Quarantine:": ((board, f"{title}: {text}") for board, title, text in self._quarantine),
+            "Not applicable:": self._not_applicable(),
+            "Findings:": self._findings,
+        }
+        for heading, words in said.items():
+            lines += _block(heading, together(words, self._order))
         lines.append("")
         lines += [f"{name.removeprefix('hil.')}: {', '.join(seen)}" for name, seen in self._facts.items() if seen]
         return lines
@@ -159,12 +163,21 @@ class Verdicts:
                 yield from ((board, f"{title}: {reason}") for reason in verdict.reasons)
 
 
-def together(said: Iterable[tuple[str, str]]) -> Iterable[str]:
-    """What is said of boards, each a board and words: a line for the same words, with all boards that they hold for."""
-    found: dict[str, dict[str, None]] = {}
+def together(said: Iterable[tuple[str, str]], order: Sequence[str]) -> Iterable[str]:
+    """What is said of boards, each a board and words: a line for the same words, with all boards that they hold for.
+
+    The boards are named in `order`, and behind them those that are not in it.
+    """
+    found: dict[str, set[str]] = {}
     for board, words in said:
-        found.setdefault(words, {})[board] = None
-    yield from (f"{', '.join(boards)}: {words}" for words, boards in found.items())
+        found.setdefault(words, set()).add(board)
+    yield from (f"{', '.join(in_order(boards, order))}: {words}" for words, boards in found.items())
+
+
+def in_order(boards: Iterable[str], order: Sequence[str]) -> list[str]:
+    """The boards as they stand in `order`, and behind them those that are not in it."""
+    places = {name: place for place, name in enumerate(order)}
+    return sorted(boards, key=lambda name: (places.get(name, len(places)), name))
 
 
 def _block(heading: str, lines: Iterable[str]) -> list[str]:

@@ -26,13 +26,17 @@ _UNFINISHED = re.compile(rb"\x1b[^a-zA-Z\x07]*\Z")
 
 
 class Terminal:
-    """`raw` is everything that the program wrote. `answers`: it says where its cursor is when it is asked."""
+    """`raw` is everything that the program wrote. `answers`: it says where its cursor is when it is asked.
+
+    `answered`: how often it has done so.
+    """
 
     def __init__(
         self, command: Sequence[str], *, columns: int = 80, lines: int = 24, env: Mapping[str, str] = {}
     ) -> None:
         self.raw = self._held = b""
         self.answers = False
+        self.answered = 0
         self.screen = pyte.Screen(columns, lines)
         self._stream = pyte.ByteStream(self.screen)
         self._master, slave = pty.openpty()
@@ -79,6 +83,14 @@ class Terminal:
                 assert self._shows(wanted, without), f"the program ended without: {wanted}\n{self.text}"
         return self.text
 
+    def answer(self, times: int, within: float = LONG) -> None:
+        """Wait until it has answered so often; the program asks again only once it has taken the answer before."""
+        deadline = time.monotonic() + within
+        while self.answered < times:
+            left = deadline - time.monotonic()
+            assert left > 0, f"asked {self.answered} times within {within:g} s"
+            assert self._read(left), f"the program ended\n{self.text}"
+
     def _shows(self, wanted: Sequence[str], without: str) -> bool:
         text = self.text
         return all(re.search(one, text) for one in wanted) and not (without and re.search(without, text))
@@ -106,6 +118,7 @@ class Terminal:
         if self.answers:
             for _ in range(data.count(b"\x1b[6n")):
                 self.press("\x1b[1;1R")
+                self.answered += 1
         return True
 
     def hang_up(self) -> None:

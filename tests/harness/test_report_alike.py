@@ -121,10 +121,10 @@ def test_an_error_without_its_modules(failure: str, message: str) -> None:
 
 def test_what_is_said_of_several_boards_alike_stands_there_once(tmp_path: Path) -> None:
     whole = summary(runs.read(failing_run(tmp_path / "run")))
-    for board in ("a", "b"):
+    for board in ("z", "esp32-a"):  # in the rig's order, whoever said it first
         whole["tests"].append({**whole["tests"][3], "board": board})
     block = overview.notes(whole).split("Not applicable</h2>")[1]
-    assert "esp32c3-a, a, b" in block
+    assert "esp32-a, esp32c3-a, z" in block
     assert block.count("telepathy") == 1
 
 
@@ -141,10 +141,10 @@ def test_terminal_and_markdown_say_it_once_too(tmp_path: Path) -> None:
     run = runs.read(failing_run(tmp_path / "run"))
     for one in [result for result in run.results if result.board == "esp32c3-a" or result.verdict == "WARN"]:
         other = type(one)(**{name: getattr(one, name) for name in one.__slots__})
-        other.board = "esp32-b"
+        other.board = "esp32-a" if one.board == "esp32c3-a" else "z"
         run.results.append(other)
     text = files.FORMS["terminal"].render(run)
-    assert "\n  esp32c3-a, esp32-b: test_applies[esp32c3-a]: the broker cannot do telepathy\n" in text
-    assert "\n  esp32c3-a, esp32-b: it has four <b>wheels</b>\n" in text
-    assert "\n  esp32-a, esp32-b: test_warns[esp32-a]: it stutters\n" in text
-    assert "\n- esp32c3\\-a, esp32\\-b\\: it has four \\<b\\>wheels\\</b\\>\n" in as_markdown(run)
+    assert "\n  esp32-a, esp32c3-a: test_applies[esp32c3-a]: the broker cannot do telepathy\n" in text
+    assert "\n  esp32-a, esp32c3-a: it has four <b>wheels</b>\n" in text
+    assert "\n  esp32-a, z: test_warns[esp32-a]: it stutters\n" in text
+    assert "\n- esp32\\-a, esp32c3\\-a\\: it has four \\<b\\>wheels\\</b\\>\n" in as_markdown(run)

@@ -12,7 +12,7 @@ from hil.report.html.markup import Html, element, joined
 from hil.report.legible import one_line
 from hil.report.outside import Outside
 from hil.report.summary import VERDICTS
-from hil.report.verdicts import worse
+from hil.report.verdicts import in_order, worse
 
 SIGNS = {
     **{"FAIL": "✕", "ERROR": "⚡", "flaky": "≈", "quarantined": "Q", "WARN": "!", "pass": "✓", "n/a": "–"},
@@ -244,7 +244,8 @@ def notes(told: Told) -> Html:
     for number, test in enumerate(told["tests"]):
         for heading, words in _said(test):
             blocks[heading].setdefault((test["scenario"], words), {}).setdefault(test["board"], number)
-    return joined(_notes(heading, said) for heading, said in blocks.items())
+    order = [board["name"] for board in told["boards"]]
+    return joined(_notes(heading, said, order) for heading, said in blocks.items())
 
 
 _HEADINGS = ("Warnings", "Findings", "Quarantine", "Ran again", "Not applicable")
@@ -259,12 +260,13 @@ def _said(test: Told) -> Iterable[tuple[str, str]]:
         yield heading, words
 
 
-def _notes(heading: str, said: Mapping[tuple[str, str], Mapping[str, int]]) -> Html:
+def _notes(heading: str, said: Mapping[tuple[str, str], Mapping[str, int]], order: Sequence[str]) -> Html:
     if not said:
         return Html("")
     lines = (
         element(
-            *("li", element("span", ", ".join(of), class_="board"), element("span", words, class_="words")),
+            *("li", element("span", ", ".join(in_order(of, order)), class_="board")),
+            element("span", words, class_="words"),
             element("a", scenario, href=f"#test-{next(iter(of.values()))}"),
         )
         for (scenario, words), of in said.items()
