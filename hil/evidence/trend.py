@@ -42,6 +42,7 @@ class Trend:
         return self.p < p and self.high < 0
 
     def rises(self, p: float = 0.01) -> bool:
+        """Whether it rises beyond doubt, in the same way."""
         return self.p < p and self.low > 0
 
 

@@ -9,8 +9,10 @@ from typing import Final
 from hil.evidence import Interval
 from hil.history.digest import Entry
 from hil.history.outcomes import WORST, shown
+from hil.history.runs import Result
 from hil.report.html.markup import Html, element
 from hil.report.html.overview import badge
+from hil.report.legible import one_line
 
 _WIDTH, _HEIGHT = 5, 16
 _HEIGHTS: Final = {"FAIL": 16, "ERROR": 16, "quarantined": 16, "flaky": 12, "WARN": 8, "pass": 6, "n/a": 2}
@@ -32,6 +34,14 @@ def counts(outcomes: Iterable[tuple[str, int]]) -> Html:
     found = dict(outcomes)
     badges = [badge(name, f" {found[name]}") for name in WORST if found.get(name)]
     return element("span", badges or "nothing yet", class_="badges")
+
+
+def why(one: Result | None) -> Html | None:
+    """The probable cause, and below it what the test said; None where neither is known."""
+    if one is None or not one.why:
+        return None
+    cause = element("span", one_line(one.cause, 300), class_="cause") if one.cause else None
+    return element("span", cause, " ", element("span", one_line(one.reason, 300), class_="reason"), class_="why")
 
 
 def strip(entries: Sequence[Entry], runs: int) -> Html:

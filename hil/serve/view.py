@@ -14,7 +14,7 @@ from hil.history.quarantine import Entry as Quarantined
 from hil.history.quarantine import entries
 from hil.history.questions import Drift, Regression, regressions
 from hil.history.questions.drifts import Series, judge, series
-from hil.history.runs import bad, reasons
+from hil.history.runs import Result, bad
 from hil.history.window import Board, Window, window
 from hil.natural_order import natural
 from hil.serve.asked import Asked, NoRun, NotThere
@@ -52,9 +52,9 @@ class View:
         return regressions(self.window)
 
     @cached_property
-    def reasons(self) -> Mapping[tuple[int, str], str]:
-        """Why it failed in the newest run, by board and scenario."""
-        return reasons(bad(self.connection, self.window.newest()))
+    def failed(self) -> Mapping[tuple[int, str], Result]:
+        """What was bad in the newest runs, by board and scenario."""
+        return {(one.board, one.scenario): one for _, one in bad(self.connection, self.window.newest())}
 
     @cached_property
     def drifts(self) -> Sequence[Drift]:

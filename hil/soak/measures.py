@@ -45,10 +45,12 @@ class Measures:
 
     @property
     def repeated(self) -> int:
+        """Messages that the monitor got more than once."""
         return sum(life.repeated for life in self.lives)
 
     @property
     def received(self) -> int:
+        """Messages that the monitor got, each counted once."""
         return sum(len(set(life.numbers)) for life in self.lives)
 
     @property

@@ -33,6 +33,7 @@ class Life:
 
     @property
     def repeated(self) -> int:
+        """How many came that had come before."""
         return len(self.numbers) - len(set(self.numbers))
 
     def heap_by_time(self) -> Trend:

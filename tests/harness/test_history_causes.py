@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 from pathlib import Path
 
@@ -11,11 +12,14 @@ from run_folders import RIG, failing_run
 from hil.cli import main
 from hil.history.adding import add, lines
 from hil.history.causes import causes
-from hil.history.database import open_history
+from hil.history.database import looking_at, open_history
 from hil.history.live import Live
 from hil.history.place import Place, parse
 from hil.history.runs import bad
 from hil.history.window import newest
+from hil.serve.asked import asked
+from hil.serve.pages import PAGES
+from hil.serve.view import View
 
 WILL = "last will after a power cut"
 WHY = "The last will's topic is not allowed"
@@ -72,3 +76,13 @@ def test_without_a_timeline_there_is_none_and_the_results_are_kept(place: Place,
     with open_history(place) as history:
         add(history, folder)
     assert kept(place) == {WILL: None, "test_errs[esp32-a]": None}
+
+
+def test_the_pages_show_the_cause_before_what_the_test_said(place: Place, tmp_path: Path) -> None:
+    with open_history(place) as history:
+        add(history, failing_run(tmp_path / "run"))
+    with looking_at(place) as connection:
+        for path in ("/", f"/run?key={newest(connection)[0].key}"):
+            view = View(asked(path), connection, "here")
+            (told,) = PAGES[view.asked.path](view).split('class="cause">')[1:]
+            assert told.startswith(f'{html.escape(WHY)}</span> <span class="reason">AssertionError: no will')

@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 
 from hil import facts
+from hil.history.cells import Cells
+from hil.history.database import open_history
+from hil.history.keep import BoardFacts, Keeper, RunFacts
+from hil.history.place import parse
 from hil.nightly import ending, wording
-from hil.nightly.changes import Changes, Onset
+from hil.nightly.changes import Changes, Onset, keep_and_ask
 from hil.nightly.ending import leave
 from hil.nightly.failing import groups, since
 from hil.nightly.marking import as_markdown
@@ -18,6 +22,7 @@ from hil.nightly.plan import now
 from hil.nightly.screen import HEIGHT, WIDTH, on_screen
 from hil.nightly.wording import Section, Told
 from hil.report import results
+from tests.harness.histories import lines
 from tests.harness.made_up_nights import BOARDS, RIG, Lab, line, planned
 
 NO_RETRY = "The device does not try again"
@@ -93,6 +98,28 @@ def test_on_the_screen_lines_are_wrapped_where_there_is_room() -> None:
     lines = on_screen(crowded).splitlines()
     assert (len(lines), lines[5]) == (HEIGHT - 1, "New (30, not all shown):")
     assert max(map(len, lines)) <= WIDTH
+
+
+def test_what_has_become_worse_over_the_nights_is_told(tmp_path: Path) -> None:
+    file = str(tmp_path / "history.sqlite")
+    boards = dict.fromkeys(BOARDS, BoardFacts("esp32"))
+    with open_history(parse(file, "", tmp_path)) as history:
+        for night in range(19):
+            cells = Cells()
+            measured = {"time_to_online": (2 + night / 10, "s"), "retry_gap": (3 - night / 20, "s")}
+            for board in BOARDS:
+                steady = {"heap_least": (150_000.0, "B")}
+                for one in lines(board, "one", "pass", measured=measured if board == BOARDS[0] else steady):
+                    cells.take(one)
+            Keeper(history, RunFacts(f"{night}", RIG.name, "pi", night * 86400.0, "/", "hil 0"), boards).keep(cells)
+    folder = tmp_path / "nightly-20"
+    folder.mkdir()
+    (folder / results.FILE).write_text("".join(f"{json.dumps(one)}\n" for one in lines(BOARDS[0], "one", "pass")))
+    (folder / facts.FILE).write_text(json.dumps({"rig": {"name": RIG.name}, "boards": {}, "began": now()}))
+    (worse,) = keep_and_ask(RIG, file, folder).drifts
+    assert worse.startswith(
+        "esp32-a: time_to_online 2.4 to 3.35 s (+40%), drift of +0.1 s a run (+0.1 to +0.1), in 'one'"
+    )
 
 
 def test_a_night_in_which_nothing_was_run_shows_no_empty_table(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def test_what_is_sure_has_a_card_with_all_its_boards(server: Server) -> None:
     _, _, text = get(server, "/")
     (card,) = text.split('class="cards"')[1].split("</ul>")[0].split("<li>")[1:]
     assert "keeps alive" in card
-    assert '<p class="reason">assert &lt;img' in card
+    assert '<span class="reason">assert &lt;img' in card
     assert card.count("8 of 8 failed, 0 of 16 before") == 1, "both boards have the same course"
 
 

@@ -7,8 +7,7 @@ from typing import Final
 
 from hil.history import wording
 from hil.history.questions import Drift, Flaky, Lonely, Regression, flaky, lonely
-from hil.report.html.markup import Html, element, joined
-from hil.report.legible import one_line
+from hil.report.html.markup import Child, Html, element, joined
 from hil.serve import charts, links, marks
 from hil.serve.frame import section, table
 from hil.serve.view import View
@@ -56,7 +55,7 @@ def _outbreak(view: View, one: wording.Outbreak) -> Html:
 
 
 def _card(view: View, group: wording.Broke) -> Html:
-    why = wording.why(group, view.reasons)
+    whys = (marks.why(view.failed.get((one.board.id, one.scenario))) for one in group.regressions)
     courses = {
         (each.board.id, each.scenario): [
             (entry.run, marks.verdict_of(entry)) for entry in view.cells(each.board)[each.scenario]
@@ -70,7 +69,7 @@ def _card(view: View, group: wording.Broke) -> Html:
             element("span", "in quarantine", class_="sure") if group.quarantined else None,
             class_="top",
         ),
-        element("p", one_line(why, 300), class_="reason") if why else None,
+        next(filter(None, whys), None),
         element("div", [_on(view, alike) for alike in group.alike(courses)], class_="on"),
         class_="card",
         data_verdict="quarantined" if group.quarantined else "FAIL",
@@ -86,7 +85,7 @@ def _on(view: View, alike: Sequence[Regression]) -> Sequence[Html]:
     )
 
 
-def _doubtful(view: View, one: Regression) -> Sequence[Html | str]:
+def _doubtful(view: View, one: Regression) -> Sequence[Child]:
     firmware = one.firmware if one.new_firmware or one.good is None else "the same"
     return (
         links.board(view.asked, one.board),
@@ -96,7 +95,7 @@ def _doubtful(view: View, one: Regression) -> Sequence[Html | str]:
         element("span", wording.tally(one), class_="whole"),
         element("span", wording.chance(one.chance) if one.good else "never passed", class_="whole"),
         marks.strip(view.cells(one.board)[one.scenario], len(view.window.runs)),
-        element("span", one_line(view.reasons.get((one.board.id, one.scenario), ""), 300), class_="reason"),
+        marks.why(view.failed.get((one.board.id, one.scenario))),
     )
 
 

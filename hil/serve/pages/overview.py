@@ -5,7 +5,6 @@ from __future__ import annotations
 from hil.history.outcomes import AMISS
 from hil.history.runs import Counts, Result, counts, results
 from hil.report.html.markup import Child, Html, element
-from hil.report.legible import one_line
 from hil.serve import links, marks
 from hil.serve.frame import page as framed
 from hil.serve.frame import section, table
@@ -61,5 +60,5 @@ def bad_row(view: View, found: Result) -> tuple[Child, ...]:
         marks.verdict(found.outcome, found.quarantined),
         links.board(view.asked, board),
         links.scenario(view.asked, found.scenario, board.name),
-        element("span", one_line(found.why, 300), class_="reason"),
+        marks.why(found),
     )

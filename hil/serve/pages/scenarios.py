@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from hil.history import wording
+from hil.history.causes import KIND as CAUSE
 from hil.history.questions import Point, Trend, trend
 from hil.history.window import Board
 from hil.natural_order import natural
@@ -85,4 +86,4 @@ def _said(point: Point) -> Iterable[Child]:
     if point.reason:
         yield element("p", one_line(point.reason, 300), class_="reason")
     for kind, text in point.remarks:
-        yield element("p", f"{kind}: {one_line(text, 300)}", class_="quiet")
+        yield element("p", f"{kind}: {one_line(text, 300)}", class_="cause" if kind == CAUSE else "quiet")
