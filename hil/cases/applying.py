@@ -226,28 +226,39 @@ def _filled(value: Any, board: str) -> Any:
 
 
 @contextlib.contextmanager
-def in_force(case: Case, bench: Bench, board: Board, *, draw: int = 0) -> Iterator[None]:
+def in_force(
+    case: Case, bench: Bench, board: Board, *, draw: int = 0, pause: Callable[[float], object] = time.sleep
+) -> Iterator[None]:
     """Inside, all conditions hold that are not lasting, put in force in their order and ended in reverse.
 
-    `draw`: the number of the trial; what is drawn from a seed is drawn anew in each. Raises BenchError, and what a
-    power switch raises.
+    `draw`: the number of the trial; what is drawn from a seed is drawn anew in each. `pause`: lets so many seconds pass
+    between two conditions, or fewer. Raises BenchError, and what a power switch raises.
     """
     with contextlib.ExitStack() as stack:
         for condition in case.conditions:
             if not condition.lasting:
-                _Applying(bench, board, case, draw, stack).apply(condition)
+                _Applying(bench, board, case, draw, stack, pause).apply(condition)
         yield
 
 
 class _Applying:
     """One condition, put on a stack."""
 
-    def __init__(self, bench: Bench, board: Board, case: Case, draw: int, stack: contextlib.ExitStack) -> None:
+    def __init__(
+        self,
+        bench: Bench,
+        board: Board,
+        case: Case,
+        draw: int,
+        stack: contextlib.ExitStack,
+        pause: Callable[[float], object],
+    ) -> None:
         self._bench = bench
         self._board = board
         self._case = case
         self._draw = draw
         self._stack = stack
+        self._pause = pause
 
     def apply(self, condition: Condition) -> None:
         board, enter = self._board, self._stack.enter_context
@@ -268,7 +279,7 @@ class _Applying:
             case ClientRefusedCondition():
                 enter(self._bench.trusting(board, Authority.create("somebody else").trust_anchors_pem))
             case WaitCondition():
-                time.sleep(condition.seconds)
+                self._pause(condition.seconds)
             case ResetCondition():
                 _RESETS[condition.how](board)
             case SecondClientCondition():

@@ -27,12 +27,15 @@ _PORTS: Final = (1883, 8883)
 @dataclass(frozen=True, slots=True)
 class Kept:
     """`packets`: number in the copy (from 1, as Wireshark counts), time, packet. `left_out`: how many packets are not
-    in it. `blanked`: how many passwords were overwritten, `stripped` how many connections keep their headers alone."""
+    in it. `blanked`: how many passwords were overwritten, `stripped` how many connections keep their headers alone.
+    `clients`, `servers`: how many there are of each."""
 
     packets: list[tuple[int, float, Packet]]
     left_out: int
     blanked: int
     stripped: int
+    clients: int
+    servers: int
 
     def bytes(self) -> bytes:
         """The copy, as pcap of bare IP packets."""
@@ -55,7 +58,8 @@ def keep(data: bytes, *, port: int | None = None, device: str | None = None) -> 
     changed: dict[int, Packet] = {}
     blanked = stripped = 0
     chosen = [c for c in conversations(packets) if port in (None, c.server[1]) and device in (None, c.client[0])]
-    for conversation in chosen if port is not None else _relevant(chosen):
+    relevant = chosen if port is not None else _relevant(chosen)
+    for conversation in relevant:
         wanted.update(conversation.numbers)
         if _is_tls(conversation) or _is_mute(conversation):
             continue
@@ -68,7 +72,8 @@ def keep(data: bytes, *, port: int | None = None, device: str | None = None) -> 
             _blank(conversation, secrets, packets, changed)
     kept = [(time, changed.get(number, packet)) for number, time, packet in packets if number in wanted]
     numbered = [(number, time, packet) for number, (time, packet) in enumerate(kept, 1)]
-    return Kept(numbered, total - len(kept), blanked, stripped)
+    clients, servers = {c.client[0] for c in relevant}, {c.server for c in relevant}
+    return Kept(numbered, total - len(kept), blanked, stripped, len(clients), len(servers))
 
 
 def is_about_time(packet: Packet) -> bool:

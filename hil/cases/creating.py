@@ -293,6 +293,11 @@ def _pcap(path: Path, found: FieldFile, name: str, told: Told, gathered: _Gather
         f"{path}: {len(kept.packets)} packets kept, {kept.left_out} left out; {kept.blanked} password(s) overwritten, "
         f"{kept.stripped} connection(s) in clear kept without what they said"
     )
+    if kept.clients > 1 or kept.servers > 1:
+        gathered.notes.append(
+            f"{path}: {kept.clients} device(s) and {kept.servers} server port(s) in it; what goes wrong with one is "
+            "clearer with --device and --port"
+        )
     return None, kept.bytes()
 
 

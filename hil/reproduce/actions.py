@@ -19,13 +19,13 @@ from hil.folders import new_run_folder
 from hil.report.legible import legible
 from hil.reproduce.attempt import NoSignature, signature_of
 from hil.reproduce.comparing import Plan
-from hil.reproduce.kept import first_difference, kept
+from hil.reproduce.kept import difference_of, kept
 from hil.reproduce.reported import compared, misfit, recordings
 from hil.reproduce.running import BenchRunner
 from hil.reproduce.summary import Finding, Summary
 from hil.reproduce.telling import teller, words
 from hil.reproduce.trial import Outcome, Trial
-from hil.reproduce.versus import code_of, compare, with_each
+from hil.reproduce.versus import Beside, code_of, compare, with_each
 from hil.rig import Rig, RigBoard
 from hil.templates import TemplateError
 from hil.toml import FileError
@@ -137,22 +137,25 @@ def _compared(
     times = options.times or _TIMES_TO_COMPARE
     plan = Plan(error=options.error, least=options.least, times=times, boards=len(boards))
     tell = teller(as_json=options.json)
-    counts = Counter[str]()
+    counts, found = Counter[str](), list[Trial]()
 
     def told(name: str, trial: Trial) -> None:
         counts[name] += 1
+        found.append(trial)
         tell(f"{name}  {_line(trial, counts[name], times)}")
 
     each = f"{times} trials at most of each of {', '.join(cases)}"
     tell(f"{case.name}: {each}, on {', '.join(boards)}, once the bench is open")
     with BenchRunner(rig, boards, folder=folder) as run:
         comparison, whole = compare(cases, run, plan, told)
+    beside = Beside.of(found)
     if options.json:
-        facts = {"case": case.name, "title": case.title, "run": str(folder), "whole": whole, **comparison.facts()}
-        print(json.dumps(facts, ensure_ascii=False, indent=2))
+        facts = {"case": case.name, "title": case.title, "run": str(folder), "whole": whole}
+        print(json.dumps({**facts, **comparison.facts(), **beside.facts()}, ensure_ascii=False, indent=2))
     else:
         so_far = [] if whole else ["interrupted; so far:"]
-        lines = [*so_far, f"{case.name}: {case.title}", *str(comparison).split("\n"), f"  artifacts: {folder}"]
+        lines = [*so_far, f"{case.name}: {case.title}", *str(comparison).split("\n"), *beside.lines()]
+        lines.append(f"artifacts: {folder}; hil diagnose and hil report read them")
         print("\n".join(legible(line, keep="") for line in lines))
     return code_of(comparison) if whole or comparison.trials else 130
 
@@ -166,8 +169,9 @@ def _line(trial: Trial, number: int, times: int) -> str:
 
 
 def _summary(case: Case, found: Sequence[Trial], against: Sequence[Trial]) -> Summary:
+    difference, beside = difference_of(found, against)
     try:
-        difference, beside = first_difference(found, against)
-        return Summary(found, difference, beside, compared(case, found))
+        reported = compared(case, found)
     except (OSError, ValueError) as error:
-        return Summary(found, None, f"nothing: {error}")
+        return Summary(found, difference, f"{beside}; nothing of the case's evidence: {error}")
+    return Summary(found, difference, beside, reported)

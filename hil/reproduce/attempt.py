@@ -9,7 +9,7 @@ from hil.board import Board
 from hil.cases import Case, Signature, Step
 from hil.cases.applying import in_force
 from hil.reproduce.trial import Outcome
-from hil.reproduce.watching import Verdict, Watch
+from hil.reproduce.watching import Stopped, Verdict, Watch
 
 
 class NoSignature(ValueError):
@@ -42,7 +42,9 @@ def attempt(
         if not before.comes_online(board.contract.online.within):
             return Verdict(Outcome.OTHER, 0.0, "was not online, before anything was done to it")
     after = bench.timeline.mark()
-    with in_force(case, bench, board, draw=number):
+    with in_force(case, bench, board, draw=number, pause=ended.wait):
+        if ended.is_set():
+            raise Stopped
         watch = Watch(bench, board, case.trial, signature, first, after, ended)
         for step in case.trial.steps:
             for _ in range(step.times):

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import median
+from typing import Any
 
 from hil.lanes import lane
 from hil.reproduce.sameness import facts, is_chatter
@@ -95,6 +96,10 @@ class Difference:
             f"  passing: {self.passing}",
             f"  failing: {self.failing}",
         ]
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON can hold it."""
+        return {**asdict(self), "at": round(self.at, 3)}
 
 
 @dataclass(frozen=True, slots=True)

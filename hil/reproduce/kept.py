@@ -74,6 +74,14 @@ def first_difference(trials: Sequence[Trial], against: Sequence[Trial] = ()) -> 
     return found, words if found is not None else f"{words}; they do not differ on the timeline"
 
 
+def difference_of(trials: Sequence[Trial], against: Sequence[Trial] = ()) -> tuple[Difference | None, str]:
+    """The same as `first_difference`; where a timeline cannot be read, words say so."""
+    try:
+        return first_difference(trials, against)
+    except (OSError, ValueError) as error:
+        return None, f"nothing: {error}"
+
+
 def _firmwares(trials: Sequence[Trial], board: str) -> set[str]:
     """What a trial of this board is held against: the firmwares of its own trials, of all where there are none."""
     ours = {trial.firmware for trial in trials if trial.board == board}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -82,22 +82,35 @@ class Summary:
         if len(boards) > 1:
             found.append("  on " + ", ".join(self._on(board) for board in boards))
         found += [f"  on firmware {', '.join(firmwares)}" for firmwares in [self._firmwares()] if firmwares]
-        found += self._time_lines()
+        found += self.time_lines()
         if self.difference is not None:
             found += [f"  {line}" for line in self.difference.lines()]
         if self.compared:
             found.append(f"  compared: {self.compared}")
         found += [f"  {one}" for one in self.reported]
-        for outcome, words in ((Outcome.OTHER, "failed otherwise"), (Outcome.NOT_RUN, "not run")):
-            found += [
-                f"  {words}, {number} times: {why}"
-                for why, number in Counter(trial.why for trial in self.of(outcome)).most_common(5)
-            ]
-        return found
+        return found + self.remarks()
+
+    def time_lines(self) -> list[str]:
+        """After how long it fails, for people."""
+        failing = self.time_to_failure
+        if failing.seconds is None:
+            return []
+        lines = [f"  time to failure: {failing.seconds:.2f} s, the median{_range(failing)}"]
+        half = self.half_failed
+        if half.seconds is not None and len(self.of(Outcome.REPRODUCED)) < len(self.tried):
+            lines.append(f"  half of all trials have failed after {half.seconds:.2f} s{_range(half)}")
+        return lines
+
+    def remarks(self) -> list[str]:
+        """What else became of trials, and why, for people."""
+        return [
+            f"  {words}, {number} times: {why}"
+            for outcome, words in ((Outcome.OTHER, "failed otherwise"), (Outcome.NOT_RUN, "not run"))
+            for why, number in Counter(trial.why for trial in self.of(outcome)).most_common(5)
+        ]
 
     def facts(self) -> dict[str, Any]:
         """As JSON can hold it; docs/reproduction.md has the keys."""
-        difference = self.difference
         return {
             "finding": str(self.finding),
             "counts": {str(outcome): len(self.of(outcome)) for outcome in Outcome},
@@ -107,19 +120,9 @@ class Summary:
                 "high": self.rate.high,
                 "confidence": self.rate.confidence,
             },
-            "time_to_failure": _duration(self.time_to_failure),
-            "half_failed": _duration(self.half_failed),
-            "difference": None
-            if difference is None
-            else {
-                "lane": difference.lane,
-                "at": round(difference.at, 3),
-                "behind": difference.behind,
-                "passing": difference.passing,
-                "failing": difference.failing,
-                "shared": difference.shared,
-                "of": difference.of,
-            },
+            "time_to_failure": asdict(self.time_to_failure),
+            "half_failed": asdict(self.half_failed),
+            "difference": None if self.difference is None else self.difference.facts(),
             "compared": self.compared,
             "reported": [one.facts() for one in self.reported],
             "trials": [trial.facts() for trial in self.trials],
@@ -132,22 +135,8 @@ class Summary:
     def _firmwares(self) -> list[str]:
         return list(dict.fromkeys(trial.firmware for trial in self.tried if trial.firmware))
 
-    def _time_lines(self) -> list[str]:
-        failing = self.time_to_failure
-        if failing.seconds is None:
-            return []
-        lines = [f"  time to failure: {failing.seconds:.2f} s, the median{_range(failing)}"]
-        half = self.half_failed
-        if half.seconds is not None and len(self.of(Outcome.REPRODUCED)) < len(self.tried):
-            lines.append(f"  half of all trials have failed after {half.seconds:.2f} s{_range(half)}")
-        return lines
-
 
 def _range(duration: Duration) -> str:
     if duration.low is None or duration.high is None:
         return ""
     return f" ({duration.low:.2f} to {duration.high:.2f} s with {duration.confidence:.0%} confidence)"
-
-
-def _duration(duration: Duration) -> dict[str, float | None]:
-    return {"seconds": duration.seconds, "low": duration.low, "high": duration.high, "confidence": duration.confidence}

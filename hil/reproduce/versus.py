@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from hil.cases import Case
 from hil.reproduce.comparing import Comparing, Comparison, Plan, Verdict, drive
+from hil.reproduce.difference import Difference
 from hil.reproduce.firmwares import named
+from hil.reproduce.kept import difference_of
+from hil.reproduce.summary import Summary
 from hil.reproduce.trial import Runner, Trial
 
 
@@ -40,6 +45,44 @@ def compare(
     except KeyboardInterrupt:
         return comparing.result(), False
     return comparing.result(), True
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the trials of several firmwares show beside their rates: after how long each one fails, and where failing
+    trials leave passing ones first, whichever firmware those ran.
+
+    `summaries`: by the firmware's name. `compared`: what was laid beside what, in words.
+    """
+
+    summaries: Mapping[str, Summary]
+    difference: Difference | None
+    compared: str
+
+    @classmethod
+    def of(cls, trials: Sequence[Trial]) -> Beside:
+        """Of trials whose firmware has the name by which it is compared."""
+        names = dict.fromkeys(trial.firmware for trial in trials)
+        summaries = {name: Summary([trial for trial in trials if trial.firmware == name]) for name in names}
+        return cls(summaries, *difference_of(trials))
+
+    def lines(self) -> list[str]:
+        """For people."""
+        found: list[str] = []
+        for name, summary in self.summaries.items():
+            if told := [*summary.time_lines(), *summary.remarks()]:
+                found += [f"on {name}", *told]
+        found += self.difference.lines() if self.difference is not None else []
+        return [*found, f"compared: {self.compared}"]
+
+    def facts(self) -> dict[str, Any]:
+        """As JSON can hold it; docs/reproduction.md has the keys."""
+        return {
+            "time_to_failure": {name: asdict(one.time_to_failure) for name, one in self.summaries.items()},
+            "difference": None if self.difference is None else self.difference.facts(),
+            "compared": self.compared,
+            "trials": [trial.facts() for summary in self.summaries.values() for trial in summary.trials],
+        }
 
 
 def code_of(comparison: Comparison) -> int:

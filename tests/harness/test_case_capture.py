@@ -297,7 +297,10 @@ def test_other_peoples_connections_are_left_out() -> None:
     assert targets == {35000}, "a bench's ports are any"
     assert {c.server[1] for c in conversations(keep(capture.pcap(), port=443).packets)} == {443}
     assert keep(capture.pcap(), device="10.0.0.8").packets == []
-    assert len(keep(capture.pcap(), device=DEVICE).packets) == len(kept.packets)
+    assert (kept.clients, kept.servers) == (1, 1), "those of other people do not count"
+    capture.connect(1883).say("up", mqtt(CONNECT)).end("down")
+    assert (keep(capture.pcap()).clients, keep(capture.pcap()).servers) == (1, 2)
+    assert len(keep(capture.pcap(), device=DEVICE, port=8883).packets) == len(kept.packets)
 
 
 def test_cut_off_behind_a_handshake() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from hil.cases.cleaning import BLANK, clean
 from hil.cases.proposing import from_broker_log, from_console
+from hil.cases.proposing.sighting import LONGEST_LINE
 
 KEY = "-----BEGIN EC PRIVATE KEY-----\nMHcCAQEEIabc\nd+ef==\n-----END EC PRIVATE KEY-----"
 
@@ -46,6 +47,13 @@ def test_long_lines_cost_little() -> None:
         clean(line)
         from_console.look("log", line)
         from_broker_log.look("log", line)
+
+
+def test_of_a_long_line_the_beginning_is_looked_at() -> None:
+    for length, sightings in ((100, 1), (LONGEST_LINE, 0)):
+        line = f"{'x' * length} tls: mbedtls_ssl_handshake returned -0x2700"
+        assert len(from_console.look("log", line)[0]) == sightings
+        assert len(from_broker_log.look("log", f"{'x' * length} alert unknown ca")[0]) == sightings
 
 
 def test_in_what_a_person_wrote_a_word_alone_is_no_secret() -> None:

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from captures import Capture
 from stories import Story
 
 from hil import cases
@@ -229,3 +230,12 @@ def test_asked_for_what_it_looks_like() -> None:
     assert [condition.name for condition in case.conditions] == ["broker"]
     assert "the answers ended before all was asked" in answered("It is", "other", code=1)
     assert not Path("cases/other").exists()
+
+
+def test_a_capture_of_several_says_how_to_take_one(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    capture = Capture()
+    for port in (8883, 1883):
+        capture.connect(port).tls(None).end("down")
+    (tmp_path / "field.pcap").write_bytes(capture.pcap())
+    assert "1 device(s) and 2 server port(s) in it" in new(capsys, "all", "--from", "field.pcap")
+    assert "server port(s) in it" not in new(capsys, "one", "--from", "field.pcap", "--port", "8883")

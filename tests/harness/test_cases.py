@@ -12,8 +12,10 @@ from hil import cases
 from hil.cases import CaseFile, Signature, Step, Trial, making
 from hil.cases.case import EvidenceTable, FieldTable, FirmwareTable, digest
 from hil.cases.conditions import KINDS, FaultCondition, When
+from hil.cases.finding import find
 from hil.cases.pattern import Check, EventPattern
 from hil.cases.signature import Never, Seen
+from hil.credentials import Flaw
 from hil.timeline import Event, where
 from hil.toml import FileError, Strict
 
@@ -347,3 +349,12 @@ def test_the_example_is_a_case(tmp_path: Path) -> None:
     (example,) = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "cases.md").read_text(), re.DOTALL)
     (tmp_path / "case.toml").write_text(example)
     assert cases.load(tmp_path).signature is not None
+
+
+@pytest.mark.parametrize("flaw", [Flaw.NO_CONSTRAINTS, Flaw.NOT_AN_AUTHORITY, Flaw.NO_CERT_SIGN, Flaw.PATH_TOO_LONG])
+def test_each_way_in_which_an_intermediate_may_not_sign_has_the_signature_of_that_case(flaw: Flaw) -> None:
+    signature = cases.load(find("field/intermediate-may-not-sign")).signature
+    assert signature is not None
+    codes = signature.seen[0].data["verify_code"]
+    assert isinstance(codes, Check)
+    assert codes.holds(flaw.verdict, "a")

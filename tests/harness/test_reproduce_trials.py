@@ -14,9 +14,10 @@ import pytest
 from hil.bench import BenchError
 from hil.cases import Case, CaseFile
 from hil.reproduce import Outcome, Trial
-from hil.reproduce.attempt import NoSignature
+from hil.reproduce.attempt import NoSignature, attempt
 from hil.reproduce.kept import first_difference, keep, kept
 from hil.reproduce.series import GIVES_UP, trials
+from hil.reproduce.watching import Stopped
 from hil.timeline import Match, Timeline, where
 from hil.toml import FileError
 
@@ -186,6 +187,17 @@ def test_closing_ends_what_runs(timeline: Timeline) -> None:
     running.close()
     assert not [thread for thread in threading.enumerate() if thread.name == "hil-trials-board-0"]
     assert timeline.last(where("test", "end", "board-0")) is not None
+
+
+def test_a_wait_that_is_a_condition_ends_with_the_trials(timeline: Timeline) -> None:
+    case = a_case(condition=[{"name": "long", "kind": "wait", "seconds": 36000}])
+    bench: Any = MadeUpBench(timeline)
+    board: Any = MadeUpBoard("board-0", timeline, good)
+    stopped = threading.Event()
+    stopped.set()
+    with pytest.raises(Stopped):
+        attempt(case, bench, board, number=1, first=0, stopped=stopped)
+    assert board.starts == 0, "nothing is done to it any more"
 
 
 def test_a_case_without_a_signature_cannot_be_judged(timeline: Timeline) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,7 +14,8 @@ from hil.cases.finding import find
 from hil.cli import main
 from hil.reproduce import Outcome, Trial
 from hil.reproduce.comparing import Plan
-from hil.reproduce.versus import code_of, compare, with_each
+from hil.reproduce.versus import Beside, code_of, compare, with_each
+from hil.timeline import Timeline
 
 
 @pytest.fixture
@@ -65,6 +68,29 @@ def test_what_is_known_at_a_ctrl_c_is_told(images: list[Path]) -> None:
     )
     assert not whole
     assert (found.trials, code_of(found)) == (2, 1)
+
+
+def test_beside_the_rates_it_is_told_when_and_where_each_fails(tmp_path: Path) -> None:
+    timeline = Timeline(tmp_path / "timeline.jsonl")
+    trials = []
+    for number in range(1, 9):
+        bad = number % 2
+        after = timeline.record("power", "on", "a").sequence
+        timeline.record("gateway", "accept", "a", connection=number)
+        timeline.record("gateway", "close" if bad else "hello", "a", connection=number)
+        outcome = (Outcome.NOT_RUN if number == 7 else Outcome.REPRODUCED) if bad else Outcome.PASSED
+        found = Trial(number, "a", "1.4.2" if bad else "1.4.1", outcome, float(number), "why", after, timeline.mark())
+        trials.append(replace(found, timeline=str(timeline.path)))
+    timeline.close()
+    told = Beside.of(trials)
+    assert told.lines()[:3] == ["on 1.4.2", "  time to failure: 3.00 s, the median", "  not run, 1 times: why"]
+    assert told.lines()[3].startswith("first difference, at +")
+    assert told.lines()[4:6] == ["  passing: gateway.hello", "  failing: gateway.close"]
+    assert "which ran other firmware: consoles were left out" in told.lines()[6]
+    facts = json.loads(json.dumps(told.facts()))
+    assert facts["time_to_failure"]["1.4.2"]["seconds"] == 3
+    assert facts["difference"]["lane"] == "TLS"
+    assert len(facts["trials"]) == len(trials)
 
 
 def test_a_firmware_that_is_not_there_or_twice_there_is_one_line(

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from hil.cases.proposing.sighting import Sighting, rule
+from hil.cases.proposing.sighting import LONGEST_LINE, Sighting, rule
 from hil.diagnose.words import times
 
 _WHO: Final = r"Client (?P<client>\S+)(?: \[\S+\])?"
@@ -103,7 +103,7 @@ def look(name: str, text: str, client: str | None = None) -> tuple[list[Sighting
     clients: dict[str, _Client] = defaultdict(_Client)
     last: _Client | None = None
     expects_will = False
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate((line[:LONGEST_LINE] for line in text.splitlines()), 1):
         if client is not None and _names_another(line, client):
             last, expects_will = None, False
             continue

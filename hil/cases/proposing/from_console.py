@@ -15,7 +15,7 @@ from typing import Final
 from hil.boot import BootLines
 from hil.cases.proposing.cycle import Cycle
 from hil.cases.proposing.hypotheses import ALERTS
-from hil.cases.proposing.sighting import Sighting, rule
+from hil.cases.proposing.sighting import LONGEST_LINE, Sighting, rule
 from hil.diagnose.words import times
 from hil.gateway.tls.alerts import alert_name
 from hil.report.legible import COLOUR
@@ -178,7 +178,7 @@ def look(name: str, text: str) -> tuple[list[Sighting], dict[str, str]]:
     cycle, failed = Cycle(name), list[int]()
     lines = text.splitlines()
     for number, raw in enumerate(lines, 1):
-        line = COLOUR.sub("", raw)
+        line = COLOUR.sub("", raw[:LONGEST_LINE])
         where = (f"{name}:{number}",)
         seen += _ruled(line, where)
         seen += _numbered(line, where)

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 
 MOST_PLACES = 5
 """How many places are named for one thing."""
+LONGEST_LINE = 4096
+"""Characters of a line that are looked at: what it says, it says there, and a dump of a memory is one line, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
