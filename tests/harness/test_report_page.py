@@ -14,6 +14,8 @@ from run_folders import failing_run, whole_life
 
 from hil.report import files, runs
 from hil.report.legible import legible
+from hil.watch.filtering import FilterError, parse
+from hil.watch.row import Row
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 expect = playwright.expect
@@ -175,6 +177,27 @@ def test_keys(window: Window, failing: Path) -> None:
     press("Escape")
     assert page.locator("#overview").is_visible()
     assert "FAIL" in page.evaluate("document.activeElement.getAttribute('aria-label')")
+
+
+def test_filters_are_those_of_hil_watch(window: Window, tmp_path: Path) -> None:
+    run = runs.read(failing_run(tmp_path / "run"))
+    (failed,) = [result for result in run.results if result.verdict == "FAIL"]
+    rows = [Row(event) for event in run.events_of(failed)]
+    page = window.open(written(run.folder))
+    page.click("#matrix a[data-verdict=FAIL]")
+    for text in (
+        *("connect", "CONNACK code=0", '"connect failed"', "connection=2 -close", "is:bad", "is:bad,good -console"),
+        *("kind:tls", "kind:conn*", "source:gateway -is:plain", "lane:mqtt-to-device", "LANE:mqtt* -kind:connect"),
+        *("rst:0x1", "kind:.*", '-"connect failed" -gateway'),
+    ):
+        page.fill("#p-filter", text)
+        fits = sum(map(parse(text), rows))
+        expect(page.locator("#p-count")).to_have_text(f"{fits} of {len(rows)}")
+    for text in ("is:purple", "kind:"):
+        page.fill("#p-filter", text)
+        with pytest.raises(FilterError) as refused:
+            parse(text)
+        assert page.locator("#p-count").inner_text() == str(refused.value).replace("'", "")
 
 
 def test_a_number_leads_to_its_event(window: Window, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from hil.report.outside import outside
 from hil.report.runs import Run
 from hil.report.summary import summary
 
-_SCRIPTS = ("text", "chunk", "marks", "picture", "pointer", "list", "detail", "overview", "app")
+_SCRIPTS = ("text", "chunk", "filter", "marks", "picture", "pointer", "list", "detail", "overview", "app")
 _STYLES = ("colours", "page", "detail", "print")
 
 _POLICY = (

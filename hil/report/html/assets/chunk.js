@@ -49,35 +49,36 @@ class Test {
   }
 
   // The event's data in one line.
-  line(i, most = 400) {
-    const raw = this.texts[this.words[i]];
+  line(i, most = 400) { return this._said(this.words[i], most); }
+
+  // What text number n says, in one line.
+  _said(n, most) {
+    const raw = this.texts[n];
     if (raw.startsWith('=')) return legible(raw.slice(1, most + 1));
     if (!raw) return '';
     const said = Object.entries(JSON.parse(raw)).map(([key, value]) => key + '=' + short(value));
     return legible(said.join(' ').slice(0, most));
   }
 
-  // Which events have `words` in their text or name, or that number (#12), on the rows that `rows` shows; null: all.
-  filtered(words, rows) {
-    const all = rows.every(Boolean);
-    const wanted = words.trim().toLowerCase();
-    if (all && !wanted) return null;
-    if (/^#\d+$/.test(wanted)) {
-      const only = new Uint8Array(this.count), i = this.at(Number(wanted.slice(1)));
+  // Which events a filter (see filter.js) lets through, on the rows that `rows` shows; null: all.
+  filtered(filter, rows) {
+    if (filter.number !== undefined) {
+      const only = new Uint8Array(this.count), i = this.at(filter.number);
       if (i >= 0) only[i] = 1;
       return only;
     }
-    let texts = null, kinds = null;
-    if (wanted) {
-      this._low = this._low || this.texts.map((text) => text.toLowerCase());
-      texts = this._low.map((text) => text.includes(wanted));
-      kinds = this.kinds.map((kind) => (kind[0] + '.' + kind[1]).toLowerCase().includes(wanted));
-    }
-    const found = new Uint8Array(this.count);
-    for (let i = 0; i < this.count; i++) {
-      found[i] = rows[this.lane[i]] && (!wanted || texts[this.words[i]] || kinds[this.kind[i]]) ? 1 : 0;
-    }
-    return found;
+    if (rows.every(Boolean) && !filter.terms.length) return null;
+    const terms = filter.terms.map((term) => this._asked(term));
+    return Uint8Array.from(this.kind, (kind, i) =>
+      (rows[this.lane[i]] && terms.every(({ not, kinds, texts }) => (kinds[kind] || texts[this.words[i]]) !== not) ? 1 : 0));
+  }
+
+  // The kinds and texts for which a term of a filter holds, asked once and not for each event.
+  _asked({ not, word, kind }) {
+    if (kind) return { not, kinds: this.kinds.map((one) => kind(one, this.lanes)), texts: this.texts.map(() => false) };
+    this._low = this._low || this.texts.map((_, n) => this._said(n, Infinity).toLowerCase());
+    const kinds = this.kinds.map((one) => (one[0] + '.' + one[1]).toLowerCase().includes(word));
+    return { not, kinds, texts: this._low.map((text) => text.includes(word)) };
   }
 
   // The index of the event with that sequence number, or -1.

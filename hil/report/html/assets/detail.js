@@ -74,12 +74,13 @@ class Detail {
   // -- filter, tabs ------------------------------------------------------------------------------------------------
 
   refilter() {
-    const mask = this.test.filtered(byId('p-filter').value, this.picture.rows);
+    const filter = parseFilter(byId('p-filter').value), mask = this.test.filtered(filter, this.picture.rows);
     this.picture.filter(mask);
     if (this.tab !== 'failure') this.list.show(this.test, mask, this.tab === 'console');
     this.mask = mask;
     const shown = mask ? mask.reduce((sum, one) => sum + one, 0) : this.test.count;
-    byId('p-count').textContent = mask ? shown.toLocaleString('en') + ' of ' + this.test.count.toLocaleString('en') : '';
+    const counted = mask ? shown.toLocaleString('en') + ' of ' + this.test.count.toLocaleString('en') : '';
+    byId('p-count').textContent = legible(filter.trouble || counted);
   }
 
   showTab(name) {
