@@ -105,7 +105,7 @@ def regressions(
     """
     sure = sum(one.sure for one in found)
     never = sum(one.good is None for one in found)
-    told = ((sure, "sure"), (len(found) - sure - never, "may be chance"), (never, "never passed here"))
+    told = ((sure, "sure"), (len(found) - sure - never, "not sure yet"), (never, "never passed here"))
     sheet.heading("Regressions", ", ".join(f"{number} {what}" for number, what in told if number))
     _none(sheet, found, "nothing that passed once fails now")
     groups = wording.at_once(found)
@@ -139,10 +139,10 @@ def _broke(sheet: Sheet, group: Broke, courses: Mapping[tuple[int, str], Sequenc
 
 
 def _doubtful(sheet: Sheet, found: Sequence[Regression], reasons: Mapping[tuple[int, str], str]) -> None:
-    """What may be chance, or has never passed: a line each, where there is room."""
+    """What is not sure yet, or has never passed: a line each, where there is room."""
     if not found:
         return
-    sheet.line(words("may be chance, or never passed in these runs:", "dim"), indent=2)
+    sheet.line(words("not sure yet, or never passed in these runs:", "dim"), indent=2)
     rows = [
         (
             words(one.board.name, "bold"),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import median
 
+from hil.history.firmware_names import short
 from hil.history.questions import Drift, Flaky, Lonely, Regression
 from hil.history.window import Run
 
@@ -27,8 +28,8 @@ def since(one: Regression) -> str:
         return f"failed in all {one.tries} of these runs" if one.tries > 1 else "failed in its only run here"
     how = "broken" if one.kind == "broken" else "fails more often"
     if one.new_firmware:
-        return f"{how} since {one.since.name}, with {one.firmware}, good with {one.good_firmware}"
-    return f"{how} since {one.since.name}, with the same firmware, {one.firmware}"
+        return f"{how} since {one.since.name}, with {', good with '.join(short(one.firmware, one.good_firmware))}"
+    return f"{how} since {one.since.name}, with the same firmware, {short(one.firmware)[0]}"
 
 
 def certainty(one: Regression) -> str:

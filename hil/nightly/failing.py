@@ -6,11 +6,11 @@ New on kit-2, with 1.4.2, good with 1.4.1 (11):
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from hil.history.firmware_names import short
 from hil.nightly.changes import Onset
 from hil.report.failure import message_of
 from hil.report.legible import one_line
@@ -47,7 +47,7 @@ def groups(bad: Iterable[Result], onsets: Mapping[Key, Onset], whys: Mapping[int
     """What is new first. `onsets`: since when, where the history knows; `whys`: by the `id` of the result."""
     boards: dict[tuple[Onset | None, str], list[Failure]] = {}
     for result in bad:
-        onset = onsets.get((result.board, result.scenario))
+        onset = _called(onsets.get((result.board, result.scenario)))
         boards.setdefault((onset, result.board), []).append(Failure(result, whys.get(id(result), "")))
     together: dict[tuple[Onset | None, frozenset[Key]], dict[str, list[Failure]]] = {}
     for (onset, board), failures in boards.items():
@@ -55,6 +55,18 @@ def groups(bad: Iterable[Result], onsets: Mapping[Key, Onset], whys: Mapping[int
         together.setdefault((onset, alike), {})[board] = failures
     found = [_group(onset, by_board) for (onset, _), by_board in together.items()]
     return sorted(found, key=lambda group: not group.new)
+
+
+def _called(onset: Onset | None) -> Onset | None:
+    """Firmware as people call it: boards of different chips have different images of one version, and fail alike."""
+    if onset is None:
+        return None
+    good = onset.good_firmware
+    if good is None or good == onset.firmware:
+        (firmware,) = short(onset.firmware)
+        return replace(onset, firmware=firmware, good_firmware=good and firmware)
+    firmware, good = short(onset.firmware, good)
+    return replace(onset, firmware=firmware, good_firmware=good)
 
 
 def _group(onset: Onset | None, boards: Mapping[str, Sequence[Failure]]) -> Group:
@@ -82,13 +94,7 @@ def since(onset: Onset, where: str = "") -> str:
     begin = f"New{where}" if onset.new else f"Broken{where} since {onset.since}"
     if onset.firmware == onset.good_firmware:
         return f"{begin}, with the same firmware, {onset.firmware}"
-    return f"{begin}, with {', good with '.join(_short(onset.firmware, onset.good_firmware))}"
-
-
-def _short(*names: str) -> Sequence[str]:
-    """Without the hashes, where what people call them tells them apart."""
-    told = [re.sub(r" \([0-9a-f]{8}\)$", "", name) for name in names]
-    return told if len(set(told)) == len(names) and all(a != b for a, b in zip(told, names, strict=True)) else names
+    return f"{begin}, with {', good with '.join(short(onset.firmware, onset.good_firmware))}"
 
 
 def _entries(failures: Sequence[Failure]) -> Iterator[str]:

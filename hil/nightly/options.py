@@ -39,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--markdown", metavar="FILE", type=Path, help="add the summary to this file, as Markdown")
     parser.add_argument(
-        "--keep", metavar="N", type=count, help="at the end delete the folders of all but the last N nights"
+        "--keep", metavar="N", type=count, help="at the end delete the folders of all but the last N nights of this rig"
     )
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--folder", metavar="DIR", type=Path, help="the night's folder: a new one, or one to go on with")

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import sys
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -104,14 +105,27 @@ def test_what_began_with_one_firmware_stands_below_it_and_what_is_new_is_said_to
     lab = past(course, runs=40, boards=2, scenarios=4, firmware=lambda board, run: 2 if run >= 30 else 1)
     told = set_to(None, listing.regressions, lab, regressions(lab), {(0, "does 1"): "no connack"})
     since = [f"broken since {lab.runs[run].name}, with " for run in (39, 30)]
-    new = f"  new: {since[0]}the same firmware, 1.2 (00000000): 1 scenario\n    does 3\n      board-0, board-1  1 of 1"
-    old = f"  {since[1]}1.2 (00000000), good with 1.1 (00000000): 2 scenarios\n    does 1\n      no connack\n"
+    new = f"  new: {since[0]}the same firmware, 1.2: 1 scenario\n    does 3\n      board-0, board-1  1 of 1"
+    old = f"  {since[1]}1.2, good with 1.1: 2 scenarios\n    does 1\n      no connack\n"
     assert told.index(new) < told.index(old)
     rows = [
         f"      board-{board}  10 of 10 failed, 0 of 30 before  {'.' * 29}{mark}{'F' * 10}\n"
         for board, mark in enumerate(".w")
     ]
     assert "".join(rows) in told, "what differs has a line of its own"
+
+
+def test_boards_of_different_chips_with_one_version_broke_at_once() -> None:
+    lab = past(
+        lambda board, scenario, run: "FAIL" if run >= 30 else "pass",
+        boards=2,
+        scenarios=1,
+        firmware=lambda board, run: 10 * board + (2 if run >= 30 else 1),
+    )
+    named = {n: replace(one, hash=f"{n:08x}" * 8, version=f"1.{n % 10}") for n, one in lab.firmware.items()}
+    told = set_to(None, listing.regressions, lab, regressions(replace(lab, firmware=named)), {})
+    assert told.count("broken since") == 1
+    assert ", with 1.2, good with 1.1: 1 scenario\n" in told
 
 
 def test_where_the_bench_failed_last_night_is_told_before_anything_else(

@@ -60,6 +60,17 @@ def test_boards_that_fail_alike_stand_together(tmp_path: Path) -> None:
     assert other.title.startswith("New on kit-9, ")
 
 
+@pytest.mark.parametrize("good", ["1.4.1 ({})", "1.4.2 ({})", None])
+def test_boards_of_different_chips_with_one_version_stand_together(tmp_path: Path, good: str | None) -> None:
+    found = failed(tmp_path, ("kit-1", "comes back"), ("kit-2", "comes back"))
+    onsets = {
+        (one.board, one.scenario): Onset(True, "x", f"1.4.2 ({chip})", good and good.format(chip), 3)
+        for one, chip in zip(found, ("595c7ddd", "d9d81292"), strict=True)
+    }
+    (both,) = groups(found, onsets, {})
+    assert " on kit-1 and kit-2, " in both.title
+
+
 @pytest.mark.parametrize(
     ("onset", "title"),
     [

@@ -136,11 +136,14 @@ def test_old_nights_are_deleted_and_nothing_else(tmp_path: Path) -> None:
         begin(plan(tmp_path), tmp_path / f"nightly-2026-11-0{number}")
     for name in ("nightly-notes", "20261101-000000"):
         (tmp_path / name).mkdir()
+    other = Journal(tmp_path / "nightly-2026-10-01")
+    other.write("night", identity={"rig": "/etc/hil/another.toml"})
+    other.close()
     busy = Journal(tmp_path / "nightly-2026-11-01")
     gone = keeping.prune(tmp_path / "nightly-2026-11-05", 2)
     busy.close()
     assert sorted(path.name for path in gone) == ["nightly-2026-11-02", "nightly-2026-11-03"]
-    assert len(list(tmp_path.iterdir())) == 5
+    assert len(list(tmp_path.iterdir())) == 6, "another rig's nights are its own"
 
 
 def test_the_first_entry_of_a_policy_that_fits_counts(tmp_path: Path) -> None:

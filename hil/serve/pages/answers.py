@@ -21,12 +21,12 @@ def broken(view: View, most: int | None = None) -> Html:
     found = view.regressions
     outbreaks = wording.outbreaks(wording.at_once(found), view.window.newest())
     doubtful = [one for one in found if not one.sure]
-    none = "Nothing of that is more than chance." if doubtful else "Nothing that passed once fails now."
+    none = "Nothing is sure yet." if doubtful else "Nothing that passed once fails now."
     return section(
         "Broken, or worse than before",
         [_outbreak(view, one) for one in outbreaks] or element("p", none, class_="quiet"),
         [
-            element("h3", "May be chance, or never passed in these runs", class_="below"),
+            element("h3", "Not sure yet, or never passed in these runs", class_="below"),
             table(
                 ("board", "scenario", "since", "with firmware", "failed", "chance", "runs", "why"),
                 (_doubtful(view, one) for one in doubtful[:most]),
