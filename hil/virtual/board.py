@@ -21,11 +21,11 @@ from typing import Any
 from hil.virtual.boot_steps import ROM_TIME, Halt, Print, Rate, Reset, Start, rom_banner
 from hil.virtual.booting import boot
 from hil.virtual.chips import Chip
+from hil.virtual.downloading import Downloading
 from hil.virtual.efuses import Efuses
-from hil.virtual.flash import BLOCK, SECTOR, Flash, erase_steps
+from hil.virtual.flash import Flash
 from hil.virtual.host import Cause, Clock, Core, Host, Manifest, Radio
 from hil.virtual.loader import Loader
-from hil.virtual.loader_actions import Action, Erase, Program, Run, Send, SetBaud, Watch
 from hil.virtual.registers import Registers
 from hil.virtual.serial_server import Port, SerialServer
 from hil.virtual.uart import APP_BAUD, Uart
@@ -36,9 +36,6 @@ EN_RISE = 0.005
 """Seconds from EN's release to the chip's start."""
 EN_RISE_BOTH = 0.4
 """The same while both lines are asserted. pyserial waits 0.1 s between two control lines over RFC 2217."""
-SECTOR_ERASE = 0.045
-BLOCK_ERASE = 0.15
-"""Seconds to erase 4 KiB and 64 KiB: typical values of SPI NOR data sheets."""
 WATCHDOG_DELAY = 0.2
 """Seconds from arming the RTC watchdog to its reset, at any speed: a host's next command must still be answered."""
 BOOT_LOOP_PAUSE = 0.1
@@ -341,37 +338,16 @@ class Board:
         self._uart.transmit(rom_banner(self.chip, cause, download=True).encode())
         registers = Registers(self.chip, self.mac, self.flash.size, self.efuses.words())
         loader = Loader(self.chip, registers, self.flash, self.efuses.security_info())
-        spoken = False
-        while True:
-            data = await self._received.get()
-            if not spoken:
-                # The ROM measures the host's speed by the first bytes that it gets.
-                await self._uart.drained()
-                self._uart.baud = self._line_baud()
-            registers.uart_baud = self._uart.baud
-            for action in loader.feed(await self._uart.received(data)):
-                spoken = True
-                await self._perform(action)
-
-    async def _perform(self, action: Action) -> None:
-        match action:
-            case Send(data):
-                self._uart.transmit(data)
-            case Erase(offset, length):
-                await self._erase(offset, length)
-            case Program(offset, data):
-                # Sector by sector, so that a power cut may come between any two.
-                for start in range(0, len(data), SECTOR):
-                    self.flash.program(offset + start, data[start : start + SECTOR])
-                    await asyncio.sleep(0)
-            case SetBaud(baud):
-                await self._uart.drained()
-                self._uart.baud = baud
-            case Run():
-                await self._uart.drained()
-                self.reset(Cause.SOFTWARE)
-            case Watch(armed):
-                self._watch(armed)
+        stay = Downloading(
+            loader,
+            registers,
+            self.flash,
+            self._uart,
+            wait=self._wait,
+            run=partial(self.reset, Cause.SOFTWARE),
+            watch=self._watch,
+        )
+        await stay.serve(self._received, self._line_baud)
 
     def _watch(self, armed: bool) -> None:
         if self._watchdog is not None:
@@ -384,14 +360,6 @@ class Board:
     def _bite(self) -> None:
         # Unlike other resets by the chip this one reads the straps again.
         self._start_anew(Restart(Cause.WATCHDOG, download=self.wiring.strap or self._boot_button))
-
-    async def _erase(self, offset: int, length: int) -> None:
-        for start, size in erase_steps(offset, length):
-            seconds = BLOCK_ERASE if size == BLOCK else SECTOR_ERASE
-            self.flash.erase_begun(start, size)
-            await self._wait(seconds / 2)
-            self.flash.erase(start, size)
-            await self._wait(seconds / 2)
 
 
 def _report(life: asyncio.Task[None]) -> None:

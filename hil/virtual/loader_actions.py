@@ -1,4 +1,4 @@
-"""What the serial loader has its chip do about a command: each an order that `hil.virtual.board` carries out."""
+"""What the serial loader has its chip do about a command: each an order that `hil.virtual.downloading` carries out."""
 
 from __future__ import annotations
 

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from virtual_parts import board_here, flash_in, heard, images
 
 from hil.virtual.board import Board
+from hil.virtual.downloading import erase
+from hil.virtual.flash import Flash
 from hil.virtual.host import Cause
 
 
@@ -136,16 +138,18 @@ def test_a_blank_board_loops_without_eating_the_host(tmp_path: Path) -> None:
 
 
 def test_a_power_cut_in_an_erase_leaves_a_sector_half_erased(tmp_path: Path) -> None:
+    async def never(seconds: float) -> None:
+        await asyncio.Event().wait()
+
     async def run() -> None:
-        async with board_here(tmp_path, speed=1.0) as (board, _):
-            board.flash.program(0, bytes(0x2000))
-            await board.power_on()
-            erase = asyncio.create_task(board._erase(0, 0x2000))
-            while board.flash.read(0, 1) == b"\0":
-                await asyncio.sleep(0)
-            erase.cancel()
-            await board.power_off()
-            assert board.flash.read(0, 0x2000) == b"\xff" * 0x800 + bytes(0x1800)
+        flash = Flash(tmp_path / "one.flash", 4 << 20)
+        flash.program(0, bytes(0x2000))
+        erasing = asyncio.create_task(erase(flash, 0, 0x2000, never))
+        while flash.read(0, 1) == b"\0":
+            await asyncio.sleep(0)
+        erasing.cancel()
+        await asyncio.wait([erasing])
+        assert flash.read(0, 0x2000) == b"\xff" * 0x800 + bytes(0x1800)
 
     asyncio.run(run())
 
