@@ -8,6 +8,6 @@ from __future__ import annotations
 from hil.cases.case import FILE, Case, CaseFile, load
 from hil.cases.conditions import Condition
 from hil.cases.signature import Signature
-from hil.cases.trial import Step, Trial
+from hil.cases.trial import Step, TrialTable
 
-__all__ = ["FILE", "Case", "CaseFile", "Condition", "Signature", "Step", "Trial", "load"]
+__all__ = ["FILE", "Case", "CaseFile", "Condition", "Signature", "Step", "TrialTable", "load"]

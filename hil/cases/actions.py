@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -90,6 +91,8 @@ def new(options: argparse.Namespace) -> int:
         print(f"the files fit {made.candidates} candidates; hil case new with --choose N makes another of them")
     for line in listing.missing(made.case):
         print(f"still missing: {line}")
+    if made.case.signature is not None:
+        print(f"next: hil reproduce {shlex.quote(options.name)} --rig RIG")
     return 0
 
 

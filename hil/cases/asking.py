@@ -88,21 +88,23 @@ def accepting(ask: Ask, say: Say) -> Accept:
     """A function that shows a proposal and asks whether to take it, and which of its candidates; an empty answer is
     yes, and the first."""
 
-    def accept(sentence: str, candidates: Sequence[str]) -> int | None:
+    def accept(sentence: str, candidates: Sequence[str], apart: str) -> int | None:
         say(f"It looks as if {sentence}.")
         while (answer := ask("Take it? [Y/n] ").strip().lower()) not in ("", "y", "yes", "n", "no"):
             say(f"found {answer!r}, expected y or n")
         if answer.startswith("n"):
             return None
-        return _which(candidates, ask, say) if len(candidates) > 1 else 0
+        return _which(candidates, apart, ask, say) if len(candidates) > 1 else 0
 
     return accept
 
 
-def _which(candidates: Sequence[str], ask: Ask, say: Say) -> int:
+def _which(candidates: Sequence[str], apart: str, ask: Ask, say: Say) -> int:
     say("That may be:")
     for number, words in enumerate(candidates, 1):
         say(f"  {number}. {words}")
+    if apart:
+        say(f"  told apart by: {apart}")
     while True:
         answer = ask("Which one is to be played? [1] ").strip() or "1"
         if answer.isdecimal() and 1 <= int(answer) <= len(candidates):

@@ -21,7 +21,7 @@ from pydantic import Field, model_validator
 from hil import contract as contracts
 from hil.cases.conditions import Condition, PolicyCondition, policy_path
 from hil.cases.signature import Signature
-from hil.cases.trial import Trial
+from hil.cases.trial import TrialTable
 from hil.gateway import policies
 from hil.toml import FileError, Strict, read
 
@@ -81,7 +81,7 @@ class CaseFile(Strict):
     firmware: FirmwareTable = FirmwareTable()
     field: FieldTable = FieldTable()
     condition: list[Condition] = Field(default_factory=list)
-    trial: Trial = Trial()
+    trial: TrialTable = TrialTable()
     signature: Signature | None = None
     evidence: list[EvidenceTable] = Field(default_factory=list)
 
@@ -122,7 +122,7 @@ class Case:
         return self.file.firmware
 
     @property
-    def trial(self) -> Trial:
+    def trial(self) -> TrialTable:
         """What is done in each trial."""
         return self.file.trial
 

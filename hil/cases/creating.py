@@ -23,7 +23,7 @@ from hil.cases.drafting import Accept, Draft, draft
 from hil.cases.proposing import from_broker_log, from_chain, from_console, from_pcap, from_timeline
 from hil.cases.proposing.recognising import EvidenceError, FieldFile, Kind, recognise
 from hil.cases.proposing.sighting import Sighting
-from hil.cases.trial import Trial
+from hil.cases.trial import TrialTable
 from hil.cases.writing import place, text
 from hil.timeline import Event, load_by_worker
 from hil.timeline.event import plain
@@ -151,7 +151,7 @@ def _file(told: Told, gathered: _Gathered, made: Draft) -> CaseFile:
         firmware=FirmwareTable(version=told.version or _word(known.get("version")), options=made.options),
         field=FieldTable(**gathered.facts),
         condition=made.conditions,
-        trial=Trial.model_validate(made.trial | steps),
+        trial=TrialTable.model_validate(made.trial | steps),
         signature=made.signature,
         evidence=gathered.evidence,
     )

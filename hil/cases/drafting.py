@@ -32,7 +32,7 @@ class Draft:
 
     `trial`: what ends a trial before its limit, as keys of a case's. `hints`: lines of comments behind it. `files`:
     what it needs besides, by name. `told`: lines that say what was seen, whether it was taken, and which candidates
-    there are; `candidates`: how many.
+    there are, where nobody was asked; `candidates`: how many.
     """
 
     conditions: list[Any] = field(default_factory=list)
@@ -45,8 +45,9 @@ class Draft:
     candidates: int = 0
 
 
-Accept = Callable[[str, Sequence[str]], int | None]
-"""Asked for each proposal, with a sentence and the words of its candidates; which is taken, from 0, or None."""
+Accept = Callable[[str, Sequence[str], str], int | None]
+"""Asked for each proposal, with a sentence, the words of its candidates, and what tells these apart; which is taken,
+from 0, or None."""
 
 
 def draft(
@@ -71,7 +72,7 @@ def draft(
             policy |= _policy_rules(sighting, took.hypothesis.tables)
             _take(made, took, virtual=virtual)
         if sighting.sure >= candidates.WORTH_A_WORD:
-            made.told += candidates.told(sighting, own, took)
+            made.told += [] if accept is not None else candidates.told(sighting, own, took)
             made.hints += candidates.hints(sighting, own, took)
     made.candidates = sum(each.number > 0 for own in found for each in own)
     if policy:
@@ -87,14 +88,16 @@ def _taken(
     if choose is not None and not done:
         return next((each for each in own if each.number == choose), None)
     if accept is not None and sighting.sure >= candidates.WORTH_A_WORD:
-        which = accept(candidates.sentence(sighting), [each.words for each in own])
+        apart = REMEDIES[sighting.what].apart
+        which = accept(candidates.sentence(sighting), [each.words for each in own], apart)
         return own[which] if which is not None else None
     return own[0] if sighting.sure >= LIKELY and (done or first) else None
 
 
 def _take(made: Draft, took: Candidate, *, virtual: bool) -> None:
     for table in took.hypothesis.tables:
-        _add(made.conditions, table, took.sighting)
+        if not any(_plays(condition, table) for condition in made.conditions):
+            _add(made.conditions, table, took.sighting)
     if took.sighting.what != "injected" and made.signature is None:
         made.signature = _signature(took.sighting)
         settle = REMEDIES[took.sighting.what].settle
@@ -102,11 +105,18 @@ def _take(made: Draft, took: Candidate, *, virtual: bool) -> None:
         made.options = list(took.hypothesis.options) if virtual and took.hypothesis.options else None
 
 
+def _plays(condition: Any, table: Table) -> bool:
+    """Whether a condition is a fault, or a mode of the time server, of the same name: what the bench did is played as
+    it was, and once more would be more of it."""
+    what = getattr(condition, "fault", None) or getattr(condition, "mode", None)
+    return what is not None and what == (table.get("fault") or table.get("mode"))
+
+
 def _ranked(sightings: Sequence[Sighting]) -> list[Sighting]:
-    """What only looks like something that is likely behind all others."""
+    """What the bench did first, and what only looks like something that is likely behind all others."""
     likely = [sighting.what for sighting in sightings if sighting.sure >= LIKELY]
     outranked = {name for what in likely for name in OUTRANKS.get(what, ())}
-    return sorted(sightings, key=lambda sighting: sighting.what in outranked)
+    return sorted(sightings, key=lambda sighting: (sighting.what != "injected", sighting.what in outranked))
 
 
 def _add(conditions: list[Any], table: Table, sighting: Sighting) -> None:

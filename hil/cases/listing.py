@@ -9,7 +9,7 @@ from hil.cases.case import Case
 from hil.cases.cleaning import clean
 from hil.cases.conditions import Condition, SettingsCondition
 from hil.cases.signature import Never, Seen, Signature
-from hil.cases.trial import Step, Trial
+from hil.cases.trial import Step, TrialTable
 from hil.report.legible import legible
 
 
@@ -34,7 +34,7 @@ def missing(case: Case) -> list[str]:
     """What a sound case still lacks to be worth reproducing, a line each with the key and what to do."""
     lacks = []
     if case.signature is None:
-        lacks.append("signature: found none; say what the failure looks like, or every failure counts as the reported")
+        lacks.append("signature: found none, and nothing can be tried without one; say what the failure looks like")
     if not case.conditions and case.firmware.options is None and case.firmware.image is None:
         lacks.append("condition: found none, nor a firmware of its own: this is the bench as it ever is")
     lacks += [
@@ -43,7 +43,7 @@ def missing(case: Case) -> list[str]:
         if evidence.sha256 is None
     ]
     for number, evidence in enumerate(case.file.evidence):
-        if evidence.kind in ("console", "broker-log"):
+        if evidence.kind != "pcap":
             found = clean(case.resolve(evidence.file).read_bytes().decode("utf-8", "replace")).count
             if found:
                 lacks.append(
@@ -76,7 +76,7 @@ def _condition(condition: Condition) -> Iterator[str]:
         yield f"  shown by {', '.join(map(_text, condition.shown_by))}"
 
 
-def _trial(trial: Trial) -> list[str]:
+def _trial(trial: TrialTable) -> list[str]:
     steps = ", ".join(map(_step, trial.steps)) or "nothing"
     good = f", or {trial.settle:g} s after it came online" if trial.good == "online" else ""
     return [f"from {trial.begin}: {steps}", f"over after {trial.limit:g} s{good}"]
@@ -90,7 +90,7 @@ def _step(step: Step) -> str:
 
 def _signature(signature: Signature | None) -> list[str]:
     if signature is None:
-        return ["none: any failure counts"]
+        return ["none: nothing can be tried without one"]
     lines = [_text(signature.summary)] if signature.summary else []
     lines += [f"{number}. {_seen(pattern)}" for number, pattern in enumerate(signature.seen, 1)]
     lines += [f"never {_never(pattern)}" for pattern in signature.never]

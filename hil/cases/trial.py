@@ -1,4 +1,4 @@
-"""What one trial does to the board, and when it is over. Data only: hil.reproduce plays it."""
+"""`[trial]` of a case: what one trial does to the board, and when it is over. Data only: hil.reproduce plays it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _power_cycle() -> list[Step]:
     return [Step(do="power-cycle")]
 
 
-class Trial(Strict):
+class TrialTable(Strict):
     """One trial: from where it starts, what is done, and when it is over.
 
     `begin`: the board when the conditions come into force, 'off' (or, without a switch, at rest as it is), or 'online'.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -76,6 +77,8 @@ def reproduce(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace)
         lines = [*so_far, f"{case.name}: {case.title}", *summary.lines()]
         print("\n".join(legible(line, keep="") for line in lines))
         print(f"  artifacts: {folder}; hil diagnose and hil report read them")
+        if summary.of(Outcome.REPRODUCED):
+            print(f"  a test of it: hil case scenario {shlex.quote(options.case)} --run {shlex.quote(str(folder))}")
     return CODES[summary.finding] if whole or summary.tried else 130
 
 

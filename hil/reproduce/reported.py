@@ -147,11 +147,15 @@ def _listed(way: Sequence[End]) -> str:
 def _said(file: str, lines: Sequence[str], events: Sequence[Event]) -> Compared:
     """How many of the log's lines a failing trial's console had, too, numbers left out."""
     wanted = {plain for line in lines if (plain := _plain(line))}
-    heard = {_plain(str(e["text"])) for e in events if (e.source, e.kind) == ("console", "line")}
-    alike = sum(any(line in other for other in heard) for line in wanted)
+    heard = "\n".join({_plain(str(e["text"])) for e in events if (e.source, e.kind) == ("console", "line")})
+    alike = sum(line in heard for line in wanted)
     words = f"{alike} of its {len(wanted)} lines came on the console of a failing trial"
     return Compared(file, alike, len(wanted), words if alike else f"{words}: perhaps another firmware's words")
 
 
+_STAMP = re.compile(r"^[\[(]? ?#[#:.,/TZ+ -]*[\])]?(?: ?->)? ")
+"""The time that a serial monitor has put before a line, its numbers left out: `#:#:#.# -> `, `[#-#-# #:#:#] `."""
+
+
 def _plain(line: str) -> str:
-    return re.sub(r"\s+", " ", without_numbers(COLOUR.sub("", line))).strip()
+    return _STAMP.sub("", re.sub(r"\s+", " ", without_numbers(COLOUR.sub("", line))).strip())

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from hil.attempts import Attempt, End, attempts
 from hil.bench import Bench
 from hil.board import Board
-from hil.cases import Trial as Course
+from hil.cases import TrialTable
 from hil.cases.signature import Signature
 from hil.diagnose import Diagnosis
 from hil.reproduce.signature import Matching, State, cause_of, diagnosed, matching, words_of
@@ -52,7 +52,7 @@ class Watch:
 
     bench: Bench
     board: Board
-    course: Course
+    plan: TrialTable
     signature: Signature
     first: int
     after: int
@@ -70,7 +70,7 @@ class Watch:
     @property
     def ends(self) -> float:
         """When the trial is over at the latest, in monotonic seconds."""
-        return self.began + self.course.limit
+        return self.began + self.plan.limit
 
     @property
     def decided(self) -> bool:
@@ -104,12 +104,12 @@ class Watch:
         while self._verdict is None:
             now = time.monotonic()
             self._look()
-            since = self._online_since() if self.course.good == "online" else None
-            settled = None if since is None else since + self.course.settle
+            since = self._online_since() if self.plan.good == "online" else None
+            settled = None if since is None else since + self.plan.settle
             if self._verdict is not None:
                 break
             if settled is not None and now >= settled:
-                self._verdict = Verdict(Outcome.PASSED, now - self.began, f"online for {self.course.settle:g} s")
+                self._verdict = Verdict(Outcome.PASSED, now - self.began, f"online for {self.plan.settle:g} s")
             elif now >= self.ends:
                 self._verdict = self._at_the_limit()
             else:
@@ -128,7 +128,7 @@ class Watch:
             self.board.name,
             began=self.began,
             until=now,
-            limit=self.course.limit,
+            limit=self.plan.limit,
             online=self.board.online_event(),
         )
         if self._found.state is not State.SEEN:
@@ -186,14 +186,14 @@ class Watch:
         now = time.monotonic()
         seconds, lines = now - self.began, tuple(words_of(self._found.evidence, self.began))
         found = diagnosed(self._events(), self.board.name, self.first, now)
-        if self.course.good == "online":
+        if self.plan.good == "online":
             if self._online_since() is not None:
                 return Verdict(Outcome.PASSED, seconds, "online at the end", lines)
             return Verdict(Outcome.OTHER, seconds, self._otherwise(found), lines)
         sure = [one for one in found if one.confidence >= _SURE]
         if sure:
             return Verdict(Outcome.OTHER, seconds, self._otherwise(sure), lines)
-        return Verdict(Outcome.PASSED, seconds, f"not seen within {self.course.limit:g} s", lines)
+        return Verdict(Outcome.PASSED, seconds, f"not seen within {self.plan.limit:g} s", lines)
 
     def _otherwise(self, found: Sequence[Diagnosis]) -> str:
         """How it failed, where that is not as was reported."""

@@ -68,6 +68,7 @@ def test_a_conversation_with_mistakes_in_it(asked: Terminal, tmp_path: Path) -> 
         "2 secret(s) taken out of what was told",
     ):
         assert words in said, f"{words!r} in:\n{asked.text}"
+    assert said.count("told apart by: the code with which") == 1, "before one is chosen, and not once more behind it"
     case = cases.load(tmp_path / "cases" / "mine")
     assert (case.title, case.firmware.version, case.file.source) == ("Refused", "1.4.2", "hall 3, token: [redacted]")
     assert case.file.story.strip() == f"{story}The password is [redacted]"

@@ -81,11 +81,12 @@ def test_check_tells_what_is_wrong_and_what_is_missing(capsys: pytest.CaptureFix
     case("bare", 'title = "bare"\n[[evidence]]\nfile = "case.toml"\nkind = "other"\n')
     case("wrong", 'title = "wrong"\ncolour = "red"\n')
     assert said(capsys, "check", "good") == "good: sound, 2 condition(s)\n"
-    leaky = case("leaky", SMALL + '[[evidence]]\nfile = "device.log"\nkind = "console"\n')
-    (leaky / "device.log").write_text("wifi password hunter2secret\n")
-    assert "leaky: evidence.0.file: it seems to hold 1 secret(s)" in said(capsys, "check", "leaky", code=1)
+    for kind in ("console", "chain", "other"):
+        leaky = case(f"leaky-{kind}", SMALL + f'[[evidence]]\nfile = "device.log"\nkind = "{kind}"\n')
+        (leaky / "device.log").write_text("wifi password hunter2secret\n")
+        assert "evidence.0.file: it seems to hold 1 secret(s)" in said(capsys, "check", leaky.name, code=1)
     text = said(capsys, "check", "good", "bare", code=1)
-    assert "bare: signature: found none" in text
+    assert "bare: signature: found none, and nothing can be tried without one" in text
     assert "bare: condition: found none" in text
     assert "bare: evidence.0.sha256: found none" in text
     assert "hil: cases/wrong/case.toml: colour: found a key that is not known" in said(capsys, "check", "wrong", code=2)

@@ -182,6 +182,8 @@ def test_a_number_of_a_candidate(capsys: pytest.CaptureFixture[str]) -> None:
     assert "  1. it comes without its intermediate, or that is damaged (taken)\n  2. its intermediate may not" in text
     assert "  told apart by: the code with which the broker's TLS refuses it (20: no issuer, 79: " in text
     assert "the files fit 4 candidates; hil case new with --choose N makes another of them" in text
+    assert text.endswith("next: hil reproduce first --rig RIG\n")
+    assert "next:" not in new(capsys, "bare", "--title", "x"), "without a signature nothing can be tried"
     new(capsys, "second", "--from", log, "--choose", "2")
     first, second = (cases.load(Path("cases", name)) for name in ("first", "second"))
     assert [case.conditions[0].flaw for case in (first, second)] == ["no-intermediate", "no-key-cert-sign"]

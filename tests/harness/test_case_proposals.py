@@ -65,7 +65,7 @@ def test_one_failure_at_a_time_unless_somebody_says_so() -> None:
     assert any('fault = "black-hole"' in hint for hint in draft(seen).hints)
     asked: list[str] = []
 
-    def accept(sentence: str, candidates: Sequence[str]) -> int | None:
+    def accept(sentence: str, candidates: Sequence[str], apart: str) -> int | None:
         asked.append(sentence)
         return 0 if "silent" in sentence else None
 
@@ -75,6 +75,19 @@ def test_one_failure_at_a_time_unless_somebody_says_so() -> None:
     assert chosen.signature.summary.startswith("the network is silent")
     assert asked[0] == "the broker refuses the CONNECT, 90% sure: refused (log:1)"
     assert len(asked) == 2, "what is next to nothing is not asked about"
+
+
+def test_what_the_bench_did_is_not_done_twice() -> None:
+    armed = {"name": "half", "kind": "gateway-fault", "fault": "refuse-connect", "when": {"probability": 0.5}}
+    seen = [
+        Sighting(what="no-retry", sure=0.99, words="silent", where=("t:#9",)),
+        Sighting(what="injected", sure=0.95, words="armed", where=("t:#1",), details={"condition": armed}),
+    ]
+    made = draft(seen)
+    assert [condition.name for condition in made.conditions] == ["half"], "its rate is that of the run"
+    assert made.signature is not None
+    assert made.signature.summary == "one connection fails, and it does not try again"
+    assert [condition.name for condition in draft(seen[:1]).conditions] == ["one-failure"]
 
 
 def test_another_candidate_can_be_chosen() -> None:

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args, get_origin
 import pytest
 
 from hil import cases
-from hil.cases import CaseFile, Signature, Step, Trial, making
+from hil.cases import CaseFile, Signature, Step, TrialTable, making
 from hil.cases.case import EvidenceTable, FieldTable, FirmwareTable, digest
 from hil.cases.conditions import KINDS, FaultCondition, When
 from hil.cases.finding import find
@@ -331,7 +331,20 @@ def test_patterns_know_their_board() -> None:
     assert "{board}" not in EventPattern(data={"topic": "devices/{board}"}).words("a")
 
 
-MODELS = [CaseFile, FirmwareTable, FieldTable, EvidenceTable, Trial, Step, Signature, Seen, Never, Check, When, *KINDS]
+MODELS = [
+    CaseFile,
+    FirmwareTable,
+    FieldTable,
+    EvidenceTable,
+    TrialTable,
+    Step,
+    Signature,
+    Seen,
+    Never,
+    Check,
+    When,
+    *KINDS,
+]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=lambda m: m.__name__)

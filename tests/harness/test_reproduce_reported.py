@@ -103,6 +103,10 @@ def test_a_console_log_is_compared_by_its_lines(tmp_path: Path) -> None:
     trial = a_trial(written(story.events, tmp_path / "t.jsonl"), story.events, Outcome.OTHER)
     (found,) = compared(a_case(tmp_path, log), [trial])
     assert str(found) == "device.log: 2 of its 3 lines came on the console of a failing trial"
+    for before in ("10:22:01.113 -> ", "[2026-11-20 10:22:01] ", "2026-11-20T10:22:01.5Z ", "[  3012] "):
+        (tmp_path / "device.log").write_text(f"{before}I (17) app: started 3 times\n{before}never said\n")
+        (found,) = compared(a_case(tmp_path, log), [trial])
+        assert (found.alike, found.of) == (1, 2), before
     (tmp_path / "device.log").write_text("other words\n")
     (found,) = compared(a_case(tmp_path, log), [trial])
     assert str(found).endswith(
@@ -154,3 +158,17 @@ def test_what_does_not_fit_is_said_before_and_after(
     (one,) = json.loads(said.out)["reported"]
     assert (one["file"], one["alike"], one["of"]) == ("evidence/timeline.jsonl", 0, 1)
     assert one["words"].endswith("cut off for its will; not so: cut off for a subscription")
+
+
+def test_what_was_reproduced_says_how_it_becomes_a_test(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for outcome, told in ((Outcome.REPRODUCED, True), (Outcome.OTHER, False)):
+        story = cut_off("subscribe").events
+        tried = a_trial(written(story, tmp_path / f"{outcome}.jsonl"), story, outcome)
+        monkeypatch.setattr(MadeUpRunner, "__call__", lambda self, case, tried=tried, **_: (one for one in [tried]))
+        monkeypatch.setattr(actions, "BenchRunner", MadeUpRunner)
+        run = tmp_path / f"run of {outcome}"
+        main(["reproduce", "field/subscribe-topic", "--run", str(run)])
+        line = f"  a test of it: hil case scenario field/subscribe-topic --run '{run}'"
+        assert (line in capsys.readouterr().out.splitlines()) is told
