@@ -328,19 +328,31 @@ def _sum_over_sizes(series: _Series, shape: Sequence[float], jitter: float) -> t
     """
     highest = sorted(math.log(gap / part) for gap, part in zip(series.gaps, shape, strict=True))
     low = highest[-1 - len(highest) // 12] - _GRID_STEP
+    pairs = list(zip(series.gaps, shape, strict=True))
     best, size = -math.inf, math.exp(low)
     values = []
     for number in range(int((1.5 - math.log(max(1.05 - jitter, 0.05))) / _GRID_STEP)):
         tried = math.exp(low + number * _GRID_STEP)
-        value = 0.0
-        for gap, part in zip(series.gaps, shape, strict=True):
-            value += _edged(gap, tried * part, jitter, series.noise)
+        value = _all_edged(pairs, tried, jitter, series.noise)
         if value > best:
             best, size = value, tried
         elif value < best - 6:
             break
         values.append(value)
     return _sum(values) + math.log(_GRID_STEP / _SIZES), size
+
+
+def _all_edged(pairs: Sequence[tuple[float, float]], size: float, jitter: float, noise: float) -> float:
+    """The sum of `_edged` over gaps and their parts of `size`. Nearly all of the time goes here: it calls nothing."""
+    value, log, floor = 0.0, math.log, 1 - jitter
+    for gap, part in pairs:
+        top = size * part
+        one = log(0.97 * gap / (jitter * top + noise))
+        off = gap - top if gap > top else floor * top - gap
+        if off > 0:
+            one -= off * off / (2 * (noise * noise + 0.0004 * top * top))
+        value += one if one > _OUTLIER else _OUTLIER
+    return value
 
 
 def _edged(gap: float, top: float, jitter: float, noise: float) -> float:

@@ -23,7 +23,8 @@ SECRET_KEY = re.compile(r"pass|secret|token|community|(key|auth|priv)$", re.IGNO
 class Strict(BaseModel):
     """What every table of a rig or contract file is: no unknown keys, no silent conversions of one type to another."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # What a table consists of is worked out when a file is read: once, with those around it, and not at each start.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class FileError(ValueError):

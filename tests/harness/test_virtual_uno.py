@@ -167,6 +167,7 @@ def test_a_board_that_is_killed_leaves_no_process_and_loses_nothing(bench: Bench
 
 
 def test_hil_link_carries_the_lines_of_a_board_that_runs_already(bench: Bench, board: Board, tmp_path: Path) -> None:
+    board.power_off()  # another board stands for it here, and each that runs takes a processor
     state = tmp_path / "artifacts" / "state"
     state.mkdir(parents=True)
     shutil.copy(bench.artifacts.parent / "state" / f"{board.name}.flash", state)
@@ -196,3 +197,4 @@ def test_hil_link_carries_the_lines_of_a_board_that_runs_already(bench: Bench, b
             carried.kill()
             carried.wait()
         standing.close()
+        board.power_on()
