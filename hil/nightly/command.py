@@ -50,9 +50,8 @@ def _plan(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> Plan
     """What the options ask for. Raises ValueError and hil.toml.FileError."""
     place.of_rig(rig, options.history)  # one that cannot be, or that shows a password, is told before all else
     begin = now()
-    soak, deadline = (
-        None if said is None else moment_after(said, begin) for said in (options.soak_until, options.deadline)
-    )
+    soak = _moment("--soak-until", options.soak_until, begin)
+    deadline = _moment("--deadline", options.deadline, begin)
     if soak is not None and deadline is not None and soak > deadline:
         raise ValueError(
             f"found --soak-until {options.soak_until} and --deadline {options.deadline}, expected the soak to end first"
@@ -74,6 +73,14 @@ def _plan(rig: Rig, chosen: list[RigBoard], options: argparse.Namespace) -> Plan
         wait=WAIT if options.wait is None else options.wait,
         doctor=tuple(options.doctor or ()),
     )
+
+
+def _moment(option: str, said: str | None, begin: float) -> float | None:
+    """The next time that a clock shows what `option` says, in seconds since 1970. Raises ValueError."""
+    try:
+        return None if said is None else moment_after(said, begin)
+    except ValueError as error:
+        raise ValueError(f"{option}: {error}") from None
 
 
 def _collect(plan: Plan) -> list[Planned]:

@@ -190,7 +190,8 @@ def test_a_policy_that_is_wrong_is_told(tmp_path: Path, text: str, told: str) ->
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        (["--soak-until", "6"], "hil: found '6', expected a time of day such as 06:00"),
+        (["--soak-until", "6"], "hil: --soak-until: found '6', expected a time of day such as 06:00"),
+        (["--deadline", "25:00"], "hil: --deadline: found '25:00', expected a time of day such as 06:00"),
         (["--policy", "none.toml"], "hil: none.toml: no such file"),
         (["--firmware", "nowhere"], "found nothing at "),
         (["--board", "nobody"], "found no board 'nobody'; the rig has esp32-a, esp32c3-a"),

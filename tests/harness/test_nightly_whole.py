@@ -157,8 +157,10 @@ class Lab:
         return output
 
 
-def steps() -> list[str]:
-    return [step["run"] for step in example("github-actions.yml")["jobs"]["bench"]["steps"] if "run" in step]
+def step(name: str) -> str:
+    """The script of a step of GitHub's job."""
+    (script,) = [s["run"] for s in example("github-actions.yml")["jobs"]["bench"]["steps"] if s.get("name") == name]
+    return str(script)
 
 
 @pytest.fixture(scope="module")
@@ -180,14 +182,14 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
     subprocess.run(image, check=True, capture_output=True, timeout=LIMIT)
 
     found = Lab(folder, more)
-    first = found.start(steps()[0])
+    first = found.start(step("Night"))
     # What a worker has found is told to its controller, which writes it down: a moment later, perhaps.
     wait_until(lambda: first.poll() is not None or ("lasts" in found.ran and "test_is_moody" in results_in(folder)))
     assert first.poll() is None, first.communicate()
     os.kill(journal.read(found.night)[0]["pid"], signal.SIGKILL)
     first.communicate(timeout=LIMIT)
     wait_until(lambda: not processes_of(folder))
-    (folder / "second.txt").write_text(found.run(steps()[0], code=FLAKY_ONLY))
+    (folder / "second.txt").write_text(found.run(step("Night"), code=FLAKY_ONLY))
     return found
 
 
@@ -229,7 +231,7 @@ def test_in_the_history_it_is_one_run(lab: Lab) -> None:
 
 def test_what_the_workflows_do_with_a_night(lab: Lab) -> None:
     """GitHub's next steps; and what GitLab's job does after the same command."""
-    lab.run(steps()[1])
+    lab.run(step("Find the reports"))
     (output,) = (lab.folder / "GITHUB_OUTPUT").read_text().splitlines()
     assert output == f"folder={lab.night}"
     patterns = example("github-actions.yml")["jobs"]["bench"]["steps"][-1]["with"]["path"].split("\n")
@@ -242,6 +244,12 @@ def test_what_the_workflows_do_with_a_night(lab: Lab) -> None:
     lab.run("\n".join(job["after_script"]))
     assert (lab.folder / job["artifacts"]["reports"]["junit"]).exists()
     assert (lab.folder / "night" / "night.txt").exists()
+    for script in (step("Forget the last night"), "\n".join(job["before_script"])):
+        (lab.folder / "artifacts" / "last-night").unlink(missing_ok=True)
+        (lab.folder / "artifacts" / "last-night").symlink_to(lab.night.name)
+        lab.run(script)
+        assert not (lab.folder / "artifacts" / "last-night").is_symlink()
+    assert (lab.night / "report.html").exists()
 
 
 def test_a_part_is_ended_with_all_its_workers_when_time_is_up(tmp_path: Path) -> None:
