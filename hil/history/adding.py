@@ -38,7 +38,8 @@ def add(history: History, folder: Path) -> str:
             try:
                 cell = cells.take(line)
             except (KeyError, TypeError, ValueError, AttributeError) as error:
-                raise NoRun(f"{results}:{number}: not the result of a test ({error!r})") from None
+                what = f"no {error}" if isinstance(error, KeyError) else str(error)
+                raise NoRun(f"{results}:{number}: not the result of a test ({what}); take the line out") from None
             first = first or line
             newest = max(newest, cell.finished)
     if not len(cells):

@@ -104,7 +104,7 @@ def test_what_is_no_run_is_told_in_a_line(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "facts" / "run.json").write_text("[]")
     for folder, words in (
         ("empty", "empty: found no results.jsonl, expected the folder of a run"),
-        (damaged, "results.jsonl:1: not the result of a test (KeyError('board'))"),
+        (damaged, "results.jsonl:1: not the result of a test (no 'board'); take the line out"),
         (facts, "run.json: found list, expected an object; delete it to do without"),
     ):
         assert main(["history", "add", folder, "--history", "h.sqlite"]) == 1

@@ -28,7 +28,7 @@ def broken(view: View, most: int | None = None) -> Html:
         [
             element("h3", "Not sure yet, or never passed in these runs", class_="below"),
             table(
-                ("board", "scenario", "since", "with firmware", "failed", "chance", "runs", "why"),
+                ("board", "scenario", "why", "since", "with firmware", "failed", "chance", "runs"),
                 (_doubtful(view, one) for one in doubtful[:most]),
                 "",
             ),
@@ -90,12 +90,12 @@ def _doubtful(view: View, one: Regression) -> Sequence[Child]:
     return (
         links.board(view.asked, one.board),
         element("span", links.scenario(view.asked, one.scenario, one.board.name), wording.mark(one.quarantined)),
+        marks.why(view.failed.get((one.board.id, one.scenario))),
         links.run(view.asked, one.since),
         firmware,
         element("span", wording.tally(one), class_="whole"),
         element("span", wording.chance(one.chance) if one.good else "never passed", class_="whole"),
         marks.strip(view.cells(one.board)[one.scenario], len(view.window.runs)),
-        marks.why(view.failed.get((one.board.id, one.scenario))),
     )
 
 
