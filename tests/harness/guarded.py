@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -74,4 +75,6 @@ def bench(rig: str, artifacts: str, state: str) -> None:
 
 
 if __name__ == "__main__":
+    # Whoever starts the tests with nohup has them, and all that they start, ignore it.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     {"hold": hold, "bench": bench}[sys.argv[1]](*sys.argv[2:])

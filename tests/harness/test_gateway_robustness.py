@@ -134,7 +134,7 @@ def test_of_a_flood_each_refusal_counts_and_few_events_tell_it(broker: Mosquitto
 def test_garbage_oversized_lengths_and_slow_handshakes_end_with_their_own_connection(
     broker: Mosquitto, tmp_path: Path
 ) -> None:
-    with GatewayProcess(tmp_path, broker.port, handshake=1.0) as gateway, LiveBoard(gateway):
+    with GatewayProcess(tmp_path, broker.port, handshake=3.0) as gateway, LiveBoard(gateway):
         record = b"\x16\x03\x01"
         openings = [
             os.urandom(4000),
@@ -152,7 +152,7 @@ def test_garbage_oversized_lengths_and_slow_handshakes_end_with_their_own_connec
         gateway.wait_events("close", 20 * len(openings))
         failures = gateway.events("tls-failed")
         assert len(failures) == 20 * len(openings)
-        assert sum("within 1 s" in e["reason"] for e in failures) >= 40
+        assert sum("within 3 s" in e["reason"] for e in failures) >= 40
         assert gateway.memory() - before < 30_000_000
 
 
@@ -165,7 +165,9 @@ def test_with_no_file_left_newcomers_are_refused_and_told(broker: Mosquitto, tmp
         assert refused[0]["reason"].startswith("this process has no file descriptor left (Too many open files")
         served = len(gateway.events("accept"))
         assert served + sum(e["count"] for e in gateway.wait_events("refused", 120 - served)) == 120
-        assert gateway.process.cpu_percent(0.3) < 90 or gateway.process.cpu_percent(0.5) < 90  # no spinning
+        deadline = time.monotonic() + LIMIT
+        while gateway.process.cpu_percent(0.3) > 90:  # for a while it has something to do, and then it must not spin
+            assert time.monotonic() < deadline
         for sock in socks:
             sock.close()
         gateway.wait_events("close", served)

@@ -25,6 +25,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not instal
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    playwright.expect.set_options(timeout=60_000)
     with playwright.sync_playwright() as tools:
         # Without the sandbox: root in a container cannot have it.
         opened = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -47,6 +48,7 @@ class Window:
 
     def __init__(self, browser: Any, **options: Any) -> None:
         self.context = browser.new_context(viewport={"width": 1400, "height": 1000}, **options)
+        self.context.set_default_timeout(60_000)
         self.page = self.context.new_page()
         self.complaints: list[str] = []
         self.asked: list[str] = []
@@ -72,8 +74,13 @@ def window(browser: Any) -> Iterator[Window]:
 
 def ink(page: Any) -> str:
     """What is painted on the picture, when all that glides has come to rest."""
-    page.wait_for_timeout(250)
-    return str(page.evaluate("document.getElementById('picture').toDataURL()"))
+    before = None
+    while True:
+        page.wait_for_timeout(150)
+        now = str(page.evaluate("document.getElementById('picture').toDataURL()"))
+        if now == before:
+            return now
+        before = now
 
 
 def in_lane(page: Any, name: str, share: float) -> dict[str, float]:

@@ -27,6 +27,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    playwright.expect.set_options(timeout=60_000)
     with playwright.sync_playwright() as tools:
         # Without the sandbox: root in a container cannot have it.
         opened = tools.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -37,6 +38,7 @@ def browser() -> Iterator[Any]:
 @pytest.fixture(params=["light", "dark"])
 def page(browser: Any, url: str, request: pytest.FixtureRequest) -> Iterator[Any]:
     context = browser.new_context(viewport={"width": 1300, "height": 900}, color_scheme=request.param)
+    context.set_default_timeout(60_000)
     opened, complaints, asked = context.new_page(), [], []
     opened.on("console", lambda message: complaints.append(message.text))
     opened.on("pageerror", lambda error: complaints.append(str(error)))
@@ -87,7 +89,7 @@ def test_by_keyboard_from_what_broke_to_the_run(page: Any, url: str) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url("**/run?*")
     page.get_by_role("link", name="report.html").click()
-    playwright.expect(page).to_have_title("report 23", timeout=30_000)
+    playwright.expect(page).to_have_title("report 23")
 
 
 @ONCE

@@ -56,7 +56,7 @@ def test_the_true_time_is_told_to_the_board_that_asks(server: TimeServer, timeli
         # Both stamps lie between our own two; a timestamp's 32 bits of fraction round by less than a nanosecond.
         assert before - 1e-6 <= answer.receive <= answer.transmit <= after + 1e-6
     offsets = [abs(ask(server.endpoint("a"))[1]) for _ in range(20)]
-    assert min(offsets) < 0.001
+    assert min(offsets) < 0.1
     asked = timeline.events(where("time", "request", "a"))
     told = timeline.events(where("time", "answer", "a"))
     assert len(asked) == len(told) == 40
