@@ -24,7 +24,7 @@ from hil.report.legible import legible
 from hil.reproduce.attempt import NoSignature, signature_of
 from hil.reproduce.journal import Journal, JournalError
 from hil.reproduce.running import BenchRunner
-from hil.reproduce.telling import teller
+from hil.reproduce.telling import complaint, teller
 from hil.rig import Rig, RigBoard
 from hil.toml import FileError
 
@@ -41,11 +41,13 @@ def bisect(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace) ->
             versions = opened.enter_context(_versions(options, folder))
             journal = opened.enter_context(Journal(folder, _asked(case, versions), what="bisection", option="-o"))
         except (FileError, GitError, JournalError, NoSignature, OSError, ValueError) as error:
-            return _complain(str(error), USAGE)
+            print(complaint(error), file=sys.stderr)
+            return USAGE
         try:
             return _walked(rig, boards, options, case, versions, journal)
         except GitError as error:
-            return _complain(str(error), NOT_FOUND)
+            print(complaint(error), file=sys.stderr)
+            return NOT_FOUND
 
 
 def _walked(
@@ -118,8 +120,3 @@ def _asked(case: Case, versions: Versions) -> dict[str, object]:
     content = hashlib.sha256(text(case.file).encode()).hexdigest()
     which = [[version.name, version.identity] for version in versions.versions]
     return {"case": case.name, "content": content, "versions": which, "built": versions.asked}
-
-
-def _complain(text: str, code: int) -> int:
-    print("\n".join(f"hil: {legible(line, keep='')}" for line in text.split("\n")), file=sys.stderr)
-    return code

@@ -70,7 +70,13 @@ class Images:
 def listed(path: Path) -> list[Path]:
     """The images that a file names, one a line, oldest first, from its folder on; `#` begins a comment.
 
-    Raises OSError, and ValueError for one that is no text.
+    Raises ValueError for one that cannot be read.
     """
-    lines = [line.split("#", 1)[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ValueError(f"--list: {path}: {error.strerror}; expected a file that names an image a line") from None
+    except UnicodeDecodeError:
+        raise ValueError(f"--list: {path}: is no text; expected a file that names an image a line") from None
+    lines = [line.split("#", 1)[0].strip() for line in text.splitlines()]
     return [path.parent / Path(line).expanduser() for line in lines if line]

@@ -24,7 +24,7 @@ from hil.reproduce.kept import difference_of, kept
 from hil.reproduce.reported import compared, misfit, recordings
 from hil.reproduce.running import BenchRunner
 from hil.reproduce.summary import Finding, Summary
-from hil.reproduce.telling import teller, words
+from hil.reproduce.telling import complaint, teller, words
 from hil.reproduce.trial import Outcome, Trial
 from hil.reproduce.versus import Beside, code_of, compare, with_each
 from hil.rig import Rig, RigBoard
@@ -57,8 +57,7 @@ def reproduce(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace)
             raise ValueError("--until-failure: found it with several firmwares, expected one")
         folder = _folder(rig, options)
     except (FileError, TemplateError, NoSignature, KeyError, OSError, ValueError) as error:
-        text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
-        print("\n".join(f"hil: {line}" for line in text.split("\n")), file=sys.stderr)
+        print(complaint(error), file=sys.stderr)
         return 2
     for file, missing in misfits:
         line = f"hil: warning: case {case.name}: the signature does not fit {file}: {missing}"
@@ -83,12 +82,12 @@ def reproduce(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace)
 
 
 def _folder(rig: Rig, options: argparse.Namespace) -> Path:
-    """Where to leave the artifacts. Raises ValueError for a folder that holds a run already."""
-    if options.run is None:
-        return new_run_folder(rig)
-    folder = Path(options.run)
+    """Where to leave the artifacts. Raises ValueError for a folder that holds a run already, OSError for one that
+    cannot be made."""
+    folder = new_run_folder(rig) if options.run is None else Path(options.run)
     if (folder / "timeline.jsonl").exists():
         raise ValueError(f"--run: {folder} holds a run already; name a new folder")
+    folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 

@@ -1,4 +1,5 @@
-"""Progress for people, while trials run: a line for each, which fits the terminal where it goes to one."""
+"""Progress for people, while trials run: a line for each, which fits the terminal where it goes to one; and what cannot
+be used."""
 
 from __future__ import annotations
 
@@ -22,6 +23,14 @@ def teller(*, as_json: bool) -> Callable[[str], None]:
         print(text, file=stream, flush=True)
 
     return tell
+
+
+def complaint(error: Exception) -> str:
+    """What cannot be used, for stderr: each of its lines behind 'hil: '."""
+    text = str(error.args[0]) if isinstance(error, KeyError) else str(error)
+    if isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}; check the path and its mode"
+    return "\n".join(f"hil: {legible(line, keep='')}" for line in text.split("\n"))
 
 
 def words(trial: Trial) -> str:

@@ -16,7 +16,7 @@ from hil.report.legible import legible
 from hil.reproduce.attempt import NoSignature, signature_of
 from hil.reproduce.journal import Journal, JournalError
 from hil.reproduce.running import BenchRunner
-from hil.reproduce.telling import teller, words
+from hil.reproduce.telling import complaint, teller, words
 from hil.rig import Rig, RigBoard
 from hil.shrink import wording
 from hil.shrink.resuming import Resuming, asked
@@ -36,10 +36,11 @@ def shrink(rig: Rig, boards: Sequence[RigBoard], options: argparse.Namespace) ->
             signature_of(case)
             if target.exists():
                 raise ValueError(f"--to: {target} is there already; name a new folder")
+            target.parent.mkdir(parents=True, exist_ok=True)  # said now, and not after all the trials
             folder = Path(options.run) if options.run else rig.resolve(rig.file.artifacts) / f"shrink-{case.name}"
             journal = opened.enter_context(Journal(folder, asked(case), what="shrinking", option="--run"))
         except (FileError, JournalError, NoSignature, OSError, ValueError) as error:
-            print("\n".join(f"hil: {legible(line, keep='')}" for line in str(error).split("\n")), file=sys.stderr)
+            print(complaint(error), file=sys.stderr)
             return USAGE
         plan = Plan(options.error, options.first, options.times, len(boards), within=not options.whole)
         shrinking = Shrinking(case, plan)

@@ -72,6 +72,10 @@ def test_firmwares_are_called_by_the_shortest_name_that_tells_them_apart() -> No
 def test_a_list_names_images_from_its_own_folder_on(tmp_path: Path) -> None:
     (tmp_path / "list").write_text("# oldest first\n\n1.bin\n builds/2.bin  # the bad one\n")
     assert listed(tmp_path / "list") == [tmp_path / "1.bin", tmp_path / "builds" / "2.bin"]
+    (tmp_path / "image").write_bytes(b"\xe9\xff\x96")
+    for name, words in (("image", "is no text"), ("gone", "No such file or directory")):
+        with pytest.raises(ValueError, match=f"^--list: .*/{name}: {words}; expected a file that names an image a "):
+            listed(tmp_path / name)
 
 
 def test_images_are_known_by_what_they_hold(tmp_path: Path) -> None:

@@ -32,6 +32,8 @@ def test_each_case_that_comes_with_hil_becomes_a_scenario_beside_a_copy_of_it(tm
     assert found["test_no_time_stays_away"].waits == "up to 30 s in one trial"
     for path in shipped():
         assert load(tmp_path / "cases" / path.name).file == load(path).file
+    lines = [line for test in tmp_path.glob("test_*.py") for line in test.read_text().splitlines()]
+    assert max(map(len, lines)) <= 120
 
 
 def test_what_lies_there_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -86,3 +86,23 @@ def test_a_line_fits_the_terminal_and_is_whole_in_a_file(monkeypatch: pytest.Mon
         monkeypatch.setattr(sys, "stderr", stream)
         teller(as_json=True)(line)
         assert len(stream.getvalue().rstrip("\n")) == length
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [("reproduce", "--run"), ("bisect", "-o"), ("shrink", "-o"), ("shrink", "--run")]
+)
+def test_a_folder_that_cannot_be_made_is_one_line_before_the_first_trial(
+    command: str, option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "file"
+    file.write_text("no folder")
+    images = [tmp_path / f"{number}.bin" for number in range(2)]
+    for image in images:
+        image.write_text(image.name)
+    more = {"bisect": ["--firmware", *map(str, images)], "shrink": ["--to", str(tmp_path / "smaller")]}.get(command, [])
+    rig = str(Path(__file__).parents[2] / "rigs" / "virtual.toml")
+    given = [command, "field/will-topic", "--rig", rig, *more, option, str(file / "there")]
+    assert main(given) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"hil: {file}")
+    assert line.endswith("check the path and its mode")

@@ -45,6 +45,8 @@ _UNREGISTERED: Final = _refused("the broker does not know its authority", "unreg
 _EXPIRED: Final = _chain("it has expired", Flaw.EXPIRED)
 _REVOKED: Final = _refused("it was revoked", "revoked", "revoked")
 
+_NO_TIME: Final = (condition("no-time", "time-server", mode="silent"),)
+
 ALERTS: Final[Mapping[str, Sequence[Hypothesis]]] = {
     "unknown_ca": (
         _NO_INTERMEDIATE,
@@ -171,7 +173,7 @@ def offline(details: Mapping[str, Any]) -> list[Hypothesis]:
         Hypothesis(words="the intermediate of its certificate may not sign", tables=_MAY_NOT_SIGN.tables),
         Hypothesis(
             words="it has no time when it connects",
-            tables=[condition("no-time", "time-server", mode="silent")],
+            tables=_NO_TIME,
             options=("--without", "time-sync"),
         ),
         Hypothesis(
@@ -190,7 +192,7 @@ def refused_server(details: Mapping[str, Any]) -> list[Hypothesis]:
     others = [
         Hypothesis(
             words="its clock is wrong: it has had no time when it connects",
-            tables=[condition("no-time", "time-server", mode="silent")],
+            tables=_NO_TIME,
             options=("--without", "time-wait"),
         ),
         Hypothesis(
