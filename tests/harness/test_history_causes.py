@@ -17,6 +17,7 @@ from hil.history.live import Live
 from hil.history.place import Place, parse
 from hil.history.runs import bad
 from hil.history.window import newest
+from hil.report import runs
 from hil.serve.asked import asked
 from hil.serve.pages import PAGES
 from hil.serve.view import View
@@ -76,6 +77,14 @@ def test_without_a_timeline_there_is_none_and_the_results_are_kept(place: Place,
     with open_history(place) as history:
         add(history, folder)
     assert kept(place) == {WILL: None, "test_errs[esp32-a]": None}
+
+
+def test_no_fault_of_the_diagnosis_ends_a_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def struck(*_: object) -> None:
+        raise RuntimeError("odd")
+
+    monkeypatch.setattr(runs.Run, "diagnoses", struck)
+    assert causes(failing_run(tmp_path / "run")) == {}
 
 
 def test_the_pages_show_the_cause_before_what_the_test_said(place: Place, tmp_path: Path) -> None:
