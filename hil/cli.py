@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hil import rig as rigs
 from hil.arguments import patience
 from hil.bisect import command as bisect
 from hil.cases import command as cases
 from hil.chain import command as chain
-from hil.firmware_given import with_firmware
+from hil.file_error import FileError
 from hil.history import command as history
 from hil.history import quarantining as quarantine
 from hil.nightly import options as nightly
@@ -25,7 +24,6 @@ from hil.report import command as report
 from hil.reproduce import command as reproduce
 from hil.serve import command as serve
 from hil.shrink import command as shrink
-from hil.toml import FileError
 from hil.watch import command as watch
 
 if TYPE_CHECKING:
@@ -51,6 +49,9 @@ def _main(arguments: list[str] | None) -> int:
     options = parser.parse_args(arguments)
     if not hasattr(options, "rig") or getattr(options, "followed", None) is not None:
         return _without_a_rig(options)
+    from hil import rig as rigs
+    from hil.firmware_given import with_firmware
+
     try:
         rig = rigs.load(Path(options.rig))
         rig = rig.waiting(options.wait)

@@ -13,7 +13,6 @@ from rich.table import Table
 from hil import catalogue, run_folder
 from hil import diagnose as diagnoses
 from hil.guardian.lock_file import LockFileError, directory
-from hil.guardian.locks import held
 from hil.timeline import Event, load_by_worker
 
 #: Errors that end a command with one line and exit code 1.
@@ -68,6 +67,8 @@ def diagnose(options: argparse.Namespace) -> int:
 
 def locks(options: argparse.Namespace) -> int:
     """List what is in use on this host, whoever's it is."""
+    from hil.guardian.locks import held  # with all that a rig consists of
+
     holders = held()
     for holder in holders:
         board = f"board {holder.board}: " if holder.board else ""

@@ -14,6 +14,8 @@ from typing import Any, Literal, TypeVar, get_args, get_origin
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import ErrorDetails
 
+from hil.file_error import FileError as FileError
+
 Model = TypeVar("Model", bound=BaseModel)
 
 #: Keys under which somebody may have written a secret by mistake; an error must not print it.
@@ -25,15 +27,6 @@ class Strict(BaseModel):
 
     # What a table consists of is worked out when a file is read: once, with those around it, and not at each start.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
-
-
-class FileError(ValueError):
-    """A rig, contract or policy file that cannot be used. `str()` is one line a fault, each naming file and key."""
-
-    def __init__(self, path: Path, faults: list[str]) -> None:
-        self.path = path
-        self.faults = faults
-        super().__init__("\n".join(f"{path}: {fault}" for fault in faults))
 
 
 def read(path: Path, model: type[Model]) -> Model:

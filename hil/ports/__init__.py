@@ -4,9 +4,16 @@
 which resets many boards.
 """
 
-from hil.ports.finder import PortFinder, device_of, port_seen
-from hil.ports.usb import UsbPort, connected
-from hil.ports.wanted import PortAmbiguous, PortNotFound, PortTable, find
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hil.lazily import names
+
+if TYPE_CHECKING:
+    from hil.ports.finder import PortFinder, device_of, port_seen
+    from hil.ports.usb import UsbPort, connected
+    from hil.ports.wanted import PortAmbiguous, PortNotFound, PortTable, find
 
 __all__ = [
     "PortAmbiguous",
@@ -19,3 +26,12 @@ __all__ = [
     "find",
     "port_seen",
 ]
+
+__getattr__ = names(
+    "hil.ports",
+    {
+        "finder": ("PortFinder", "device_of", "port_seen"),
+        "usb": ("UsbPort", "connected"),
+        "wanted": ("PortAmbiguous", "PortNotFound", "PortTable", "find"),
+    },
+)

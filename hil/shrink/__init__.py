@@ -6,7 +6,20 @@ it is shown whether it will do, shrinking.py keeps what is not shown to be needl
 
 from __future__ import annotations
 
-from hil.shrink.shrinking import Ending, Result, Shrinking
-from hil.shrink.tried import Plan
+from typing import TYPE_CHECKING
+
+from hil.lazily import names
+
+if TYPE_CHECKING:
+    from hil.shrink.shrinking import Ending, Result, Shrinking
+    from hil.shrink.tried import Plan
 
 __all__ = ["Ending", "Plan", "Result", "Shrinking"]
+
+__getattr__ = names(
+    "hil.shrink",
+    {
+        "shrinking": ("Ending", "Result", "Shrinking"),
+        "tried": ("Plan",),
+    },
+)

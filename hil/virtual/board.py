@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from hil.virtual.boot_steps import ROM_TIME, Halt, Print, Rate, Reset, Start, rom_banner
+from hil.virtual.boot_steps import APP_BAUD, ROM_TIME, Halt, Print, Rate, Reset, Start, rom_banner
 from hil.virtual.booting import boot
 from hil.virtual.chips import Chip
 from hil.virtual.downloading import Downloading
@@ -28,7 +28,7 @@ from hil.virtual.host import Cause, Clock, Core, Host, Manifest, Radio
 from hil.virtual.loader import Loader
 from hil.virtual.registers import Registers
 from hil.virtual.serial_server import Port, SerialServer
-from hil.virtual.uart import APP_BAUD, Uart
+from hil.virtual.uart import Uart
 from hil.virtual.wiring import Otg, Restart
 from hil.virtual.wiring import make as make_wiring
 

@@ -11,6 +11,8 @@ from hil.wire.partitions import Partition, Table
 
 ROM_TIME = 0.03
 """Seconds from reset to the banner."""
+APP_BAUD = 115200
+"""What bootloaders and firmware set, whatever the ROM had."""
 
 
 class ReadableFlash(Protocol):

@@ -11,10 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 
-from hil.virtual.boot_steps import ROM_TIME, Halt, Print, Rate, ReadableFlash, Reset, Start, Step, rom_banner
+from hil.virtual.boot_steps import APP_BAUD, ROM_TIME, Halt, Print, Rate, ReadableFlash, Reset, Start, Step, rom_banner
 from hil.virtual.chips import Chip
 from hil.virtual.host import BadManifest, Cause, Manifest
-from hil.virtual.uart import APP_BAUD
 from hil.wire import esp8266_image, partitions
 from hil.wire.esp_image import MAGIC, BadImage, Flaw, Image
 from hil.wire.partitions import Partition, Table

@@ -8,8 +8,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-APP_BAUD = 115200
-"""What bootloaders and firmware set, whatever the ROM had."""
+from hil.virtual.boot_steps import APP_BAUD
+
 SLICE = 0.005
 """Seconds' worth of bytes that leave at once: a real USB bridge gathers a few milliseconds, too."""
 TOLERANCE = 0.04

@@ -12,7 +12,7 @@ from tests.defects.benches import BENCH, Job, Verdict, stop
 from tests.defects.judge import Row
 from tests.defects.table import Catch, Defect
 
-MOST_SCENARIOS = 6
+MOST_SCENARIOS = 10
 """Scenarios on one bench of a part: more benches cost more set-up, fewer leave the last one alone for longer."""
 
 LATER_TRIES = (4, 1, 1)

@@ -21,7 +21,7 @@ SKETCHES = load(TABLES[UNO], UNO)
 PROOF = list(plan.proof(DEFECTS))
 
 #: Benches that are open at once: most of the time goes in waits.
-BENCHES = 8
+BENCHES = 4
 
 
 @pytest.fixture(scope="module")

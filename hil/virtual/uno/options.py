@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from hil.virtual.firmware.options import Option, UnknownOption
 
+RAW_RATE = 115200
+"""bit/s of the serial line for programs that speak no RFC 2217, unless another is asked for: optiboot's."""
+
 OPTIONS: tuple[Option, ...] = (
     Option(
         "without", "cold-start", "hangs after a power-on until somebody resets it",

@@ -10,9 +10,6 @@ from hil.virtual.control import ControlServer
 from hil.virtual.process import offered, stopping
 from hil.virtual.uno.board import UnoBoard
 
-RAW_RATE = 115200
-"""Bit/s on the line while a program is connected to the raw port: what an Uno's bootloader speaks."""
-
 
 @dataclass(frozen=True, slots=True)
 class Options:
