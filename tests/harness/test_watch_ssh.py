@@ -28,10 +28,16 @@ pytestmark = pytest.mark.skipif(bool(MISSING), reason=MISSING)
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
-    """It asks a silent client after a second whether it is there."""
-    with sshd(tmp_path_factory.mktemp("sshd"), alive=1) as running:
+    with sshd(tmp_path_factory.mktemp("sshd")) as running:
         if why_not := refused(running):
             pytest.skip(why_not)
+        yield running
+
+
+@pytest.fixture
+def asking(server: Sshd, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
+    """A server that asks a silent client after two seconds whether it is there, and does not wait for long."""
+    with sshd(tmp_path_factory.mktemp("asking"), alive=2) as running:
         yield running
 
 
@@ -107,11 +113,11 @@ def test_a_terminal_that_cannot_move_its_cursor_is_told_so_through_ssh(server: S
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "silent"])
-def test_it_ends_when_the_client_does(number: int, server: Sshd, tmp_path: Path) -> None:
+def test_it_ends_when_the_client_does(number: int, asking: Sshd, tmp_path: Path) -> None:
     with contextlib.closing(Timeline(tmp_path / "timeline.jsonl")) as quiet:
         quiet.record("console", "line", "esp32-a", text="the last for a while")
         # sshd asks whether the client is there only while it has nothing to tell it.
-        with terminal(watch(server, tmp_path / "pid", str(tmp_path))) as screen:
+        with terminal(watch(asking, tmp_path / "pid", str(tmp_path))) as screen:
             screen.wait("the last for a while", "q quit")
             process = watching(tmp_path / "pid")
             # SIGSTOP: as when its machine sleeps; no byte comes any more, and no end.
@@ -119,7 +125,7 @@ def test_it_ends_when_the_client_does(number: int, server: Sshd, tmp_path: Path)
             ends(process)
 
 
-def test_a_busy_screen_ends_as_well_when_its_client_falls_silent(server: Sshd, tmp_path: Path) -> None:
+def test_a_busy_screen_ends_as_well_when_its_client_falls_silent(asking: Sshd, tmp_path: Path) -> None:
     """No more is drawn until a terminal that answers has: so sshd has nothing to tell, and asks whether it is there."""
     over = threading.Event()
     with contextlib.closing(Timeline(tmp_path / "timeline.jsonl")) as timeline:
@@ -132,7 +138,7 @@ def test_a_busy_screen_ends_as_well_when_its_client_falls_silent(server: Sshd, t
         chattering = threading.Thread(target=chatter)
         chattering.start()
         try:
-            with terminal(watch(server, tmp_path / "pid", str(tmp_path))) as screen:
+            with terminal(watch(asking, tmp_path / "pid", str(tmp_path))) as screen:
                 screen.answers = True
                 screen.wait(r"line \d+ of many", "q quit")
                 screen.answer(3)
