@@ -17,7 +17,8 @@ BLANK = "[redacted]"
 # of a million letters has to cost no more.
 _WORDS = (
     r"(?:password|passwd|passphrase|passwort|kennwort|secret|token|sharedaccess)\w{0,40}"
-    r"|(?<![A-Za-z])(?:pass|pwd|pw|psk|api[ _-]?key|wpa2?[ _-]?key|bearer|sas)\b"
+    r"|authorization\W{1,4}(?:bearer|basic)\b"
+    r"|(?<![A-Za-z])(?:pass|pwd|pw|psk|api[ _-]?key|wpa2?[ _-]?key|sas)\b"
     r"|(?-i:(?<=[a-z])(?:Pass|Pwd|Pw|Psk|PSK))\b"
 )
 _VALUE = r"(?P<secret>\"[^\"]*\"|'[^']*'|[^\s,;\"'()]+)"

@@ -63,6 +63,8 @@ def test_in_what_a_person_wrote_a_word_alone_is_no_secret() -> None:
     assert cleaned.text.startswith("The password changed, then the token expired. The new password is [redacted]")
 
 
-@pytest.mark.parametrize("text", ["bad username or password", "password is wrong", "passed 3 tests", "compass 12"])
+@pytest.mark.parametrize(
+    "text", ["bad username or password", "password is wrong", "passed 3 tests", "compass 12", "LTE bearer activated"]
+)
 def test_what_only_speaks_of_secrets_stays(text: str) -> None:
     assert clean(text).text == text

@@ -101,6 +101,11 @@ def test_a_connect_that_fails_without_a_reason_leaves_the_usual_ones() -> None:
     assert [c.kind for c in draft(seen, choose=3).conditions] == ["device-certificate"]
     seen, _ = from_console.look("log", "mbedtls_ssl_handshake returned -0x7780\nMQTT connect failed\n")
     assert [each.what for each in seen] == ["client-certificate-refused"], "that says more"
+    for innocent in (
+        "MQTT publish failed",
+        "Attempting MQTT connection...failed, rc=-2\nAttempting MQTT connection...connected",
+    ):
+        assert from_console.look("log", innocent)[0] == [], "it is online, or came there"
 
 
 def test_a_log_without_a_word_of_the_time_never_asked_for_it() -> None:

@@ -27,9 +27,10 @@ _LOOP: Final = 2
 
 
 class Cycle:
-    """Reads a log's lines. `name`: the log's."""
+    """Reads a log's lines. `name`: the log's. `connected_at`: the line in which it last connected; 0: in none."""
 
     def __init__(self, name: str) -> None:
+        self.connected_at = 0
         self._name = name
         self._connected = False
         self._ends: list[int] = []
@@ -48,7 +49,7 @@ class Cycle:
                     self._behind_subscribe.append(number)
             self._connected = self._waiting = False
         elif _CONNECTED.search(line) is not None:
-            self._connected = True
+            self._connected, self.connected_at = True, number
         elif _ANSWERED.search(line) is not None:
             self._waiting = False
             if topic is not None:

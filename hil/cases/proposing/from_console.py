@@ -133,7 +133,7 @@ _RULES: Final = (
 )
 
 _FAILED: Final = re.compile(
-    r"(?i)\b(mqtt|broker|event ?grid|aws iot|iot ?hub)\b.{0,40}\bfail(ed|ure)\b"
+    r"(?i)\b(mqtt|broker|event ?grid|aws iot|iot ?hub)\b.{0,40}\bconnect(ion|ing)?\b.{0,20}\bfail(ed|ure)?\b"
     r"|\bfail(ed)? to connect\b.{0,40}\b(mqtt|broker)|Error transport connect|\brc ?= ?-2\b"
 )
 """Words for a connect that failed, and no reason: the last resort, where nothing else in the log says more."""
@@ -191,7 +191,7 @@ def look(name: str, text: str) -> tuple[list[Sighting], dict[str, str]]:
     if _ASKS_TIME.search(text) is None:
         seen = [replace(each, details={"never_asked": True}) if each.what == _EARLY else each for each in seen]
     seen = [each for each in seen if each.what != "firmware-damaged" or _stays(each, lines)]
-    if failed and not any(each.sure >= _SAYS_MORE for each in seen):
+    if failed and failed[-1] > cycle.connected_at and not any(each.sure >= _SAYS_MORE for each in seen):
         words = f"its connect fails, {times(len(failed))}, and the log does not say why"
         seen.append(Sighting(what="never-online", sure=0.5, words=words, where=tuple(f"{name}:{n}" for n in failed)))
     power = f"started {times(len(causes))}: {', '.join(dict.fromkeys(causes))}" if causes else ""
