@@ -27,6 +27,29 @@ def private(path: Path, data: bytes) -> Path:
     return path
 
 
+def running(folder: Path) -> tuple[subprocess.Popen[bytes], int]:
+    """It on a free port; on another where somebody took that in between."""
+    said = b""
+    for _ in range(5):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        (folder / "mosquitto.conf").write_text(
+            f"listener {port} 127.0.0.1\nallow_anonymous true\ncafile {folder}/ca.pem\ncertfile {folder}/server.pem\n"
+            f"keyfile {folder}/server.key\nrequire_certificate true\nuser root\n"
+        )
+        command = [str(find_mosquitto()), "-c", str(folder / "mosquitto.conf")]
+        process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        assert process.stderr is not None
+        said = b""
+        for line in process.stderr:
+            said += line
+            if b"running" in line:
+                return process, port
+        process.wait()
+    raise AssertionError(said)
+
+
 @pytest.fixture
 def rig(tmp_path: Path) -> Iterator[rigs.Rig]:
     """mosquitto with TLS and client certificates, run by somebody else, and a rig that names it."""
@@ -39,13 +62,7 @@ def rig(tmp_path: Path) -> Iterator[rigs.Rig]:
     private(tmp_path / "ca.pem", authority.trust_anchors_pem)
     private(tmp_path / "server.pem", server.chain_pem)
     private(tmp_path / "server.key", server.key_pem)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    (tmp_path / "mosquitto.conf").write_text(
-        f"listener {port} 127.0.0.1\nallow_anonymous true\ncafile {tmp_path}/ca.pem\ncertfile {tmp_path}/server.pem\n"
-        f"keyfile {tmp_path}/server.key\nrequire_certificate true\nuser root\n"
-    )
+    process, port = running(tmp_path)
     (tmp_path / "rig.toml").write_text(
         f'name = "external"\n[broker]\nkind = "external"\nhost = "127.0.0.1"\nport = {port}\n'
         'tls = { ca = "ca.pem", certificate = "monitor.pem", key = "monitor.key" }\n'
@@ -53,12 +70,7 @@ def rig(tmp_path: Path) -> Iterator[rigs.Rig]:
         'identity = { trust_anchors = "ca.pem", certificate_chain = "one.pem", private_key = "one.key" }\n'
         f'contract = "{CONTRACT}"\n'
     )
-    program = str(find_mosquitto())
-    with subprocess.Popen([program, "-c", str(tmp_path / "mosquitto.conf")], stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if b"running" in line:
-                break
+    with process:
         yield rigs.load(tmp_path / "rig.toml")
         process.terminate()
 
