@@ -10,28 +10,11 @@ SPANS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 60, 120, 300, 600, 1800, 3600, 7200, 6 
 USUAL = SPANS.index(60)
 
 _STEPS = (
-    0.001,
-    0.002,
-    0.005,
-    0.01,
-    0.02,
-    0.05,
-    0.1,
-    0.2,
-    0.5,
-    1,
-    2,
-    5,
-    10,
-    20,
-    60,
-    120,
-    300,
-    600,
-    1800,
-    3600,
-    4 * 3600,
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20),
+    *(60, 120, 300, 600, 1800, 3600, 14400),
 )
+"""Seconds between two times that are written."""
+
 _APART, _APART_CLOCK = 9, 11
 """Cells between two times that are written, at the least; the same for times of day."""
 

@@ -112,21 +112,18 @@ def test_a_terminal_that_cannot_move_its_cursor_is_told_so_through_ssh(server: S
     assert b"\x1b" not in screen.raw
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "silent"])
-def test_it_ends_when_the_client_does(number: int, asking: Sshd, tmp_path: Path) -> None:
+def test_it_ends_when_the_client_does(server: Sshd, tmp_path: Path) -> None:
     with contextlib.closing(Timeline(tmp_path / "timeline.jsonl")) as quiet:
         quiet.record("console", "line", "esp32-a", text="the last for a while")
-        # sshd asks whether the client is there only while it has nothing to tell it.
-        with terminal(watch(asking, tmp_path / "pid", str(tmp_path))) as screen:
+        with terminal(watch(server, tmp_path / "pid", str(tmp_path))) as screen:
             screen.wait("the last for a while", "q quit")
             process = watching(tmp_path / "pid")
-            # SIGSTOP: as when its machine sleeps; no byte comes any more, and no end.
-            screen.process.send_signal(number)
+            screen.process.kill()
             ends(process)
 
 
-def test_a_busy_screen_ends_as_well_when_its_client_falls_silent(asking: Sshd, tmp_path: Path) -> None:
-    """No more is drawn until a terminal that answers has: so sshd has nothing to tell, and asks whether it is there."""
+def test_it_ends_when_the_client_falls_silent_behind_a_busy_screen(asking: Sshd, tmp_path: Path) -> None:
+    """sshd asks whether the client is there only while it has nothing to tell it: no more is drawn until it answers."""
     over = threading.Event()
     with contextlib.closing(Timeline(tmp_path / "timeline.jsonl")) as timeline:
 
@@ -143,6 +140,7 @@ def test_a_busy_screen_ends_as_well_when_its_client_falls_silent(asking: Sshd, t
                 screen.wait(r"line \d+ of many", "q quit")
                 screen.answer(3)
                 process = watching(tmp_path / "pid")
+                # As when its machine sleeps: no byte comes any more, and no end.
                 screen.process.send_signal(signal.SIGSTOP)
                 ends(process)
         finally:

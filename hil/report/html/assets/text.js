@@ -11,6 +11,7 @@ function escaped(character) {
 }
 
 function legible(text, keep = '') {
+  if (/^[ -~]*$/.test(text)) return text;
   return text.replace(COLOURS, '').replace(HIDDEN, (c) => (keep.includes(c) ? c : escaped(c)));
 }
 
