@@ -92,15 +92,20 @@ def _case(suite: ET.Element, test: Mapping[str, Any], earlier: Sequence[Mapping[
 
 def _verdict(case: ET.Element, test: Mapping[str, Any]) -> None:
     verdict, failure = test["verdict"], test["failure"] or ""
-    if verdict == "n/a":
-        ET.SubElement(case, "skipped", message=_clean("; ".join(test["reasons"])), type="not applicable")
-    elif verdict in _SKIPPED:
-        ET.SubElement(case, "skipped", message=_clean("; ".join(test["reasons"])), type=verdict)
+    if verdict in _SKIPPED:
+        kind = "not applicable" if verdict == "n/a" else verdict
+        skipped = ET.SubElement(case, "skipped", message=_clean("; ".join(test["reasons"])), type=kind)
+        skipped.text = _explained(test) if failure else None
     elif verdict in ("FAIL", "ERROR", "unfinished"):
         element = ET.SubElement(case, "failure" if verdict == "FAIL" else "error", type=verdict)
         element.set("message", one_line(message_of(failure)))
-        causes = [line for one in test["diagnoses"] for line in _caused(one)]
-        element.text = _clean("\n".join([*causes, *([""] if causes else []), failure or message_of("")]))
+        element.text = _explained(test)
+
+
+def _explained(test: Mapping[str, Any]) -> str:
+    """What probably made a test fail, and how pytest shows it."""
+    causes = [line for one in test["diagnoses"] for line in _caused(one)]
+    return _clean("\n".join([*causes, *([""] if causes else []), test["failure"] or message_of("")]))
 
 
 def _caused(diagnosis: Mapping[str, Any]) -> Iterable[str]:

@@ -60,6 +60,20 @@ def test_reports_of_several_workers_have_the_merged_numbers(parallel: Path) -> N
     assert f"(shown by {', '.join(f'#{number}' for number in evidence[:6])})\n" in (text or "")
 
 
+def test_junit_tells_why_a_quarantined_test_failed(tmp_path: Path) -> None:
+    run = runs.read(failing_run(tmp_path / "run"))
+    (failed,) = [result for result in run.results if result.verdict == "FAIL"]
+    for phase in failed.phases:
+        phase.quarantined = "quarantined until 2026-12-24: known"
+    assert failed.verdict == "quarantined"
+    root = ET.fromstring(files.FORMS["junit"].render(run))
+    (skipped,) = [one for one in root.iter("skipped") if one.get("type") == "quarantined"]
+    assert skipped.get("message") == "quarantined until 2026-12-24: known"
+    assert "will-topic-denied" in (skipped.text or "")
+    assert "AssertionError: no will" in (skipped.text or "")
+    assert [one.text for one in root.iter("skipped") if one is not skipped] == [None]
+
+
 def test_a_timeline_that_grew_is_merged_again_and_one_that_cannot_be_is_read_apart(
     parallel: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
