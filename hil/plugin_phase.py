@@ -15,7 +15,7 @@ from hil.history.sentence import Quarantine
 from hil.history.witness import Witness
 from hil.report import results
 from hil.report import verdicts as reports
-from hil.report.numbers import DIAGNOSIS
+from hil.report.numbers import DIAGNOSIS, STRETCH
 
 if TYPE_CHECKING:
     from hil.bench import Bench
@@ -52,7 +52,7 @@ def tell(
     sections: list[tuple[str, str]] = list(report.sections)
     if report.failed and ready is not None:
         report.sections.append((f"{DIAGNOSIS}{board}", bench.diagnosis(board, after=ready)))
-        report.sections.append((f"timeline of {board} ({timeline})", bench.stretch(board, after=ready)))
+        report.sections.append((f"{STRETCH}{board} ({timeline})", bench.stretch(board, after=ready)))
     excused = _quarantined(item, report, bench, board, title) if report.failed else None
     about = _about(item, report, bench, run) | _witnessed(item, report, bench, board, ready)
     text = report.longreprtext if report.failed else ""

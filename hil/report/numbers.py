@@ -18,10 +18,14 @@ if TYPE_CHECKING:
     import pytest
 
 DIAGNOSIS = "diagnosis of "
-"""How the title of the section begins that holds a diagnosis."""
+STRETCH = "timeline of "
+"""How the titles of the sections begin that hold a diagnosis, and the stretch of the timeline."""
 
-_EVIDENCE = re.compile(r"^( {5})#(\d+)(?= +-?\d+\.\d{3} s  )", re.MULTILINE)
-"""An event as `hil.diagnose.report` writes it: with its number, and its time behind it."""
+_EVENT = re.compile(r"^( +)#(\d+)( +)(?=-?\d+\.\d{3} s  )", re.MULTILINE)
+"""An event as `hil.diagnose.report` and `hil.timeline.render` write it: with its number, and its time behind it."""
+
+
+_NUMBERED = (DIAGNOSIS, STRETCH)
 
 
 def holds_diagnosis(report: pytest.TestReport) -> bool:
@@ -30,7 +34,7 @@ def holds_diagnosis(report: pytest.TestReport) -> bool:
 
 
 def renumber(reports: Iterable[pytest.TestReport], merged: Path | None) -> None:
-    """Have their diagnoses name events by their numbers on the timeline `merged`.
+    """Have their diagnoses, and the stretches below, name events by their numbers on the timeline `merged`.
 
     Where there is none, the worker's name stands before its own numbers. Raises OSError, and ValueError for a damaged
     timeline.
@@ -38,7 +42,7 @@ def renumber(reports: Iterable[pytest.TestReport], merged: Path | None) -> None:
     events = stored(merged) if merged is not None else {}
     for report in reports:
         report.sections = [
-            (title, _renumbered(words, _worker(report) or "", events) if title.startswith(DIAGNOSIS) else words)
+            (title, _renumbered(words, _worker(report) or "", events) if title.startswith(_NUMBERED) else words)
             for title, words in report.sections
         ]
 
@@ -52,8 +56,10 @@ def _renumbered(words: str, worker: str, events: Mapping[str, Stored]) -> str:
     own = events.get(worker)
 
     def number(match: re.Match[str]) -> str:
-        if own is None or int(match[2]) >= len(own):
-            return f"{match[1]}{worker}#{match[2]}"
-        return f"{match[1]}#{own.number(int(match[2]))}"
+        indent, old, space = match.groups()
+        if own is None or int(old) >= len(own):
+            return f"{indent}{worker}#{old}{space}"
+        new = f"#{own.number(int(old))}"
+        return f"{indent}{new}{' ' * max(1, len(old) + 1 + len(space) - len(new))}"
 
-    return _EVIDENCE.sub(number, words)
+    return _EVENT.sub(number, words)

@@ -16,8 +16,11 @@ _EVENTS: Final = 80
 
 
 def stretch(events: Sequence[Event], board: str, whose: Attribution) -> str:
-    """What of `events` concerns one board, or none: its newest connections in words, then the events, merged."""
+    """What of `events` concerns one board, or none: its newest connections in words, then the events, merged.
+
+    Each has the number by which a diagnosis names it.
+    """
     seen = [e for e in events if whose.of(e) in (None, board) and (e.source, e.kind) not in _CHATTER]
     connections = [f"  {attempt}" for attempt in attempts(seen, board)]
-    shown = render(seen, most=_EVENTS)
+    shown = render(seen, most=_EVENTS, numbered=True)
     return "\n".join([*connections[-_CONNECTIONS:], "", shown]) if connections else shown

@@ -271,15 +271,20 @@ class Timeline:
         return value
 
 
-def render(events: Iterable[Event], *, most: int = 60) -> str:
-    """Events as aligned text: seconds since the first event, board, source and what it saw."""
+def render(events: Iterable[Event], *, most: int = 60, numbered: bool = False) -> str:
+    """Events as aligned text: seconds since the first event, board, source and what it saw; at most `most`, the newest.
+
+    `numbered`: with their sequence numbers before.
+    """
     window = list(events)
     if not window:
         return "  (the timeline holds no events here)"
     start = window[0].monotonic
     shown = window[-most:]
     lines = [f"  ... {len(window) - most} earlier events left out"] if len(window) > most else []
-    lines += [f"  {e.monotonic - start:9.3f} s  {e.board or '-':<12} {e}" for e in shown]
+    for event in shown:
+        number = f"#{event.sequence:<7}" if numbered else ""
+        lines.append(f"  {number}{event.monotonic - start:9.3f} s  {event.board or '-':<12} {event}")
     return "\n".join(lines)
 
 

@@ -13,11 +13,13 @@ import pytest
 from run_folders import RIG, RunFolder, Told, failing_run
 
 from hil import run_folder
+from hil.attribution import Attribution
 from hil.diagnose import diagnose, render
 from hil.diagnose.looking_back import looked_at
 from hil.report import files, results, runs
 from hil.report.html.chunks import chunk
-from hil.report.numbers import DIAGNOSIS, holds_diagnosis, renumber
+from hil.report.numbers import DIAGNOSIS, STRETCH, holds_diagnosis, renumber
+from hil.report.stretch import stretch
 from hil.report.summary import summary
 from hil.timeline import Event, Timeline, load, stored
 
@@ -115,6 +117,22 @@ def test_the_terminal_s_diagnosis_gets_them_before_it_is_printed(parallel: Path)
     said.sections = [(f"{DIAGNOSIS}esp32-a", words)]
     renumber([said], None)
     assert re.findall(r"^ {5}gw1#(\d+)", said.sections[0][1], re.MULTILINE)
+
+
+def test_the_stretch_below_a_diagnosis_has_the_same_numbers(parallel: Path) -> None:
+    own = load(parallel / "workers" / "gw1" / run_folder.TIMELINE)
+    words = stretch(own, "esp32-a", Attribution())
+    said: Any = Told("t", sections=[(f"{STRETCH}esp32-a (somewhere)", words)])
+    setattr(said, results.ACCOUNT, {"worker": "gw1"})
+    renumber([said], run_folder.merge(parallel).run / run_folder.TIMELINE)
+    events = merged(parallel)
+    lines = [line.split() for line in said.sections[0][1].splitlines() if line.startswith("  #")]
+    assert len(lines) > 20
+    for number, _, _, board, what, *_ in lines:
+        event = events[int(number[1:])]
+        assert (event.board or "-", f"{event.source}.{event.kind}") == (board, what)
+    places = {line.index(" s  ") for line in said.sections[0][1].splitlines() if line.startswith("  #")}
+    assert len(places) == 1, "still in columns"
 
 
 def test_a_run_of_one_process_keeps_its_numbers(tmp_path: Path) -> None:
