@@ -290,7 +290,7 @@ def test_on_a_phone_tables_are_scrolled_and_not_squeezed(browser: Any, failing: 
     assert not window.complaints
 
 
-def test_a_failure_out_of_sight_is_pointed_to(browser: Any, failing: Path) -> None:
+def test_what_is_not_in_sight_is_said_in_the_picture(browser: Any, failing: Path) -> None:
     window = Window(browser, reduced_motion="reduce")
     page = window.open(failing, "#test-0")
     page.evaluate(
@@ -304,22 +304,27 @@ def test_a_failure_out_of_sight_is_pointed_to(browser: Any, failing: Path) -> No
         }"""
     )
 
-    def told() -> set[str]:
+    def painted() -> set[str]:
         page.evaluate("window.painted = []")
         page.keyboard.press("t")  # paints all anew
-        return {"failed", "failed →", "← failed"} & set(page.evaluate("window.painted"))
+        return set(page.evaluate("window.painted"))
 
-    assert told() == {"failed"}
+    tags = {"failed", "failed →", "← failed"}
+    assert painted() & tags == {"failed"}
     for _ in range(6):
         page.keyboard.press("+")
     box = page.locator("#picture").bounding_box()
     page.mouse.click(box["x"] + 126, box["y"] + 20)  # the beginning of the strip
-    assert told() == {"failed →"}
+    assert painted() & tags == {"failed →"}
     page.mouse.click(box["x"] + box["width"] - 10, box["y"] + 20)
     page.locator("#picture").focus()
     for _ in range(9):
         page.keyboard.press("PageDown")
-    assert told() == {"← failed"}
+    assert painted() & tags == {"← failed"}
+    assert "nothing" in painted()
+    page.fill("#p-filter", "nowhere")
+    page.locator("#picture").focus()
+    assert {"nothing", "nothing fits"} & painted() == {"nothing fits"}
     window.context.close()
     assert not window.complaints
 

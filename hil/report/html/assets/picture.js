@@ -183,7 +183,7 @@ class Picture {
       c.fillText(name, 12, this.top(row) + LANE / 2);
       if (!this.marks[row].count && !this.test.spans.some((bar) => bar[0] === row)) {
         c.fillStyle = this.colour('faint');
-        c.fillText(this.rows[row] ? 'nothing' : 'not shown', GUTTER + 18, this.top(row) + LANE / 2);
+        c.fillText(!this.rows[row] ? 'not shown' : this.mask ? 'nothing fits' : 'nothing', GUTTER + 18, this.top(row) + LANE / 2);
       }
     });
   }
