@@ -173,7 +173,7 @@ def test_lines_that_are_none_are_events_and_nothing_else_happens(linked: Linked)
     assert len(linked.timeline.events(where("gateway", "accept", "a"))) == 1
 
 
-@pytest.mark.parametrize("linked", [0.5], indirect=True)
+@pytest.mark.parametrize("linked", [3.0], indirect=True)
 def test_silence_has_the_will_published_and_a_line_begins_anew(linked: Linked) -> None:
     mark = linked.say("boot", "{}")
     linked.heard(b"online", "d/status")
