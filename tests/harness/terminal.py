@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import pyte
 
 #: Seconds that a screen may take to show what is waited for: a cold start of Python on a busy machine takes many.
-LONG = 60.0
+LONG = 180.0
 
 # What pyte does not know and would print: kitty's keyboard protocol, and questions for modes (DECRQM).
 _UNKNOWN = re.compile(rb"\x1b\[[<>][0-9;]*u|\x1b\[\?[0-9;]*\$p")

@@ -211,7 +211,7 @@ def test_the_next_requests_then_as_before(server: TimeServer, timeline: Timeline
 
 
 def test_from_an_event_on_for_a_while(server: TimeServer, timeline: Timeline) -> None:
-    server.set(Offset(3600.0), "a", Schedule(after=where("gateway", "connect", "a"), seconds=0.5))
+    server.set(Offset(3600.0), "a", Schedule(after=where("gateway", "connect", "a"), seconds=3))
     assert hours(server) == 0
     assert "offset applied" not in states(timeline)
     timeline.record("gateway", "connect", "b")
