@@ -14,7 +14,7 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 CONTRACT = ROOT / "rigs" / "contracts" / "reference.toml"
 #: Seconds after which a test gives up; no promise of the guardian's.
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class Run:
