@@ -90,17 +90,6 @@ def in_lane(page: Any, name: str, share: float) -> dict[str, float]:
     return {"x": box["x"] + 124 + (box["width"] - 132) * share, "y": box["y"] + 64 + row * 40 + 24}
 
 
-def hover(page: Any, name: str, share: float) -> None:
-    """Have the pointer rest in a lane until the page says what is there: a busy browser may drop a movement."""
-    for step in range(240):
-        at = in_lane(page, name, share)
-        page.mouse.move(at["x"] + step % 2, at["y"])
-        page.wait_for_timeout(50)
-        if page.locator("#tip").is_visible():
-            return
-    raise AssertionError(f"the page says nothing of what is in the lane {name}")
-
-
 def test_pointer(window: Window, failing: Path) -> None:
     page = window.open(failing)
     assert page.locator("#matrix tbody:not(.outside) tr").count() == 6
@@ -109,8 +98,10 @@ def test_pointer(window: Window, failing: Path) -> None:
     expect(page.locator("#d-why")).to_contain_text("will <[redacted]>")
     whole = ink(page)
 
-    hover(page, "power", 0.95)
-    assert "on" in page.locator("#tip").inner_text()
+    # Set-up lasts from one end to the other, however late the first event came on a busy host.
+    page.mouse.move(**in_lane(page, "test", 0.95))
+    page.wait_for_selector("#tip:not([hidden])")
+    assert page.locator("#tip").inner_text().startswith(("setup", "test."))
     page.mouse.wheel(0, -600)
     zoomed = ink(page)
     assert zoomed != whole
