@@ -130,7 +130,7 @@ class MadeUpRunner:
     """One trial, which was recorded before."""
 
     def __init__(self, *_: Any, folder: Path) -> None:
-        self.events = written(cut_off("subscribe").events, folder)
+        self.events = written(cut_off("subscribe").events, folder / "timeline.jsonl")
 
     def __enter__(self) -> MadeUpRunner:
         return self
