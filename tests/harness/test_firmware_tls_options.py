@@ -82,12 +82,13 @@ async def test_a_server_that_never_answers_the_client_hello(option: tuple[str, .
         await b.chip.boot()
         await b.chip.line("connecting to")
         if option:
+            # Nothing is what must happen; but a TCP connect may be too late on a busy machine, and is tried again.
+            before = 0
             async with asyncio.timeout(LIMIT):
-                while not accepted:
-                    await asyncio.sleep(0.01)
-            await asyncio.sleep(0.5)  # nothing is what must happen
-            assert len(accepted) == 1
-            assert not any("Error transport" in text for text in b.chip.lines)
+                while not accepted or len(accepted) != before:
+                    before = len(accepted)
+                    await asyncio.sleep(0.5)
+            assert not any("mbedtls_ssl_handshake returned" in text for text in b.chip.lines)
         else:
             await b.chip.line("mbedtls_ssl_handshake returned -0x6800")
             await b.chip.line("connecting to", 1)
