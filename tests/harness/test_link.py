@@ -287,6 +287,8 @@ def test_a_message_without_puback_is_sent_again_on_the_next_connection(linked: L
     linked.bench.gateway.arm(Withhold("puback"), "a", Schedule(count=1))
     mark = linked.say('{"topic":"tell","payload":"once"}')
     first = linked.told("publish", mark, "gateway", topic="d/tell")
+    # Not at once: paho takes a message for one that was never sent whose connection goes while it is still sending it.
+    linked.told("fault", mark, "gateway", name="withhold", state="applied")
     linked.bench.gateway.drop("a")
     again = linked.told("publish", first.sequence + 1, "gateway", topic="d/tell")
     assert (again["packet_id"], again["dup"]) == (first["packet_id"], True)
