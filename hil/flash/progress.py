@@ -6,9 +6,10 @@ import re
 import sys
 from collections.abc import Callable
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from rich.console import Console as Terminal
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+if TYPE_CHECKING:
+    from rich.progress import Progress
 
 _PERCENT = re.compile(r"(Writing|Reading|Erasing|Verifying) at 0x([0-9a-fA-F]+)[^\n\r]*?(\d+(?:\.\d+)?) ?%")
 
@@ -24,27 +25,21 @@ class ProgressBar:
     ) -> None:
         self._told = told
         shown = sys.stderr.isatty() if shown is None else shown
-        self._bar = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TaskProgressColumn(),
-            TimeElapsedColumn(),
-            console=Terminal(stderr=True),
-            transient=True,
-            disable=not shown,
-        )
+        self._bar = _bar() if shown else None
         self._title = title
-        self._task = self._bar.add_task(title, total=100.0)
+        self._task = None if self._bar is None else self._bar.add_task(title, total=100.0)
         self.percent = 0.0
 
     def __enter__(self) -> ProgressBar:
-        self._bar.start()
+        if self._bar is not None:
+            self._bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._bar is not None:
+            self._bar.stop()
 
     def feed(self, text: str) -> None:
         """Take in a piece of the tool's output."""
@@ -54,4 +49,19 @@ class ProgressBar:
                 self._told(offset, percent)
             self.percent = percent
             words = f"{self._title}: {found[1].lower()} at {offset:#x}"
-            self._bar.update(self._task, completed=percent, description=words)
+            if self._bar is not None and self._task is not None:
+                self._bar.update(self._task, completed=percent, description=words)
+
+
+def _bar() -> Progress:
+    from rich.console import Console as Terminal
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeElapsedColumn(),
+        console=Terminal(stderr=True),
+        transient=True,
+    )

@@ -269,3 +269,16 @@ def test_progress_is_understood() -> None:
 @pytest.mark.parametrize(("said", "compared"), [("Wrote 4096 bytes\nHash of data verified.", True), ("Wrote", False)])
 def test_it_says_whether_the_chip_was_asked_for_what_was_written(tmp_path: Path, said: str, compared: bool) -> None:
     assert Bench(tmp_path, {"say": said}).flasher.write(0x9000, b"k" * 4096) is compared
+
+
+def test_a_bar_is_shown_to_whoever_waits(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "FORCE_COLOR": "1",
+        "TERM": "xterm",
+        "COLUMNS": "200",
+    }.items():  # a terminal, for rich
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    with ProgressBar("esp32-a: flashing", shown=True) as bar:
+        bar.feed("Writing at 0x00001000 [====>   ] 50.0% 100/200 bytes...")
+    assert "esp32-a: flashing: writing at 0x1000" in capsys.readouterr().err

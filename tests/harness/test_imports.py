@@ -24,6 +24,7 @@ def imported(module: str) -> set[str]:
             "hil.cli",
             {"hil.rig", "hil.contract", "hil.gateway", "hil.bench", "pydantic", "rich", "asyncio", "sqlalchemy"},
         ),
+        ("hil.bench", {"rich", "sqlalchemy"}),
         ("hil.listings", {"hil.rig", "hil.bench", "pydantic"}),
         ("hil.virtual.__main__", {"asyncio", "ssl", "hil.virtual.board", "hil.virtual.process", "cryptography"}),
     ],

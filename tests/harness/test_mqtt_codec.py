@@ -103,7 +103,7 @@ def test_packets_written_by_hand(version: Version, text: str, packet: Packet) ->
 
 
 @given(some.versioned)
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_round_trip(case: tuple[Packet, Version]) -> None:
     packet, version = case
     frame = encode(packet, version)
@@ -117,7 +117,7 @@ def test_round_trip(case: tuple[Packet, Version]) -> None:
 
 @given(st.binary(max_size=60), some.either_version | st.none(), st.booleans())
 @example(b"\x10\x06\0\4MQTT", None, True)
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=600, deadline=None)
 def test_garbage_gives_a_packet_or_a_protocol_error(data: bytes, version: Version | None, strict: bool) -> None:
     for frame in (data, bytes([data[0] if data else 0x10, len(data[1:])]) + data[1:]):
         try:

@@ -88,7 +88,8 @@ class Chain:
         if reset:
             self.loop.call(self._download_mode)
         chip = ("--chip", self.chip)
-        return esptool(*chip, "--port", self.url, "--before", "no-reset", "--after", "no-reset", *options, *arguments)
+        port = ("--port", self.url, "--before", "no-reset", "--after", "no-reset")
+        return esptool(*chip, *port, *options, *arguments, quick=True)
 
     async def boot(self) -> None:
         """Reset it, and wait until its firmware runs."""

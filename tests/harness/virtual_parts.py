@@ -283,17 +283,20 @@ def words_of(*values: int) -> bytes:
     return b"".join(value.to_bytes(4, "little") for value in values)
 
 
+TOOL_PATH = Path(__file__).parents[2] / "hil" / "flash" / "tool_path"
 #: esptool gives a chip 3 s for most answers, and 0.1 s for the first: a board in a busy process may need longer.
 ESPTOOL_PATIENCE = "[esptool]\ntimeout = 60\nsync_timeout = 2\nmem_end_rom_timeout = 2\nserial_write_timeout = 60\n"
 
 
-def esptool(*arguments: str, timeout: float = 500) -> subprocess.CompletedProcess[str]:
-    """The real esptool, as a process."""
+def esptool(*arguments: str, timeout: float = 500, quick: bool = False) -> subprocess.CompletedProcess[str]:
+    """The real esptool, as a process; `quick`: with what a flasher's process is given (hil/flash/tool_path)."""
     command = [sys.executable, "-m", "esptool", *arguments]
     with tempfile.NamedTemporaryFile("w", suffix=".cfg") as config:
         config.write(ESPTOOL_PATIENCE)
         config.flush()
         environment = {**os.environ, "NO_COLOR": "1", "COLUMNS": "200", "ESPTOOL_CFGFILE": config.name}
+        if quick:
+            environment["PYTHONPATH"] = str(TOOL_PATH)
         return subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=environment, check=False)
 
 
