@@ -98,15 +98,15 @@ def test_pointer(window: Window, failing: Path) -> None:
     expect(page.locator("#d-why")).to_contain_text("will <[redacted]>")
     whole = ink(page)
 
-    # Set-up lasts from one end to the other, however late the first event came on a busy host.
+    # Where in its lane the set-up lies depends on how busy the host was that wrote the run.
     tip = page.locator("#tip:not([hidden])")
-    for number in range(300):  # what the pointer hits is settled when all that glides has come to rest
-        page.mouse.move(**in_lane(page, "test", 0.95 - number % 2 / 1000))
+    for number in range(300):
+        page.mouse.move(**in_lane(page, "test", (number % 19 + 1) / 20))
         page.wait_for_timeout(100)
-        if tip.count():
+        if tip.count() and tip.inner_text().startswith(("setup", "test.")):
             break
-    assert tip.count() == 1
-    assert page.locator("#tip").inner_text().startswith(("setup", "test."))
+    else:
+        pytest.fail("nothing in the lane of the test says what it is")
     page.mouse.wheel(0, -600)
     zoomed = ink(page)
     assert zoomed != whole
