@@ -42,6 +42,12 @@ LONGEST = (
     "test_cli.py",
     "test_docs.py",
     "test_other_rigs.py",
+    "test_guardian.py",
+    "test_history_database.py",
+    "test_virtual_usb.py",
+    "test_virtual_uno.py",
+    "test_watch_screen.py",
+    "test_watch_ssh.py",
 )
 
 
