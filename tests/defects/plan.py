@@ -15,7 +15,7 @@ from tests.defects.table import Catch, Defect
 MOST_SCENARIOS = 10
 """Scenarios on one bench of a part: more benches cost more set-up, fewer leave the last one alone for longer."""
 
-LATER_TRIES = (4, 1, 1)
+LATER_TRIES = (4, 1)
 """Benches side by side when what was not as expected is tried again, and again."""
 
 
