@@ -32,7 +32,7 @@ bench: $(READY)
 # `make bench` and `make defects`.
 test: $(READY)
 	$(MAKE) -j 2 check rewritten
-	$(VENV)/bin/python -m pytest tests/harness -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(VENV)/bin/python -m pytest tests/harness -n 6 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(VENV)/bin/python -m pytest tests/scenarios $(SIDE_BY_SIDE) -m "not long" $(ARGS)
 
 # pytest keeps the tests that it has rewritten. Where there are none yet, each of several workers would rewrite all of
