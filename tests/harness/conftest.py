@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
+    from gateway_bench import Bench
+
     from hil.broker import Mosquitto
 
 # Started in the background by a shell without job control, a process ignores SIGINT, and so do its children: the tests
@@ -83,4 +86,13 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mosquitto]:
     from gateway_bench import mosquitto
 
     with mosquitto(tmp_path_factory.mktemp("broker")) as made:
+        yield made
+
+
+@pytest.fixture
+def bench(broker: Mosquitto, tmp_path: Path) -> Iterator[Bench]:
+    """A gateway before that broker, with a monitor, for the files that have no other bench."""
+    from gateway_bench import Bench
+
+    with Bench(tmp_path, (broker.host, broker.port)) as made:
         yield made

@@ -6,13 +6,11 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from gateway_bench import Bench, mosquitto
 
-from hil.broker import Mosquitto
 from hil.timeline import where
 from hil.wire.mqtt import (
     Connack,
@@ -28,12 +26,6 @@ from hil.wire.mqtt import (
 V311, V5 = Version.V311, Version.V5
 BOTH = pytest.mark.parametrize("version", [V311, V5], ids=["3.1.1", "5"])
 WILL = Will("dev/status", b"offline", qos=1, retain=True)
-
-
-@pytest.fixture
-def bench(broker: Mosquitto, tmp_path: Path) -> Iterator[Bench]:
-    with Bench(tmp_path, (broker.host, broker.port)) as made:
-        yield made
 
 
 @BOTH

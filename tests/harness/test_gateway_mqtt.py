@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +39,6 @@ from hil.wire.mqtt import (
 V311, V5 = Version.V311, Version.V5
 BOTH = pytest.mark.parametrize("version", [V311, V5], ids=["3.1.1", "5"])
 WILL = Will("dev/status", b"offline", qos=1, retain=True)
-
-
-@pytest.fixture
-def bench(broker: Mosquitto, tmp_path: Path) -> Iterator[Bench]:
-    with Bench(tmp_path, (broker.host, broker.port)) as made:
-        yield made
 
 
 # -- what is recorded -------------------------------------------------------------------------------------------------

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from gateway_bench import LIMIT, Bench, Device
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hil.broker import Mosquitto
 from hil.gateway import Namespace, Policy, namespace_policy
 from hil.gateway.client import Client
 from hil.gateway.namespace import covers
@@ -39,12 +35,6 @@ V311, V5 = Version.V311, Version.V5
 BOTH = pytest.mark.parametrize("version", [V311, V5], ids=["3.1.1", "5"])
 OURS = Namespace(("devices/{client_id}/#",))
 FOREIGN_WILL = Will("elsewhere/status", b"offline", qos=1)
-
-
-@pytest.fixture
-def bench(broker: Mosquitto, tmp_path: Path) -> Iterator[Bench]:
-    with Bench(tmp_path, (broker.host, broker.port)) as made:
-        yield made
 
 
 def arrived(bench: Bench) -> list[str]:

@@ -21,12 +21,6 @@ from hil.wire.mqtt import Connect, Disconnect, Pingreq, Pingresp, Puback, Publis
 
 
 @pytest.fixture
-def bench(broker: Mosquitto, tmp_path: Path) -> Iterator[Bench]:
-    with Bench(tmp_path, (broker.host, broker.port)) as made:
-        yield made
-
-
-@pytest.fixture
 def clear(broker: Mosquitto, tmp_path: Path) -> Iterator[Bench]:
     """Without TLS: what is on the wire can be looked at."""
     options = {"server": None, "client_ca": None, "limits": Limits(keep_alive_grace=0.5)}

@@ -6,7 +6,6 @@ import contextlib
 import shutil
 import ssl
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,6 @@ from certificates import NAME, client_context, pki
 from gateway_bench import LIMIT, SERVER, Bench
 from tls_clients import CLIENTS, V12, V13, VERSIONS, Met, with_ssl
 
-from hil.broker import Mosquitto
 from hil.credentials import Authority, Flaw, broken
 from hil.gateway import CloseHandshake, NoCloseNotify, PresentCertificate, RecordSize, TlsVersions
 from hil.gateway.tls import Script, Stop, TlsSession, TlsSettings, make_context
@@ -28,12 +26,6 @@ openssl = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs the 
 HANDSHAKE, APPLICATION = 22, 23
 SEALED = 17
 """Bytes that TLS 1.3's protection adds to a record: the content type and the tag."""
-
-
-@pytest.fixture
-def bench(broker: Mosquitto, tmp_path: Path) -> Iterator[Bench]:
-    with Bench(tmp_path, (broker.host, broker.port)) as made:
-        yield made
 
 
 def receives(bench: Bench, version: str, payload: bytes) -> None:

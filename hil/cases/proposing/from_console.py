@@ -40,6 +40,10 @@ CODES: Final = {
     0x3C00: ("damaged-key", 0.8, "the key has a passphrase (-0x3C00)"),
 }
 
+_BY_NOBODY: Final = "signed by nobody it trusts"
+_OTHER_NAME: Final = "another name in it"
+_DATES: Final = "to its clock the dates do not fit"
+
 _RULES: Final = (
     rule(
         r"validity (starts|is) in the future|CERT_FUTURE",
@@ -57,15 +61,15 @@ _RULES: Final = (
         r"(?i)not correctly signed by the trusted CA|Chain could not be linked to a trust anchor",
         "server-not-trusted",
         0.85,
-        "signed by nobody it trusts",
+        _BY_NOBODY,
     ),
     rule(
         r"(?i)\bCN\b.{0,20}mismatch|Common Name \(CN\) does not match|Expected server name was not found in the chain",
         "server-not-trusted",
         0.85,
-        "another name in it",
+        _OTHER_NAME,
     ),
-    rule(r"Certificate is expired or not yet valid", "server-not-trusted", 0.8, "to its clock the dates do not fit"),
+    rule(r"Certificate is expired or not yet valid", "server-not-trusted", 0.8, _DATES),
     rule(r"(?i)connection refused,? (bad )?protocol", "connect-refused", 0.9, "refused: protocol"),
     rule(r"(?i)connection refused,? (client )?id", "connect-refused", 0.9, "refused: client id"),
     rule(r"(?i)connection refused,? server unavailable", "connect-refused", 0.9, "refused: server unavailable"),
@@ -236,9 +240,9 @@ def _stays(damaged: Sighting, lines: list[str]) -> bool:
 
 def _server_flaw(words: str) -> dict[str, object]:
     """The condition that this word of the device's fits best; of dates alone its clock may as well be wrong."""
-    if words == "to its clock the dates do not fit":
+    if words == _DATES:
         return {}
-    flaw = {"signed by nobody it trusts": "unknown-authority", "another name in it": "wrong-name"}.get(words, "expired")
+    flaw = {_BY_NOBODY: "unknown-authority", _OTHER_NAME: "wrong-name"}.get(words, "expired")
     return {"cure": {"name": "server-certificate", "kind": "server-certificate", "flaw": flaw}}
 
 
